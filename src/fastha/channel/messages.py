@@ -1,0 +1,70 @@
+"""THE message table: everything that parent and children say to each other.
+
+A message is a dict with "type" and the fields listed here; `check` refuses anything else, so that a typo is
+found where it was made. Direction "down" is parent to child, "up" child to parent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Message = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of message: who says it, its fields, and what it means."""
+
+    direction: str  # "down" or "up"
+    fields: frozenset[str]
+    meaning: str
+
+
+def _kind(direction: str, fields: str, meaning: str) -> Kind:
+    return Kind(direction, frozenset(fields.split()), meaning)
+
+
+MESSAGES: Mapping[str, Kind] = {
+    # -- configuration, in two phases (docs/ARCHITECTURE.md, "Reload in two phases") --
+    "propose": _kind(
+        "down",
+        "generation config dataplane previous",
+        "Prepare this Config slice (plain data); answer ready or "
+        "refused. `previous`: the facts this child's predecessor last reported, or {} on a cold start.",
+    ),
+    "commit": _kind("down", "generation", "Make the prepared configuration the running one."),
+    "abandon": _kind("down", "generation", "Forget the prepared configuration."),
+    "ready": _kind("up", "generation", "The proposed configuration can be committed."),
+    "refused": _kind("up", "generation reason", "It cannot; one line says why."),
+    "committed": _kind("up", "generation", "It is now running."),
+    # -- life --
+    "hello": _kind("up", "role pid", "First message of a child."),
+    "heartbeat": _kind(
+        "up", "turns lag_ns rss_kb", "The child's own loop moved; lag is its worst timer lateness since the last."
+    ),
+    "stop": _kind("down", "", "Give up everything in an orderly way, then exit 0."),
+    # -- facts --
+    "facts": _kind(
+        "up",
+        "facts",
+        "What changed since the last facts; merged by key into the parent's picture (null deletes a key).",
+    ),
+    "event": _kind("up", "event", "Something happened that an operator should see: {kind, subject, text}."),
+    "script": _kind(
+        "up", "script subject", "Run this Script (plain data) for `subject`; the parent runs scripts in order."
+    ),
+    # -- checker to vrrp, through the parent --
+    "quorum": _kind("up", "states", "{virtual server key: has quorum} for those that changed."),
+    "quorums": _kind("down", "states", "The same, to the vrrp child; every known one after a commit, then changes."),
+}
+
+
+def check(message: Message, direction: str) -> None:
+    """Raise ValueError unless `message` is one of the table, with exactly its fields, in this direction."""
+    kind = MESSAGES.get(message.get("type", ""))
+    if kind is None or kind.direction != direction:
+        raise ValueError(f"no {direction} message {message.get('type')!r}")
+    if (got := message.keys() - {"type"}) != kind.fields:
+        raise ValueError(f"message {message['type']!r}: fields {sorted(got)}, not {sorted(kind.fields)}")

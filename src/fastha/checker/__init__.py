@@ -1,0 +1,1 @@
+"""L2, a process: health checks and the dataplane they drive. verdict, plan (core); probe (native); child (shell)."""

@@ -1,0 +1,31 @@
+"""The contract of a dataplane backend. ipvs, nft and none keep it; tests/unit and tests/vm hold them to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from fastha.dataplane.rows import Op, ServiceKey, Table
+from fastha.model import VirtualServer
+
+
+class Backend(Protocol):
+    """Holds a table in some kernel. Constructing one opens it, or raises SystemFault with one clear line."""
+
+    name: str  # "ipvs", "nft", "none"
+
+    def refuse(self, server: VirtualServer) -> str:
+        """Why this backend cannot carry `server` ("" if it can), e.g. nft and lb_kind DR. Decided before commit."""
+
+    def dump(self) -> Table:
+        """What is there now, foreign rows included. OSError if the kernel does not answer."""
+
+    def apply(self, ops: Sequence[Op]) -> list[int]:
+        """Send the operations in order, in bulk; one result each: 0 or a positive errno. OSError only if
+        nothing is known of what was done (then dump and reconcile)."""
+
+    def counters(self) -> dict[tuple[ServiceKey, str], dict[str, int]]:
+        """{(service, dest key text): {"active": n, "inactive": n, "connections": n}} where known; may be {}."""
+
+    def close(self) -> None:
+        """Release descriptors. Rows stay."""

@@ -1,0 +1,100 @@
+"""The load balancer's table as values: services, destinations, operations. Kernel words (ip_vs.h).
+
+A Table is what some backend holds or should hold. Everything is hashable and compares by value, so a row is
+right exactly when it is equal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Forward(IntEnum):
+    """How packets reach a destination: the kernel's IP_VS_CONN_F_* forwarding methods (linux/ip_vs.h)."""
+
+    NAT = 0  # masquerade
+    TUN = 2
+    DR = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceKey:
+    """What identifies a service in the kernel: (protocol, ip, port), or a firewall mark with a family."""
+
+    family: int  # socket.AF_INET, AF_INET6
+    protocol: int  # IPPROTO_TCP, _UDP, _SCTP; 0 with a fwmark
+    ip: str = ""
+    port: int = 0
+    fwmark: int = 0
+
+    def __str__(self) -> str:
+        if self.fwmark:
+            return f"fwmark {self.fwmark}/{'inet6' if self.family == 10 else 'inet'}"
+        name = {6: "tcp", 17: "udp", 132: "sctp"}.get(self.protocol, str(self.protocol))
+        return f"[{self.ip}]:{self.port}/{name}" if ":" in self.ip else f"{self.ip}:{self.port}/{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service's settable half. `flags`: IP_VS_SVC_F_* bits that are ours to set; `netmask`: prefix length."""
+
+    scheduler: str
+    flags: int = 0
+    timeout_s: int = 0
+    netmask: int = 32
+    pe_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DestKey:
+    """What identifies a destination within its service."""
+
+    ip: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Dest:
+    """A destination's settable half."""
+
+    forward: Forward
+    weight: int
+    uthreshold: int = 0
+    lthreshold: int = 0
+
+
+@dataclass(slots=True)
+class ServiceRow:
+    """One service with its destinations."""
+
+    service: Service
+    dests: dict[DestKey, Dest]
+
+
+Table = dict[ServiceKey, ServiceRow]
+
+
+class Verb(IntEnum):
+    """Operations on the table; numbers are the kernel's IPVS_CMD_* (linux/ip_vs.h)."""
+
+    NEW_SERVICE = 1
+    SET_SERVICE = 2
+    DEL_SERVICE = 3
+    NEW_DEST = 5
+    SET_DEST = 6
+    DEL_DEST = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One change. `service` is set for NEW/SET_SERVICE; `dest_key` and `dest` for the dest verbs."""
+
+    verb: Verb
+    key: ServiceKey
+    service: Service | None = None
+    dest_key: DestKey | None = None
+    dest: Dest | None = None

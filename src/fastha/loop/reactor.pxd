@@ -1,0 +1,54 @@
+"""epoll and the wheel under one loop that stays in C until Python is needed.
+
+A native handler runs without the GIL and answers 0 ("go on") or 1 ("Python has work": queues of the handler's
+room are to be drained). Python handlers are for descriptors and timers that move at human speed (channel,
+rtnetlink, heartbeat). Order within a turn: descriptors, then due timers, then (with the GIL) Python handlers,
+then the before-sleep hooks, then sleep. Native descriptors are served between Python callbacks as well, so that
+a slow Python callback does not keep adverts waiting longer than itself.
+"""
+
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+
+from fastha.loop.clock cimport ns_t
+from fastha.loop.wheel cimport wheel_node, wheel_t
+
+ctypedef int (*fd_handler)(void *ctx, int fd, uint32_t events, ns_t now_ns) noexcept nogil
+ctypedef int (*timer_handler)(void *ctx, wheel_node *node, ns_t now_ns) noexcept nogil
+
+cdef enum:
+    REACTOR_KINDS = 16
+
+cdef struct fd_slot:
+    fd_handler handler                      # NULL: free
+    void *ctx
+    uint32_t events
+    uint32_t generation                     # in epoll_data, so that an event for a closed-and-reused fd is dropped
+
+cdef struct reactor_t:
+    int epfd
+    wheel_t wheel
+    fd_slot *fds                            # indexed by descriptor, grown by doubling
+    uint32_t fds_size
+    timer_handler timer_handlers[REACTOR_KINDS]
+    void *timer_ctx[REACTOR_KINDS]
+    uint32_t kinds
+    uint64_t turns                          # loop progress: what a heartbeat proves
+    ns_t lag_max_ns                         # worst lateness of a timer since last taken
+    bint python_due                         # some handler answered 1
+
+# 0 or -errno.
+cdef int reactor_add(reactor_t *r, int fd, uint32_t events, fd_handler handler, void *ctx) noexcept nogil
+cdef int reactor_modify(reactor_t *r, int fd, uint32_t events) noexcept nogil
+cdef int reactor_remove(reactor_t *r, int fd) noexcept nogil    # before close(); safe from inside any handler
+# Registers a handler for nodes whose `kind` is the returned number; -ENOSPC when all are taken.
+cdef int reactor_timer_kind(reactor_t *r, timer_handler handler, void *ctx) noexcept nogil
+
+cdef class Reactor:
+    """The Python coat: owns the reactor_t. See reactor.pyi for what Python sees."""
+    cdef reactor_t r
+    cdef dict _py_fds
+    cdef dict _py_timers
+    cdef list _ready
+    cdef list _before_sleep
+    cdef bint _stopping
+    cdef object _timer_serial

@@ -1,0 +1,55 @@
+"""The whole configuration, and what changed between two of them."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from fastha.model.lvs import VirtualServer
+from fastha.model.vrrp import VrrpInstance
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalDefs:
+    """`global_defs` and the single-line roots that have meaning so far."""
+
+    router_id: str = ""
+    script_user: str = ""
+    script_group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything the operator wants. Order is file order."""
+
+    globals: GlobalDefs = field(default_factory=GlobalDefs)
+    instances: tuple[VrrpInstance, ...] = ()
+    virtual_servers: tuple[VirtualServer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Diff(Generic[T]):
+    """What changes between two sequences of objects with the same kind of identity."""
+
+    added: tuple[T, ...]
+    removed: tuple[T, ...]
+    changed: tuple[tuple[T, T], ...]  # (old, new): same identity, other values
+    unchanged: tuple[T, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+
+def diff(old: Iterable[tuple[Hashable, T]], new: Iterable[tuple[Hashable, T]]) -> Diff[T]:
+    """Compare two (identity, value) sequences in O(n); results keep the order of their source."""
+    before, after = dict(old), dict(new)
+    both = [(before[k], v) for k, v in after.items() if k in before]
+    return Diff(
+        added=tuple(v for k, v in after.items() if k not in before),
+        removed=tuple(v for k, v in before.items() if k not in after),
+        changed=tuple((a, b) for a, b in both if a != b),
+        unchanged=tuple(b for a, b in both if a == b),
+    )

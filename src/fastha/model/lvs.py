@@ -1,0 +1,88 @@
+"""Virtual and real servers as configured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastha.model.checks import Check
+
+
+def host_port(ip: str, port: int) -> str:
+    """`10.0.0.1:80`, `[2001:db8::1]:80`: how servers are written in keys, logs and status."""
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A command the parent runs: argv already split, user and group names ("" = script_user)."""
+
+    argv: tuple[str, ...]
+    user: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RealServer:
+    """One `real_server`. `forward`: "NAT", "DR" or "TUN"."""
+
+    ip: str
+    port: int
+    weight: int = 1
+    forward: str = "NAT"
+    inhibit_on_failure: bool = False
+    alpha: bool = False
+    uthreshold: int = 0
+    lthreshold: int = 0
+    checks: tuple[Check, ...] = ()
+    notify_up: Script | None = None
+    notify_down: Script | None = None
+
+    @property
+    def key(self) -> str:
+        return host_port(self.ip, self.port)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SorryServer:
+    """Takes the traffic while the virtual server has lost its quorum."""
+
+    ip: str
+    port: int
+    forward: str = "NAT"
+    inhibit: bool = False
+
+    @property
+    def key(self) -> str:
+        return host_port(self.ip, self.port)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VirtualServer:
+    """One `virtual_server`, by address (`ip`, `port`, `protocol`) or by `fwmark` (ip empty, port 0)."""
+
+    ip: str = ""
+    port: int = 0
+    protocol: str = "TCP"  # TCP, UDP, SCTP
+    fwmark: int = 0
+    family: str = "inet"  # inet, inet6
+    scheduler: str = "wlc"
+    scheduler_flags: tuple[str, ...] = ()  # keywords: ops sh-port sh-fallback mh-port mh-fallback flag-1..3
+    forward: str = "NAT"
+    persistence_timeout_s: int = 0
+    persistence_prefix: int = 0  # granularity as prefix length; 0 = whole address
+    persistence_engine: str = ""
+    quorum: int = 1
+    hysteresis: int = 0
+    alpha: bool = False
+    omega: bool = False
+    quorum_up: Script | None = None
+    quorum_down: Script | None = None
+    sorry_server: SorryServer | None = None
+    real_servers: tuple[RealServer, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """`10.0.0.1:80/tcp` or `fwmark 7/inet`: identity across reloads, and the name in status and logs."""
+        if self.fwmark:
+            return f"fwmark {self.fwmark}/{self.family}"
+        return f"{host_port(self.ip, self.port)}/{self.protocol.lower()}"

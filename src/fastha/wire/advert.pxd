@@ -1,0 +1,52 @@
+"""VRRP adverts over IPv4: version 2 (RFC 3768) and 3 (RFC 9568), in and out of caller's buffers.
+
+       0                   1                   2                   3
+       0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+      +-------+-------+---------------+---------------+---------------+
+      |Version| Type 1|     VRID      |   Priority    |     Count     |
+      +-------+-------+---------------+---------------+---------------+
+   v2 |   Auth Type   |   Adver Int s |           Checksum            |
+   v3 |rsvd |    Max Adver Int (cs)   |           Checksum            |
+      +---------------------------------------------------------------+
+      |                  IPv4 addresses, Count of them                |
+      +---------------------------------------------------------------+
+   v2 |                 8 bytes of authentication data                |
+      +---------------------------------------------------------------+
+"""
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
+
+# Every way a received packet can end, in the order of the checks. Names for Python: advert.VERDICTS.
+cdef enum advert_verdict:
+    ADVERT_OK = 0
+    ADVERT_SHORT                # shorter than its own header says, or no room for a VRRP header
+    ADVERT_NOT_VRRP             # not IPv4, a fragment, or not protocol 112
+    ADVERT_TTL                  # TTL is not 255: RFC 9568 section 7.1 (multicast; the caller may waive it)
+    ADVERT_VERSION              # neither 2 nor 3
+    ADVERT_TYPE                 # not ADVERTISEMENT (1)
+    ADVERT_LENGTH               # Count does not fit the packet
+    ADVERT_CHECKSUM
+    ADVERT_VERDICTS             # how many there are
+
+cdef struct advert_t:
+    uint32_t src                # network byte order, from the IP header
+    uint32_t dst
+    uint8_t ttl
+    uint8_t version
+    uint8_t vrid
+    uint8_t priority
+    uint8_t count
+    uint8_t auth_type           # v2; 0 for v3
+    uint16_t adver_cs           # centiseconds, also for v2 (seconds x 100)
+    const uint8_t *addresses    # count x 4 bytes, inside the caller's packet
+    const uint8_t *auth         # 8 bytes (v2) or NULL
+
+# Decode an IP packet as a raw socket delivers it. Does not look at TTL when check_ttl is 0. Never reads past size.
+cdef int advert_decode(const uint8_t *packet, size_t size, bint check_ttl, advert_t *out) noexcept nogil
+
+# Write a complete IP packet (20-byte header, TOS 0xc0, TTL as in a.ttl, protocol 112, checksums) from `a`; its
+# addresses and auth are read from a.addresses / a.auth. Returns its length, or -1 if `room` is too small.
+cdef int advert_encode(uint8_t *packet, size_t room, const advert_t *a) noexcept nogil
+
+# Change the priority of an encoded packet in place and mend the VRRP checksum incrementally (RFC 1624).
+cdef void advert_set_priority(uint8_t *packet, uint8_t priority) noexcept nogil

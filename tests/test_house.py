@@ -1,0 +1,87 @@
+"""The rules of the house, checked on the text: imports go down only, native functions state their exception
+contract, only loop/clock reads the monotonic clock in native code, cores own no clock."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SRC = ROOT / "src" / "fastha"
+
+LEVEL = {
+    "__init__": 0, "errors": 0, "model": 1,
+    "config": 2, "channel": 2, "wire": 2, "loop": 2, "dataplane": 2, "link": 2,
+    "vrrp": 3, "checker": 3, "parent": 3,
+    "lab": 4, "cli": 5,
+}  # fmt: skip
+# Same-level imports that are allowed: (importer, imported).
+SIDEWAYS = {("wire", "loop"), ("link", "loop")}
+IMPORT = re.compile(r"^\s*(?:from|import|cimport)\s+(fastha(?:\.\w+)*|_ipvs)(?:\s+c?import\s+\(?([\w, ]+))?", re.M)
+
+
+def room_of(path: Path) -> str:
+    first = path.relative_to(SRC).parts[0]
+    return first.split(".")[0]
+
+
+def sources() -> list[Path]:
+    return [p for p in sorted(SRC.rglob("*")) if p.suffix in {".py", ".pyx", ".pxd", ".pyi"}]
+
+
+def imported_rooms(text: str) -> set[str]:
+    rooms = set()
+    for module, names in IMPORT.findall(text):
+        parts = module.split(".")
+        if parts == ["fastha"]:
+            rooms |= {n.strip() for n in names.split(",") if n.strip() in LEVEL}
+        elif parts[0] == "fastha":
+            rooms.add(parts[1])
+    return rooms
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(SRC)))
+def test_imports_go_down_only(path: Path) -> None:
+    room = room_of(path)
+    assert room in LEVEL, f"no level for room {room}"
+    for other in imported_rooms(path.read_text()):
+        if other in (room, "_ipvs", "__version__"):
+            continue
+        assert other in LEVEL, f"{path}: imports unknown room {other}"
+        allowed = LEVEL[other] < LEVEL[room] or (room, other) in SIDEWAYS
+        assert allowed, f"{path}: {room} must not import {other}"
+
+
+def test_parent_loads_no_compiled_module() -> None:
+    native = {p.relative_to(SRC).with_suffix("").as_posix().replace("/", ".") for p in SRC.rglob("*.pyx")}
+    for path in [*(SRC / "parent").rglob("*.py"), *(SRC / "channel").rglob("*.py"), *(SRC / "config").rglob("*.py")]:
+        for module in re.findall(r"^\s*(?:from|import)\s+fastha\.([\w.]+)", path.read_text(), re.M):
+            assert module not in native, f"{path} imports compiled {module}"
+            assert module.split(".")[0] not in {"wire", "loop", "dataplane"}, f"{path} imports native room {module}"
+
+
+CDEF = re.compile(
+    r"^\s*cdef\s+(?!class|struct|enum|extern|packed|union|inline\s*:)[^=\n]*\([^=\n]*\)[^:\n]*:\s*$", re.M
+)
+
+
+@pytest.mark.parametrize("path", [p for p in sources() if p.suffix == ".pyx"], ids=lambda p: p.name)
+def test_cdef_functions_state_their_exception_contract(path: Path) -> None:
+    for match in CDEF.finditer(path.read_text()):
+        line = match.group(0)
+        assert "noexcept" in line or "except" in line, f"{path}: {line.strip()}"
+
+
+WALL = re.compile(r"\btime\.(time|time_ns|monotonic|monotonic_ns|perf_counter)\b|\bdatetime\.(now|utcnow)\b|\brandom\.")
+
+
+def cores() -> list[Path]:
+    names = ["model/*.py", "config/*.py", "vrrp/machine.py", "vrrp/rules.py", "checker/verdict.py", "checker/plan.py", "dataplane/rows.py", "dataplane/reconcile.py", "parent/restart.py", "channel/frame.py", "channel/messages.py"]
+    return [p for n in names for p in SRC.glob(n)]
+
+
+@pytest.mark.parametrize("path", cores(), ids=lambda p: str(p.relative_to(SRC)))
+def test_cores_own_no_clock(path: Path) -> None:
+    assert not WALL.search(path.read_text()), f"{path} reads a clock"
