@@ -161,21 +161,17 @@ def test_descriptors_report_their_events(pair: Pair, reactor: Reactor) -> None:
 
 def test_refusals(pair: Pair, reactor: Reactor) -> None:
     fd = pair[0].fileno()
-    with pytest.raises(OSError) as caught:
+    with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
         reactor.add(987654, IN, print)
-    assert caught.value.errno == errno.EBADF
     for call in (lambda: reactor.remove(fd), lambda: reactor.modify(fd, IN)):
-        with pytest.raises(OSError) as caught:
+        with pytest.raises(OSError, match=os.strerror(errno.ENOENT)):
             call()
-        assert caught.value.errno == errno.ENOENT
     reactor.add(fd, IN, print)
-    with pytest.raises(OSError) as caught:
+    with pytest.raises(OSError, match=os.strerror(errno.EEXIST)):
         reactor.add(fd, IN, print)
-    assert caught.value.errno == errno.EEXIST
     reactor.remove(fd)
-    with open(__file__) as regular, pytest.raises(OSError) as caught:
+    with open(__file__) as regular, pytest.raises(OSError, match=os.strerror(errno.EPERM)):
         reactor.add(regular.fileno(), IN, print)
-    assert caught.value.errno == errno.EPERM
 
 
 def test_a_handler_may_remove_and_close_another_that_is_ready_too(reactor: Reactor) -> None:
