@@ -50,7 +50,7 @@ check: setup ## format, lint and types
 	@$(BIN)/ruff format --check -q . || { echo "run: make format"; exit 1; }
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/cython-lint $$(git ls-files '*.pyx' '*.pxd')
+	@PATH=$(BIN):$$PATH $(BIN)/cython-lint $$(git ls-files '*.pyx' '*.pxd')
 	@files="$$(git ls-files 'csrc/*.[ch]' 'tests/c/*.[ch]')"; [ -z "$$files" ] || clang-format --dry-run -Werror $$files
 
 format: setup ## put every file into shape
