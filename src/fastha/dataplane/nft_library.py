@@ -96,7 +96,7 @@ NLMSG_ERROR, NLM_F_REQUEST = 2, 1
 
 
 class Generation:
-    """Asks for the ruleset's generation. The kernel counts it up by one for each transaction committed in the namespace."""
+    """Asks for the ruleset's generation, which the kernel counts up by one for each committed transaction."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
