@@ -44,7 +44,7 @@ def ip(*lines: str, namespace: str | None = None) -> None:
 
 
 class Namespace:
-    """One named network namespace. `create` makes it; `delete` (or leaving a `with`) kills what runs inside and removes it."""
+    """One named network namespace. `create` makes it; `delete` (or leaving a `with`) ends its processes and it."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -93,7 +93,7 @@ class Namespace:
         return done
 
     def popen(self, argv: Sequence[str | os.PathLike[str]], **options: Any) -> subprocess.Popen[Any]:
-        """Start a program in here; `options` as for subprocess.Popen. What runs at `delete` is killed and reaped."""
+        """Start a program in here; `options` as for subprocess.Popen. `delete` kills it and closes its pipes."""
         child = subprocess.Popen(self.argv(argv), **options)
         self._children.append(child)
         return child
@@ -146,12 +146,9 @@ class Namespace:
                     os.kill(pid, signal.SIGKILL)
             if time.monotonic() > end:
                 raise SystemFault(f"{self.name}: processes {left} survive SIGKILL")
-            self._reap()
             time.sleep(0.002)
-        self._reap()
-
-    def _reap(self) -> None:
-        self._children = [child for child in self._children if child.poll() is None]
+            for child in self._children:
+                child.poll()
 
     def delete(self) -> None:
         """Kill what runs in here and remove the namespace. Does nothing when it is already gone."""
@@ -159,9 +156,12 @@ class Namespace:
             return
         self.kill_all()
         for child in self._children:  # one that moved on to another namespace, or is dying
-            with contextlib.suppress(ProcessLookupError):
-                child.kill()
+            child.kill()  # does nothing to one that has been waited for
             child.wait()
+            for pipe in (child.stdin, child.stdout, child.stderr):
+                if pipe is not None:
+                    with contextlib.suppress(OSError):  # what its standard input still held
+                        pipe.close()
         self._children.clear()
         with contextlib.suppress(SystemFault):  # somebody else's sweep may be quicker
             ip(f"netns delete {self.name}")
