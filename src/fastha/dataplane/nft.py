@@ -29,7 +29,7 @@ from fastha.dataplane.rows import Dest, DestKey, Forward, Op, Service, ServiceKe
 from fastha.errors import SystemFault
 from fastha.model import VirtualServer
 
-FORWARDING = {
+FORWARDING: dict[int, tuple[str, str]] = {
     AF_INET: ("net.ipv4.ip_forward", "/proc/sys/net/ipv4/ip_forward"),
     AF_INET6: ("net.ipv6.conf.all.forwarding", "/proc/sys/net/ipv6/conf/all/forwarding"),
 }

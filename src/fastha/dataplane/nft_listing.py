@@ -69,21 +69,20 @@ def read_listing(family: int, listing: Json) -> Held:
             row.dests[dest_key] = dest
         else:
             held.damaged.add(key)
-    chain_keys = {name: key for name in chains if (key := key_of_chain(family, name))}
+    chain_keys = {name: found for name in chains if (found := key_of_chain(family, name))}
     for key in (*targets, *addresses, *chain_keys.values()):
         held.rows.setdefault(key, ServiceRow(DAMAGED, {}))
-    for name, key in chain_keys.items():
-        own = rules.get(name, [])
-        row = held.rows[key]
+    for name, own_key in chain_keys.items():
+        own, row = rules.get(name, []), held.rows[own_key]
         row.service = (len(own) == 1 and read_service_comment(own[0].get("comment", ""))) or DAMAGED
         if (
             row.service.scheduler not in SCHEDULERS
             or "hook" in chains[name]
-            or key not in addresses
-            or targets.get(key) != name
-            or rule_facts(own[0]) != wanted_facts(words, key, row)
+            or own_key not in addresses
+            or targets.get(own_key) != name
+            or rule_facts(own[0]) != wanted_facts(words, own_key, row)
         ):
-            held.damaged.add(key)
+            held.damaged.add(own_key)
     held.damaged |= held.rows.keys() - chain_keys.values()
     if not base_is_sound(words, chains, rules, sets):
         held.damaged |= held.rows.keys()
@@ -202,7 +201,7 @@ def _number(key: Json) -> Facts:
 def _ranges(data: Json) -> Facts:
     if not isinstance(data, dict) or "set" not in data:
         return ("other", repr(data))
-    found = []
+    found: list[tuple[int, int, str, int]] = []
     for slot, target in data["set"]:
         first, last = slot["range"] if isinstance(slot, dict) else (slot, slot)
         ip, port = target["concat"]
