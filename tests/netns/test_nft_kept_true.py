@@ -147,6 +147,10 @@ TAMPERING = {
     "masquerade deleted": "delete element ip fastha addresses { 10.1.0.100 . tcp . 80 }",
     "destination's record deleted": "delete element ip fastha dests { 10.1.0.100 . tcp . 80 . 10.2.0.11 . 8080 }",
     "all records deleted": "flush set ip fastha dests",
+    "a set of another type": "delete table ip fastha; add table ip fastha; "
+    "add set ip fastha dests { type ipv4_addr; }; add element ip fastha dests { 10.1.0.100 }",
+    "a rule we would never write": f"flush chain ip fastha {CHAIN}; {RULE} {CHAIN} dnat to "
+    'symhash mod 2 map { 0 : 10.2.0.11, 1 : 10.2.0.12 } comment "COMMENT"',
     "record added": "add element ip fastha dests { 10.1.0.100 . tcp . 80 . 10.2.0.19 . 8080 "
     'comment "weight=1 uthreshold=0 lthreshold=0" }',
     "record without meaning": "add element ip fastha dests { 10.1.0.100 . tcp . 80 . 10.2.0.19 . 8080 }",

@@ -60,6 +60,8 @@ def read_listing(family: int, listing: Json) -> Held:
             rules.setdefault(value["chain"], []).append(value)
         elif kind in ("set", "map"):
             sets[value["name"]] = value
+    if not types_are_right(words, sets):
+        return Held()  # somebody else's table under our name: nothing in there is a row, the first write replaces it
     targets = dict(_targets(family, sets.get("services", {})))
     addresses = {_service_key(family, e["concat"]) for e in map(_value, sets.get("addresses", {}).get("elem", []))}
     held = Held()
@@ -84,7 +86,7 @@ def read_listing(family: int, listing: Json) -> Held:
         ):
             held.damaged.add(own_key)
     held.damaged |= held.rows.keys() - chain_keys.values()
-    if not base_is_sound(words, chains, rules, sets):
+    if not base_is_sound(words, chains, rules):
         held.damaged |= held.rows.keys()
     return held
 
@@ -101,12 +103,15 @@ def read_counters(family: int, listing: Json) -> dict[tuple[ServiceKey, str], di
     return found
 
 
-def base_is_sound(words: Words, chains: Json, rules: Json, sets: Json) -> bool:
-    """Are all hooks, their rules and the sets as nft_rules makes them?"""
+def types_are_right(words: Words, sets: Json) -> bool:
+    """Do the three sets that hold everything else exist, with the types nft_rules gives them?"""
     service = [words.addr, "inet_proto", "inet_service"]
     types = {"services": service, "addresses": service, "dests": [*service, words.addr, "inet_service"]}
-    if any(sets.get(name, {}).get("type") != kind for name, kind in types.items()):
-        return False
+    return all(sets.get(name, {}).get("type") == kind for name, kind in types.items())
+
+
+def base_is_sound(words: Words, chains: Json, rules: Json) -> bool:
+    """Are all hooks and their rules as nft_rules makes them?"""
     for hook, priority, facts in base_facts(words):
         chain = chains.get(hook, {})
         if (chain.get("type"), chain.get("hook"), chain.get("prio"), chain.get("policy")) != (
@@ -161,7 +166,10 @@ def rule_facts(rule: Json) -> Facts:
     A match on `meta l4proto` in front of a verdict that implies or repeats it may be printed or not: kept only before
     `masquerade`, where nothing else names the protocol.
     """
-    facts: list[Any] = [_fact(expression) for expression in rule.get("expr", [])]
+    try:
+        facts: list[Any] = [_fact(expression) for expression in rule.get("expr", [])]
+    except (LookupError, TypeError, ValueError, AttributeError, StopIteration):  # not a rule of ours
+        return (("unreadable", repr(rule)),)
     if ("masquerade",) not in facts:
         facts = [f for f in facts if f[:2] != ("match", ("meta l4proto",))]
     return tuple(f for f in facts if f != ("counter",))
