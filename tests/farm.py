@@ -66,6 +66,10 @@ class Farm:
         """A TCP connection from client number `source` to the VIP; closing it is the caller's."""
         return self._open(self.client, family, SOCK_STREAM, port, CLIENT[family].format(source))
 
+    def flow(self, family: int = AF_INET, port: int = 53, source: int = CLIENTS[0]) -> socket.socket:
+        """A connected UDP socket; closing it is the caller's."""
+        return self._open(self.client, family, SOCK_DGRAM, port, CLIENT[family].format(source))
+
     def ask(self, count: int = 1, family: int = AF_INET, port: int = 80, source: int = CLIENTS[0]) -> Counter[str]:
         """How often which server answered new TCP connections."""
         return Counter(self.answer(SOCK_STREAM, family, port, source)[0] for _ in range(count))

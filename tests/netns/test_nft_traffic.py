@@ -117,6 +117,23 @@ def test_a_removed_server_keeps_its_connections_and_gets_no_new_ones(farm: Farm,
         assert [say(sock)[0] for sock in (one, two, three)] == names
 
 
+@BOTH
+def test_a_datagram_flow_leaves_a_removed_server(farm: Farm, backend: NftBackend, family: int) -> None:
+    """The client keeps its port: without help connection tracking would keep it on the removed server for ever."""
+    key = ServiceKey(family, IPPROTO_UDP, VIP[family], 53)
+    carry(backend, key, "rr", [1, 1])
+    with farm.flow(family) as one, farm.flow(family) as two:
+        homes = [say(one)[0], say(two)[0]]
+        assert sorted(homes) == ["s1", "s2"]
+        with farm.director.entered():
+            assert backend.apply([dest(Verb.DEL_DEST, key, 2), dest(Verb.NEW_DEST, key, 3)]) == [0, 0]
+        staying, leaving = (one, two) if homes[0] == "s1" else (two, one)
+        assert say(staying)[0] == "s1"
+        assert say(leaving)[0] in ("s1", "s3")
+        with farm.director.entered():
+            assert backend.warnings() == []
+
+
 def test_weight_zero_drains(farm: Farm, backend: NftBackend) -> None:
     carry(backend, tcp(), "wrr", [0, 1])
     assert farm.ask(5) == {"s2": 5}
