@@ -34,6 +34,7 @@ class Generation:
         self._asking = socket.socket(socket.AF_NETLINK, kind, NETLINK_NETFILTER)
         self._asking.settimeout(5)
         self._hearing = socket.socket(socket.AF_NETLINK, kind | socket.SOCK_NONBLOCK, NETLINK_NETFILTER)
+        self._hearing.bind((0, 0))  # without a port of its own it would hear nothing
         with contextlib.suppress(PermissionError):  # then the queue is as long as the system allows
             self._hearing.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, QUEUE_BYTES)
         with contextlib.suppress(PermissionError):  # read() will say so
