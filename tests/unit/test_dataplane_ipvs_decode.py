@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from oracles import ipvs_random
+from fastha._ipvs import ffi, lib
 from pyroute2.netlink.generic.ipvs import ipvsmsg
 
-from fastha._ipvs import ffi, lib
 from fastha.dataplane.ipvs_rows import read_dest, read_service
 from fastha.dataplane.rows import Dest, DestKey, Forward, Service, ServiceKey
+from oracles import ipvs_random
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 SEQ = 77

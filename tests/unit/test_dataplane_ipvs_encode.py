@@ -9,12 +9,12 @@ import struct
 from typing import Any
 
 import pytest
-from oracles import ipvs_random
+from fastha._ipvs import ffi, lib
 from pyroute2.netlink.generic.ipvs import ipvsmsg
 
-from fastha._ipvs import ffi, lib
 from fastha.dataplane.ipvs_rows import fill_service, op_array
 from fastha.dataplane.rows import OUR_FLAGS, Dest, DestKey, Forward, Op, Service, ServiceFlag, ServiceKey, Verb
+from oracles import ipvs_random
 
 FAMILY = 29  # any genl family id
 REQUEST, ACK, DUMP = 1, 4, 0x300
