@@ -183,13 +183,11 @@ class Laboratory:
 
 def changes(name: str, before: Observation, now: Observation) -> list[str]:
     """What is different between two observations of one director, in words."""
-    if before.running != now.running:
-        return [f"{name}: {'started' if now.running else 'is dead'}"]
-    if not now.running or not now.states:
-        return []
-    told = []
-    if before.state != now.state:
-        told.append(f"{name}: {before.state} -> {now.state}")
+    if not now.running:
+        return [f"{name}: is dead"] if before.running else []
+    told = [] if before.running else [f"{name}: started"]
+    if now.states and before.state != now.state:
+        told.append(f"{name}: {before.state if before.running else 'starting'} -> {now.state}")
     for server, row in now.rows.items():
         old = before.rows.get(server)
         if old != row:

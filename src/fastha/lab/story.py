@@ -1,4 +1,4 @@
-"""What happens in the laboratory, step by step, and what has to come of it. Every expectation has a name and a verdict."""
+"""What happens in the laboratory, step by step, and what has to come of it: named expectations, each with a verdict."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from fastha.lab import plan
 from fastha.lab.director import Director
 from fastha.lab.laboratory import Laboratory
-from fastha.lab.measure import OK, Seen
+from fastha.lab.measure import Seen
 from fastha.lab.witness import now_ns
 
 VICTIM = "server2"
@@ -114,10 +114,10 @@ class Story:
         if ready is not None:
             self.outcome.dataplane = next(iter(lab.observed.values())).backend or self.outcome.dataplane
             self.expect_one_holder(step)
-            steady = now_ns()
+            step.begin_ns = now_ns()  # the client began before there was anybody to answer
             lab.watch(1.0)
             self.end(step)
-            seen = lab.witness.seen(steady, step.end_ns)
+            seen = step.seen
             step.expect("every request is answered once it runs", seen.lost_total == 0, str(seen))
             step.expect("every real server answers", set(seen.servers) == {s.name for s in plan.SERVERS}, _shares(seen))
         else:
@@ -204,16 +204,16 @@ class Story:
     def expect_takeover(self, step: Step, dead: Director) -> None:
         lab, other = self.lab, self.other(dead)
         taken = lab.wait(lambda: lab.observed[other.name].all_in("master"), TAKEOVER_S)
+        taken_ns = now_ns()
         step.expect(f"{other.name} becomes master", taken is not None, _after(taken, TAKEOVER_S))
         lab.watch(1.0)
         self.end(step)
         self.expect_gap(step)
-        gap_end = self.gap_end_ns(step)
-        after = lab.witness.seen(gap_end, step.end_ns)
+        after = lab.witness.seen(taken_ns, step.end_ns)
         step.expect(
             "none is lost once it has taken over",
             after.sent > 0 and after.lost_total == 0,
-            f"{after.sent} sent; {step.seen.lost_total - after.lost_total} were lost in the gap",
+            f"{after.sent} sent; {step.seen.lost_total - after.lost_total} were lost before",
         )
 
     def expect_return(self, step: Step, director: Director) -> None:
@@ -249,12 +249,6 @@ class Story:
             master is not None and holders == [master.name],
             ", ".join(holders) or "nowhere",
         )
-
-    def gap_end_ns(self, step: Step) -> int:
-        """When the first answer came after the longest silence of the step."""
-        answers = sorted(r.end_ns for r in self.lab.witness.requests if r.outcome == OK and r.end_ns >= step.begin_ns)
-        pairs = zip([step.begin_ns, *answers], answers, strict=False)
-        return max(pairs, key=lambda pair: pair[1] - pair[0], default=(0, step.end_ns))[1]
 
     def other(self, director: Director) -> Director:
         return next(one for one in self.lab.directors.values() if one is not director)
