@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
+import need
 import pytest
 
 HERE = Path(__file__).parent
@@ -16,22 +16,14 @@ SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 PURE = ["csrc/fha_ipvs_encode.c", "csrc/fha_ipvs_decode.c"]
 
 
-def missing(reason: str) -> None:
-    """Skip with the reason; under CI a reason of this kind is a failure."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if not (gcc := shutil.which("gcc")):
-        missing("gcc is not installed")
+    gcc = need.tool("gcc")
     out = tmp_path_factory.mktemp("c")
     (out / "empty.c").write_text("int main(void) { return 0; }\n")
     probe = subprocess.run([gcc, *SANITIZERS, str(out / "empty.c"), "-o", str(out / "empty")], capture_output=True)
     if probe.returncode:
-        missing("gcc has no libasan or libubsan")
+        need.lack("gcc has no libasan or libubsan")
     built = subprocess.run(
         [gcc, *FLAGS, *SANITIZERS, "-Icsrc", "tests/c/test_ipvs.c", *PURE, "-o", str(out / "test_ipvs")],
         cwd=ROOT,
