@@ -8,7 +8,7 @@ import subprocess
 
 from fastha.dataplane.rows import DestKey, Forward, ServiceFlag, ServiceKey, ServiceRow, Table
 
-FLAG_NAMES = {"sh": ("sh-fallback", "sh-port", "flag-3"), "mh": ("mh-fallback", "mh-port", "flag-3")}
+FLAG_NAMES = {"sh": ("sh-fallback", "sh-port"), "mh": ("mh-fallback", "mh-port")}  # it shows no third one there
 FORWARD = {Forward.NAT: "-m", Forward.DR: "-g", Forward.TUN: "-i"}
 
 
@@ -38,7 +38,7 @@ def service_line(key: ServiceKey, row: ServiceRow) -> str:
         line += " -o"
     names = FLAG_NAMES.get(service.scheduler, ("flag-1", "flag-2", "flag-3"))
     bits = (ServiceFlag.SCHED1, ServiceFlag.SCHED2, ServiceFlag.SCHED3)
-    if chosen := [name for name, bit in zip(names, bits, strict=True) if service.flags & bit]:
+    if chosen := [name for name, bit in zip(names, bits, strict=False) if service.flags & bit]:
         line += " -b " + ",".join(chosen)
     return line
 
@@ -74,4 +74,4 @@ def saved() -> list[str]:
 def saved_thresholds() -> list[str]:
     text = subprocess.run(["ipvsadm", "-Ln", "--thresholds"], check=True, capture_output=True, text=True).stdout
     rows = [line.split() for line in text.splitlines() if line.startswith("  -> ")]
-    return sorted(f"{r[1]} {r[2]} {r[3]}" for r in rows if r[2].isdigit())
+    return sorted(f"{r[1]} {r[2]} {r[3]}" for r in rows if len(r) > 3)
