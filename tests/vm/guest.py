@@ -25,8 +25,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import need
 import pytest
+
+import need
 from vm import machine
 from vm.kit import Unfit
 
@@ -60,7 +61,9 @@ def only_inside() -> None:
 
 def inner_tests(file: Path) -> list[str]:
     """The names of the test functions in `file`, in order, without importing it."""
-    return [n.name for n in ast.parse(file.read_text()).body if isinstance(n, ast.FunctionDef) and n.name[:5] == "test_"]
+    return [
+        n.name for n in ast.parse(file.read_text()).body if isinstance(n, ast.FunctionDef) and n.name[:5] == "test_"
+    ]
 
 
 @cache

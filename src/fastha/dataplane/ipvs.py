@@ -62,7 +62,7 @@ class IpvsBackend:
         return ffi.unpack(results, len(ops))  # type: ignore[no-any-return]
 
     def counters(self) -> dict[tuple[ServiceKey, str], dict[str, int]]:
-        """Current active and inactive connections, and connections ever scheduled, of every destination."""
+        """Active and inactive connections now, and connections ever scheduled (the kernel adds those up every 2 s)."""
         found = {}
         for key, _ in self._dump_services():
             for c in self._dump_dests(key):
