@@ -130,6 +130,9 @@ def refusal(server: VirtualServer) -> str:
     for word, name in (("scheduler", server.scheduler), ("persistence_engine", server.persistence_engine)):
         if len(name) > NAME_MAX or not name.isascii():
             return f"{word} {name!r}: the kernel takes at most {NAME_MAX} ASCII characters"
+    for real in server.real_servers:
+        if real.lthreshold > real.uthreshold:  # ip_vs_add_dest: ERANGE
+            return f"{real.key}: lthreshold {real.lthreshold} is above uthreshold {real.uthreshold}"
     family = "inet6" if ":" in server.ip else "inet" if server.ip else server.family
     members = [(r.key, r.ip, r.forward) for r in server.real_servers]
     if sorry := server.sorry_server:
