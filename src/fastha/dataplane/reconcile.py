@@ -81,12 +81,17 @@ def _new(key: ServiceKey, service: Service, dests: dict[DestKey, Dest]) -> Itera
 
 def _dests(key: ServiceKey, wanted: dict[DestKey, Dest], actual: dict[DestKey, Dest]) -> Iterator[Op]:
     """The destinations of a service that is there: new ones, then rising, then other changes, then removals."""
+    if wanted == actual:
+        return
+    changed: list[tuple[bool, DestKey, Dest]] = []
     for dest_key, dest in wanted.items():
-        if dest_key not in actual:
+        there = actual.get(dest_key)
+        if there is None:
             yield Op(Verb.NEW_DEST, key, dest_key=dest_key, dest=dest)
-    changed = [k for k, dest in wanted.items() if k in actual and actual[k] != dest]
-    for dest_key in sorted(changed, key=lambda k: wanted[k].weight <= actual[k].weight):  # stable: rising ones first
-        yield Op(Verb.SET_DEST, key, dest_key=dest_key, dest=wanted[dest_key])
+        elif there != dest:
+            changed.append((dest.weight > there.weight, dest_key, dest))
+    for _rising, dest_key, dest in sorted(changed, key=lambda c: not c[0]):  # stable: the order of the configuration
+        yield Op(Verb.SET_DEST, key, dest_key=dest_key, dest=dest)
     for dest_key in actual:
         if dest_key not in wanted:
             yield Op(Verb.DEL_DEST, key, dest_key=dest_key)
