@@ -97,7 +97,7 @@ def _address(statement: Statement, faults: Faults) -> VirtualAddress | None:
         elif word == "scope":
             scope = _scope(statement, i + 1, faults)
         else:
-            faults.not_supported(statement.place(i), f"address option {word} is accepted but has no effect")
+            faults.not_supported(statement.place(i), f"address option {word} has no effect")
         i += 1 + needs
     return VirtualAddress(ip=str(ip), prefixlen=int(length) if slash else 32, dev=dev, label=label, scope=scope)
 
@@ -128,7 +128,7 @@ def build_peers(block: list[Statement], faults: Faults) -> list[str]:
         out[str(ip)] = statement
         for i, word in enumerate(statement.words[1:], 1):
             if word in ("min_ttl", "max_ttl"):
-                faults.not_supported(statement.place(i), f"{word} is accepted but has no effect")
+                faults.not_supported(statement.place(i), f"{word} has no effect")
             elif statement.words[i - 1] not in ("min_ttl", "max_ttl"):
                 faults.error(statement.place(i), f"'{shown(word)}' is no option of a peer", "one address per line")
     return list(out)
