@@ -4,9 +4,9 @@ Every process of fastha has one `Log`. Lines look alike everywhere:
 
     2026-01-31 23:59:59.123 warning vrrp[4711]: VI_1: eth0 is gone
 
-stderr may be a pipe that nobody empties and syslog may be dead: a line that cannot be written at once is lost, and the next
-line that can be written says how many were. Under systemd (stderr is the journal) lines carry "<level>" instead of a
-date, and /dev/log, which is the same journal, is left alone.
+stderr may be a pipe that nobody empties and syslog may be dead: a line that cannot be written at once is lost, and
+the next line that can be written says how many were. Under systemd (stderr is the journal) lines carry "<level>"
+instead of a date, and /dev/log, which is the same journal, is left alone.
 """
 
 from __future__ import annotations
