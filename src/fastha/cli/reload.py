@@ -20,7 +20,7 @@ def main(options: argparse.Namespace) -> int:
     for fault in answer["faults"]:
         print(fault, file=sys.stderr)
     if answer["ok"]:
-        print(answer["text"])
+        print(f"{answer['outcome']}: {answer['text']}")
         return Exit.OK
     print(f"fastha: refused: {answer['text']}", file=sys.stderr)
     return Exit.REFUSED

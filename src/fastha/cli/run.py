@@ -28,7 +28,7 @@ def main(options: argparse.Namespace) -> int:
     from fastha.log import Log
     from fastha.parent.daemon import Daemon
 
-    _fill_standard_descriptors()
+    _own_descriptors()
     log = Log("fastha", verbose=options.verbose)
     return Daemon(
         options.file,
@@ -40,11 +40,15 @@ def main(options: argparse.Namespace) -> int:
     ).run()
 
 
-def _fill_standard_descriptors() -> None:
-    """Whoever started us may have closed 0, 1 or 2; a socket must not become anybody's stderr."""
-    while True:
-        fd = os.open(os.devnull, os.O_RDWR)
-        if fd > 2:
-            os.close(fd)
-            return
+def _own_descriptors() -> None:
+    """Whoever started us may have closed 0, 1 or 2 (a socket must not become anybody's stderr), and may have left others
+    open (they are nothing for our children and scripts)."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(fd, True)
+    os.close(fd)
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2:
+            try:
+                os.set_inheritable(int(name), False)
+            except OSError:
+                pass  # the one that read the directory

@@ -136,7 +136,7 @@ class Reloads:
                 return
             self.files, self.loaded_at = tuple(loaded.files), time.time()
             if before == config:
-                self._finish(Outcome("unchanged", "the configuration is unchanged, nothing was touched", faults))
+                self._finish(Outcome("unchanged", "nothing was touched", faults))
                 return
             late = f" ({proposal.reason})" if proposal.reason else ""
             outcome = "started" if before is None else "committed"

@@ -121,8 +121,9 @@ class Supervisor:
         known = {server.key for server in self.config.virtual_servers}
         self.quorums = {key: up for key, up in self.quorums.items() if key in known}
         self._set_deadline()
-        for role in sorted(proposal.roles):
-            self.children[role].commit(proposal.generation)
+        for role, child in self.children.items():
+            if role in proposal.roles:
+                child.commit(proposal.generation)
         for role in left:
             self.children[role].stop()
             self.children[role].sign_of_life_ns = 0
