@@ -81,6 +81,12 @@ def start(server: VirtualServer, up: Sequence[bool], quorum: bool | None = None)
     return replace(plan, quorum=_has_quorum(plan))
 
 
+def carry(old: Plan, server: VirtualServer, up: Sequence[bool]) -> tuple[Plan, tuple[Effect, ...]]:
+    """The plan of a virtual server whose configuration changed: it has the quorum it had, judged by the new numbers."""
+    new = start(server, up, old.quorum)
+    return new, tuple(_quorum_effects(old, new))
+
+
 def step(plan: Plan, changes: Mapping[int, bool]) -> tuple[Plan, tuple[Effect, ...]]:
     """Real servers {index: is now up}; those of one turn together, so that a storm costs O(servers) and not its square,
     and a quorum is judged once by all of them."""
@@ -96,13 +102,16 @@ def step(plan: Plan, changes: Mapping[int, bool]) -> tuple[Plan, tuple[Effect, .
         if script := server.notify_up if up else server.notify_down:
             effects.append(RunScript(script, f"{plan.server.key} {server.key}"))
     new = replace(plan, up=tuple(ups))
-    quorum = _has_quorum(new)
-    if quorum != plan.quorum:
-        new = replace(new, quorum=quorum)
-        effects.append(QuorumChanged(quorum, new.live_weight))
-        if script := plan.server.quorum_up if quorum else plan.server.quorum_down:
-            effects.append(RunScript(script, plan.server.key))
-    return new, tuple(effects)
+    new = replace(new, quorum=_has_quorum(new))
+    return new, (*effects, *_quorum_effects(plan, new))
+
+
+def _quorum_effects(old: Plan, new: Plan) -> list[Effect]:
+    if new.quorum == old.quorum:
+        return []
+    script = new.server.quorum_up if new.quorum else new.server.quorum_down
+    effects: list[Effect] = [QuorumChanged(new.quorum, new.live_weight)]
+    return [*effects, RunScript(script, new.server.key)] if script else effects
 
 
 def farewell(plan: Plan) -> tuple[RunScript, ...]:

@@ -6,7 +6,8 @@ from struct import Struct
 from fastha.loop.reactor import Reactor
 
 RESULT: Struct
-"""One result: slot, generation, ending (fastha.checker.ending), url, detail (errno or HTTP status), started_ns, ended_ns."""
+"""One result: slot, generation, ending (fastha.checker.ending), url, detail (errno or HTTP status), started_ns,
+ended_ns."""
 
 ENDING_NAMES: dict[str, int]
 """`ending_t` as compiled, for the test that compares it with fastha.checker.ending.Ending."""
