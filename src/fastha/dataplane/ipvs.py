@@ -93,9 +93,7 @@ class IpvsBackend:
     def _dump_services(self) -> list[tuple[ServiceKey, Service]]:
         count = ffi.new("size_t *")
         while True:
-            self._dump_once(
-                lambda: lib.fha_ipvs_dump_services(self._socket, self._services, len(self._services), count)
-            )
+            self._dump_once(lambda: lib.fha_ipvs_dump_services(self._socket, self._services, len(self._services), count))
             if count[0] <= len(self._services):
                 return [read_service(self._services[i]) for i in range(count[0])]
             self._services = ffi.new("struct fha_ipvs_service[]", 2 * count[0])
@@ -134,3 +132,5 @@ class IpvsBackend:
         if rc:
             lib.fha_ipvs_close(self._socket)
             raise OSError(-rc, f"ipvs: {os.strerror(-rc)}")
+
+
