@@ -12,11 +12,11 @@ cdef ssize_t garp_encode(
 ) noexcept nogil:
     cdef uint8_t broadcast[ETHER_ADDRESS]
     cdef uint8_t *arp
-    cdef size_t i
+    cdef size_t _i
     if room // GARP_FRAME < count:
         return -1
     memset(broadcast, 0xff, ETHER_ADDRESS)
-    for i in range(count):
+    for _i in range(count):
         ether_encode(out, broadcast, mac, ETHERTYPE_ARP)
         arp = out + ETHER_HEADER
         memcpy(arp, FIXED, 8)
