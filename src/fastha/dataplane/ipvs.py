@@ -42,19 +42,8 @@ class IpvsBackend:
             raise SystemFault(f"ipvs: {_WHY.get(-rc, os.strerror(-rc))}")
 
     def refuse(self, server: VirtualServer) -> str:
-        """Why IPVS cannot carry `server` (linux/ip_vs.h, ip_vs_ctl.c), or ""."""
-        for word, name in (("scheduler", server.scheduler), ("persistence_engine", server.persistence_engine)):
-            if len(name) > NAME_MAX or not name.isascii():
-                return f"{word} {name!r}: the kernel takes at most {NAME_MAX} ASCII characters"
-        family = "inet6" if ":" in server.ip else "inet" if server.ip else server.family
-        members = [(r.key, r.ip, r.forward) for r in server.real_servers]
-        if sorry := server.sorry_server:
-            members.append((sorry.key, sorry.ip, sorry.forward))
-        for key, ip, forward in members:
-            # ip_vs_genl_set_cmd: a destination of another family is taken with tunnelling alone
-            if (":" in ip) != (family == "inet6") and forward != "TUN":
-                return f"{key}: the kernel forwards from {family} to another address family by TUN only, not {forward}"
-        return ""
+        """See `refusal`."""
+        return refusal(server)
 
     def dump(self) -> Table:
         """Every service of the namespace with its destinations."""
@@ -93,7 +82,9 @@ class IpvsBackend:
     def _dump_services(self) -> list[tuple[ServiceKey, Service]]:
         count = ffi.new("size_t *")
         while True:
-            self._dump_once(lambda: lib.fha_ipvs_dump_services(self._socket, self._services, len(self._services), count))
+            self._dump_once(
+                lambda: lib.fha_ipvs_dump_services(self._socket, self._services, len(self._services), count)
+            )
             if count[0] <= len(self._services):
                 return [read_service(self._services[i]) for i in range(count[0])]
             self._services = ffi.new("struct fha_ipvs_service[]", 2 * count[0])
@@ -134,3 +125,17 @@ class IpvsBackend:
             raise OSError(-rc, f"ipvs: {os.strerror(-rc)}")
 
 
+def refusal(server: VirtualServer) -> str:
+    """Why IPVS cannot carry `server` (linux/ip_vs.h, ip_vs_ctl.c), or ""."""
+    for word, name in (("scheduler", server.scheduler), ("persistence_engine", server.persistence_engine)):
+        if len(name) > NAME_MAX or not name.isascii():
+            return f"{word} {name!r}: the kernel takes at most {NAME_MAX} ASCII characters"
+    family = "inet6" if ":" in server.ip else "inet" if server.ip else server.family
+    members = [(r.key, r.ip, r.forward) for r in server.real_servers]
+    if sorry := server.sorry_server:
+        members.append((sorry.key, sorry.ip, sorry.forward))
+    for key, ip, forward in members:
+        # ip_vs_genl_set_cmd: a destination of another family is taken with tunnelling alone
+        if (":" in ip) != (family == "inet6") and forward != "TUN":
+            return f"{key}: the kernel forwards from {family} to another address family by TUN only, not {forward}"
+    return ""

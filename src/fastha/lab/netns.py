@@ -138,8 +138,14 @@ class Namespace:
         return found
 
     def kill_all(self, deadline_s: float = 5) -> None:
-        """SIGKILL everything in here, until nothing is left: a fork bomb's last child included."""
+        """SIGKILL everything in here, until nothing is left: a fork bomb's last child included.
+
+        All are stopped first, so that nobody lives to see the others die (and, say, says goodbye to its peers).
+        """
         end = time.monotonic() + deadline_s
+        for pid in self.pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
         while left := self.pids():
             for pid in left:
                 with contextlib.suppress(ProcessLookupError):

@@ -54,7 +54,7 @@ class Network:
         a.ip(f"link add {a_port} type veth peer name {b_port} netns {b.name}", f"link set {a_port} up")
         b.ip(f"link set {b_port} up")
 
-    def attach(self, bridge: str, namespace: Namespace, port: str, *addresses: str) -> str:
+    def attach(self, bridge: str, namespace: Namespace, port: str, *addresses: str, mac: str = "") -> str:
         """Plug a namespace into a bridge (made at first use), set addresses ("10.1.0.1/24"); returns the switch's port.
 
         `unplug` and `plug` take that port's name.
@@ -64,12 +64,17 @@ class Network:
         self._ports += 1
         switch_port = f"port{self._ports}"
         namespace.ip(
-            f"link add {port} type veth peer name {switch_port} netns {switch.name}",
+            f"link add {port} {f'address {mac} ' if mac else ''}type veth peer name {switch_port} netns {switch.name}",
             *(f"addr add {address} dev {port}{'' if ':' in address else ' brd +'}" for address in addresses),
             f"link set {port} up",
         )
         switch.ip(f"link set {switch_port} master {bridge} up")
         return switch_port
+
+    def remove(self, namespace: Namespace) -> None:
+        """Delete one namespace now; its cables go with it."""
+        namespace.delete()
+        self.namespaces.remove(namespace)
 
     def unplug(self, switch_port: str) -> None:
         """Pull a cable: both ends lose their carrier."""
