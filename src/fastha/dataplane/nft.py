@@ -14,6 +14,7 @@ from socket import AF_INET, AF_INET6
 import orjson
 
 from fastha.dataplane import nft_limits
+from fastha.dataplane.nft_conntrack import forget, lost_flows
 from fastha.dataplane.nft_library import (
     OUTPUT_JSON,
     OUTPUT_NUMERIC_ALL,
@@ -29,7 +30,7 @@ from fastha.dataplane.rows import Dest, DestKey, Forward, Op, Service, ServiceKe
 from fastha.errors import SystemFault
 from fastha.model import VirtualServer
 
-FORWARDING = {
+FORWARDING: dict[int, tuple[str, str]] = {
     AF_INET: ("net.ipv4.ip_forward", "/proc/sys/net/ipv4/ip_forward"),
     AF_INET6: ("net.ipv6.conf.all.forwarding", "/proc/sys/net/ipv6/conf/all/forwarding"),
 }
@@ -52,6 +53,7 @@ class NftBackend:
         self._library = Library()
         self._generation = Generation()
         self._held: dict[int, Held] = {}
+        self._trouble = ""
         self._seen: int | None = None  # the generation that _held describes
         try:
             self._generation.read()
@@ -74,7 +76,7 @@ class NftBackend:
         families = {AF_INET6 if ":" in server.ip else AF_INET for server in servers} | {
             key.family for key in self.dump()
         }
-        lines = []
+        lines = [self._trouble] if self._trouble else []
         for family, (name, path) in FORWARDING.items():
             file = Path(path)
             if family in families and file.exists() and file.read_text().strip() == "0":
@@ -145,6 +147,11 @@ class NftBackend:
             now = self._generation.read()
             if generation is not None and now == generation + 1:  # ours was the only change
                 self._held, self._seen = new, now
+            if flows := lost_flows(before, wanted):
+                try:
+                    forget(flows)
+                except Exception as error:  # the rows are right all the same: told by warnings()
+                    self._trouble = f"UDP flows to removed real servers stay (connection tracking: {error})"
         return results
 
     def _current(self) -> dict[int, Held]:

@@ -21,7 +21,7 @@ OUTPUT_STATELESS, OUTPUT_JSON = 1 << 2, 1 << 4  # NFT_CTX_OUTPUT_*
 OUTPUT_NUMERIC_ALL = (1 << 7) | (1 << 8) | (1 << 9) | (1 << 10)
 
 ERRNO = {os.strerror(code): code for code in errno.errorcode}
-REASON = re.compile(r"(?:Could not process rule|cache initialization failed|Error): ([^\n]+)")
+REASON = re.compile(r"(?:Error: )?(?:(?:Could not process rule|cache initialization failed): )?([^\n]+)")
 
 
 class NftError(OSError):
@@ -84,10 +84,11 @@ class Library:
 
 def refusal(complaint: str) -> NftError:
     """libnftables reports errors only as text; find the errno in it (EINVAL if it does not say)."""
-    found = REASON.search(complaint)
-    reason = found[1].split(";")[0].strip() if found else complaint.strip().partition("\n")[0][:200]
+    start = max(complaint.find("Error: "), 0)  # a place in the input may stand before it
+    found = REASON.match(complaint, start)
+    reason = found[1][:200] if found else "libnftables refused without a reason"
     code = next((c for text, c in ERRNO.items() if reason.startswith(text)), errno.EINVAL)
-    return NftError(code, reason[:200] or "libnftables refused without a reason")
+    return NftError(code, reason)
 
 
 NETLINK_NETFILTER = 12  # linux/netlink.h

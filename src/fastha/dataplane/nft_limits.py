@@ -6,8 +6,8 @@ import errno
 from ipaddress import ip_address
 
 from fastha.dataplane.nft_rules import PROTOCOLS, WORDS
-from fastha.dataplane.nft_slots import APPROXIMATED, SCHEDULERS, SVC_SCHED1, SVC_SCHED2
-from fastha.dataplane.rows import Forward, Op, ServiceKey, Verb
+from fastha.dataplane.nft_slots import APPROXIMATED, SCHEDULERS
+from fastha.dataplane.rows import Forward, Op, ServiceFlag, ServiceKey, Verb
 from fastha.model import RealServer, SorryServer, VirtualServer
 
 FLAGS = frozenset({"sh-port", "sh-fallback", "mh-port", "mh-fallback"})
@@ -73,13 +73,15 @@ def refuse_op(op: Op) -> int:
         assert op.service is not None, op
         if op.service.scheduler not in SCHEDULERS:
             return errno.ENOENT  # as ip_vs_ctl.c: no such scheduler
-        if op.service.flags & ~(SVC_SCHED1 | SVC_SCHED2) or op.service.pe_name or op.service.timeout_s:
+        if op.service.flags & ~(ServiceFlag.SCHED1 | ServiceFlag.SCHED2) or op.service.pe_name:
             return errno.EOPNOTSUPP
     if op.verb in (Verb.NEW_DEST, Verb.SET_DEST):
         assert op.dest is not None, op
         assert op.dest_key is not None, op
         if op.dest.forward is not Forward.NAT or op.dest.uthreshold or op.dest.lthreshold or not op.dest_key.port:
             return errno.EOPNOTSUPP
+        if op.dest.weight < 0:
+            return errno.ERANGE
         if (":" in op.dest_key.ip) != (":" in op.key.ip):
             return errno.EAFNOSUPPORT
     return 0

@@ -60,6 +60,8 @@ def read_listing(family: int, listing: Json) -> Held:
             rules.setdefault(value["chain"], []).append(value)
         elif kind in ("set", "map"):
             sets[value["name"]] = value
+    if not types_are_right(words, sets):
+        return Held()  # somebody else's table under our name: nothing in there is a row, the first write replaces it
     targets = dict(_targets(family, sets.get("services", {})))
     addresses = {_service_key(family, e["concat"]) for e in map(_value, sets.get("addresses", {}).get("elem", []))}
     held = Held()
@@ -69,23 +71,22 @@ def read_listing(family: int, listing: Json) -> Held:
             row.dests[dest_key] = dest
         else:
             held.damaged.add(key)
-    chain_keys = {name: key for name in chains if (key := key_of_chain(family, name))}
+    chain_keys = {name: found for name in chains if (found := key_of_chain(family, name))}
     for key in (*targets, *addresses, *chain_keys.values()):
         held.rows.setdefault(key, ServiceRow(DAMAGED, {}))
-    for name, key in chain_keys.items():
-        own = rules.get(name, [])
-        row = held.rows[key]
+    for name, own_key in chain_keys.items():
+        own, row = rules.get(name, []), held.rows[own_key]
         row.service = (len(own) == 1 and read_service_comment(own[0].get("comment", ""))) or DAMAGED
         if (
             row.service.scheduler not in SCHEDULERS
             or "hook" in chains[name]
-            or key not in addresses
-            or targets.get(key) != name
-            or rule_facts(own[0]) != wanted_facts(words, key, row)
+            or own_key not in addresses
+            or targets.get(own_key) != name
+            or rule_facts(own[0]) != wanted_facts(words, own_key, row)
         ):
-            held.damaged.add(key)
+            held.damaged.add(own_key)
     held.damaged |= held.rows.keys() - chain_keys.values()
-    if not base_is_sound(words, chains, rules, sets):
+    if not base_is_sound(words, chains, rules):
         held.damaged |= held.rows.keys()
     return held
 
@@ -102,12 +103,15 @@ def read_counters(family: int, listing: Json) -> dict[tuple[ServiceKey, str], di
     return found
 
 
-def base_is_sound(words: Words, chains: Json, rules: Json, sets: Json) -> bool:
-    """Are all hooks, their rules and the sets as nft_rules makes them?"""
+def types_are_right(words: Words, sets: Json) -> bool:
+    """Do the three sets that hold everything else exist, with the types nft_rules gives them?"""
     service = [words.addr, "inet_proto", "inet_service"]
     types = {"services": service, "addresses": service, "dests": [*service, words.addr, "inet_service"]}
-    if any(sets.get(name, {}).get("type") != kind for name, kind in types.items()):
-        return False
+    return all(sets.get(name, {}).get("type") == kind for name, kind in types.items())
+
+
+def base_is_sound(words: Words, chains: Json, rules: Json) -> bool:
+    """Are all hooks and their rules as nft_rules makes them?"""
     for hook, priority, facts in base_facts(words):
         chain = chains.get(hook, {})
         if (chain.get("type"), chain.get("hook"), chain.get("prio"), chain.get("policy")) != (
@@ -162,7 +166,10 @@ def rule_facts(rule: Json) -> Facts:
     A match on `meta l4proto` in front of a verdict that implies or repeats it may be printed or not: kept only before
     `masquerade`, where nothing else names the protocol.
     """
-    facts: list[Any] = [_fact(expression) for expression in rule.get("expr", [])]
+    try:
+        facts: list[Any] = [_fact(expression) for expression in rule.get("expr", [])]
+    except (LookupError, TypeError, ValueError, AttributeError, StopIteration):  # not a rule of ours
+        return (("unreadable", repr(rule)),)
     if ("masquerade",) not in facts:
         facts = [f for f in facts if f[:2] != ("match", ("meta l4proto",))]
     return tuple(f for f in facts if f != ("counter",))
@@ -202,7 +209,7 @@ def _number(key: Json) -> Facts:
 def _ranges(data: Json) -> Facts:
     if not isinstance(data, dict) or "set" not in data:
         return ("other", repr(data))
-    found = []
+    found: list[tuple[int, int, str, int]] = []
     for slot, target in data["set"]:
         first, last = slot["range"] if isinstance(slot, dict) else (slot, slot)
         ip, port = target["concat"]

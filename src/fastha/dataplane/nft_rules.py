@@ -26,7 +26,7 @@ from fastha.dataplane.rows import Dest, DestKey, Forward, Service, ServiceKey, S
 TABLE = "fastha"
 PRIORITY_DNAT, PRIORITY_SNAT = -100, 100  # linux/netfilter_ipv4.h NF_IP_PRI_NAT_DST, NF_IP_PRI_NAT_SRC
 HASH_SEED = 0x5EED  # the same on every director, so that a client keeps its server when the service address moves
-PROTOCOLS = {IPPROTO_TCP: "tcp", IPPROTO_UDP: "udp"}
+PROTOCOLS: dict[int, str] = {IPPROTO_TCP: "tcp", IPPROTO_UDP: "udp"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Words:
         return f"{self.ip} {TABLE}"
 
 
-WORDS = {AF_INET: Words("ip", "ipv4_addr"), AF_INET6: Words("ip6", "ipv6_addr")}
+WORDS: dict[int, Words] = {AF_INET: Words("ip", "ipv4_addr"), AF_INET6: Words("ip6", "ipv6_addr")}
 
 
 def chain_name(key: ServiceKey) -> str:

@@ -13,10 +13,7 @@ from enum import StrEnum
 from hashlib import blake2b
 from math import gcd
 
-from fastha.dataplane.rows import Dest, DestKey, Service
-
-SVC_SCHED1 = 0x0008  # linux/ip_vs.h IP_VS_SVC_F_SCHED1: sh-fallback, mh-fallback
-SVC_SCHED2 = 0x0010  # linux/ip_vs.h IP_VS_SVC_F_SCHED2: sh-port, mh-port
+from fastha.dataplane.rows import Dest, DestKey, Service, ServiceFlag
 
 RANGES_AT_MOST = 4096  # of one interleaved map, unless there are more destinations than that
 MAGLEV_SLOTS = 4093  # prime; what IPVS' mh uses by default (CONFIG_IP_VS_MH_TAB_INDEX=12)
@@ -55,7 +52,7 @@ def spread(service: Service, dests: Mapping[DestKey, Dest]) -> Spread:
     live.sort(key=lambda item: (item[0].ip, item[0].port))
     if service.scheduler in WEIGHTLESS:
         live = [(key, 1) for key, _ in live]
-    by_source = Pick.SOURCE_PORT if service.flags & SVC_SCHED2 else Pick.SOURCE
+    by_source = Pick.SOURCE_PORT if service.flags & ServiceFlag.SCHED2 else Pick.SOURCE
     match scheduler:
         case "sh":  # one block of slots each: a hash scatters clients anyway
             return _spread(by_source, _reduced(live))
