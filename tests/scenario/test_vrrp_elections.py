@@ -8,9 +8,9 @@ from __future__ import annotations
 import random
 
 import pytest
-from oracles.vrrp_wire import MS, Wire, some_rules
 
 from fastha.vrrp.machine import Role
+from oracles.vrrp_wire import MS, Wire, some_rules
 
 RUNS = 200  # per chunk; chunks keep the report short
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, TypeAlias
 
-from fastha.vrrp.rules import MIN_INTERVAL_NS, Rules
+from fastha.vrrp.rules import Rules
 
 
 class Role(StrEnum):

@@ -16,7 +16,7 @@ MIN_INTERVAL_NS = NS_PER_CS  # the smallest interval version 3 can say
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The parameters of one virtual router. `own_ip` is the primary (or unicast source) address as a number, 0: none."""
+    """The parameters of one virtual router. `own_ip` is the primary (or unicast source) address, 0: none."""
 
     version: int = 3
     priority: int = 100  # configured; the effective one is in machine.State
