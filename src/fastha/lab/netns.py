@@ -1,0 +1,209 @@
+"""Network namespaces: make them, wire them, run programs in them, and leave nothing behind.
+
+Interfaces are made inside the namespaces, never in the host's own, so deleting the namespaces removes everything. The
+work is done by the `ip` program in batches: one call of 2 ms configures a whole namespace, and what it did can be
+repeated by hand.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from fastha.errors import SystemFault
+from fastha.lab import owner
+
+RUN_NETNS = Path("/run/netns")
+CLONE_NEWNET = 0x40000000  # linux/sched.h
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _setns(fd: int) -> None:
+    if _libc.setns(fd, CLONE_NEWNET) != 0:  # setns(2); os.setns exists from Python 3.12 only
+        errno = ctypes.get_errno()
+        raise OSError(errno, f"setns: {os.strerror(errno)}")
+
+
+def ip(*lines: str, namespace: str | None = None) -> None:
+    """Run lines of the `ip` program as one batch (`link set lo up`, ...). Raises SystemFault with its message."""
+    argv = ["ip", *(("-n", namespace) if namespace else ()), "-batch", "-"]
+    done = subprocess.run(argv, input="\n".join(lines) + "\n", capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemFault(f"ip in {namespace or 'the host'}: {done.stderr.strip()} (of: {'; '.join(lines)})")
+
+
+class Namespace:
+    """One named network namespace. `create` makes it; `delete` (or leaving a `with`) kills what runs inside and removes it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.path = RUN_NETNS / name
+        self._children: list[subprocess.Popen[Any]] = []
+
+    @classmethod
+    def create(cls, label: str) -> Self:
+        """Make a namespace; its loopback is up and IPv6 addresses are usable at once (no duplicate detection)."""
+        self = cls(owner.make_name(label))
+        ip(f"netns add {self.name}")
+        try:
+            ip("link set lo up", namespace=self.name)
+            for scope in ("all", "default"):
+                with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6
+                    self.sysctl(f"net.ipv6.conf.{scope}.accept_dad", 0)
+        except BaseException:
+            self.delete()
+            raise
+        return self
+
+    def ip(self, *lines: str) -> None:
+        """Run lines of `ip` in here: `ns.ip("addr add 10.0.0.1/24 dev eth0", "link set eth0 up")`."""
+        ip(*lines, namespace=self.name)
+
+    def argv(self, argv: Sequence[str | os.PathLike[str]]) -> list[str]:
+        """The command line that runs `argv` in here. The process keeps its pid: ip(8) executes, it does not fork."""
+        return ["ip", "netns", "exec", self.name, *(os.fspath(word) for word in argv)]
+
+    def run(
+        self,
+        argv: Sequence[str | os.PathLike[str]],
+        *,
+        check: bool = True,
+        timeout_s: float = 30,
+        stdin: str = "",
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program in here to its end, output captured as text. Raises SystemFault when it fails and `check`."""
+        done = subprocess.run(
+            self.argv(argv), check=False, capture_output=True, text=True, timeout=timeout_s, input=stdin
+        )
+        if check and done.returncode:
+            raise SystemFault(
+                f"{argv!r} in {self.name}: exit {done.returncode}: {done.stderr.strip() or done.stdout.strip()}"
+            )
+        return done
+
+    def popen(self, argv: Sequence[str | os.PathLike[str]], **options: Any) -> subprocess.Popen[Any]:
+        """Start a program in here; `options` as for subprocess.Popen. What runs at `delete` is killed and reaped."""
+        child = subprocess.Popen(self.argv(argv), **options)
+        self._children.append(child)
+        return child
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        """This thread is in the namespace meanwhile (setns(2)); sockets opened now stay there for good."""
+        with open("/proc/thread-self/ns/net", "rb") as home, open(self.path, "rb") as inside:
+            _setns(inside.fileno())
+            try:
+                yield
+            finally:
+                _setns(home.fileno())
+
+    def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
+        """A socket that lives in here; closing it is the caller's."""
+        with self.entered():
+            return socket.socket(family, kind, protocol)
+
+    def sysctl(self, name: str, value: int | str) -> None:
+        """Write `net.ipv4.ip_forward`-like settings of this namespace (a dot in an interface name: write it as /)."""
+        with self.entered():  # /proc/sys/net shows the settings of the thread that opens it
+            _sysctl_path(name).write_text(str(value))
+
+    def read_sysctl(self, name: str) -> str:
+        with self.entered():
+            return _sysctl_path(name).read_text().strip()
+
+    def pids(self) -> list[int]:
+        """Processes in here (by their main thread); this process is never listed."""
+        try:
+            wanted = os.stat(self.path)
+        except FileNotFoundError:
+            return []
+        found = []
+        for entry in os.listdir("/proc"):
+            if entry.isdigit() and int(entry) != os.getpid():
+                with contextlib.suppress(OSError):  # ended meanwhile, or a zombie
+                    have = os.stat(f"/proc/{entry}/ns/net")
+                    if (have.st_ino, have.st_dev) == (wanted.st_ino, wanted.st_dev):
+                        found.append(int(entry))
+        return found
+
+    def kill_all(self, deadline_s: float = 5) -> None:
+        """SIGKILL everything in here, until nothing is left: a fork bomb's last child included."""
+        end = time.monotonic() + deadline_s
+        while left := self.pids():
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            if time.monotonic() > end:
+                raise SystemFault(f"{self.name}: processes {left} survive SIGKILL")
+            self._reap()
+            time.sleep(0.002)
+        self._reap()
+
+    def _reap(self) -> None:
+        self._children = [child for child in self._children if child.poll() is None]
+
+    def delete(self) -> None:
+        """Kill what runs in here and remove the namespace. Does nothing when it is already gone."""
+        if not self.path.exists():
+            return
+        self.kill_all()
+        for child in self._children:  # one that moved on to another namespace, or is dying
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()
+            child.wait()
+        self._children.clear()
+        with contextlib.suppress(SystemFault):  # somebody else's sweep may be quicker
+            ip(f"netns delete {self.name}")
+        if self.path.exists():
+            raise SystemFault(f"{self.name}: cannot be deleted")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.delete()
+
+    def __repr__(self) -> str:
+        return f"<Namespace {self.name}>"
+
+
+def _sysctl_path(name: str) -> Path:
+    return Path("/proc/sys", *(part.replace("/", ".") for part in name.split(".")))
+
+
+def owned() -> list[str]:
+    """Names of the namespaces this process made and that still exist."""
+    return [name for name in _names() if owner.is_ours(name)]
+
+
+def _names() -> list[str]:
+    try:
+        return sorted(os.listdir(RUN_NETNS))
+    except FileNotFoundError:
+        return []
+
+
+def sweep() -> list[str]:
+    """Remove namespaces (with what runs in them) and folders that dead runs left behind; returns their names."""
+    swept = []
+    for name in filter(owner.is_stale, _names()):
+        Namespace(name).delete()
+        swept.append(name)
+    for path in Path(tempfile.gettempdir()).glob(f"{owner.PREFIX}-*"):
+        if owner.is_stale(path.name):
+            shutil.rmtree(path, ignore_errors=True)
+            swept.append(str(path))
+    return swept

@@ -1,0 +1,160 @@
+"""Several namespaces joined by cables and switches, with one owner who removes them all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Self
+
+from fastha.lab import owner
+from fastha.lab.netns import Namespace
+
+
+class Network:
+    """A context manager that makes namespaces and connections between them, and deletes all of them on leaving.
+
+    Bridges live in a namespace of their own (`switch`), so that the host's interfaces stay as they are::
+
+        with Network() as net:
+            a, b = net.namespace("a"), net.namespace("b")
+            net.cable(a, "eth0", b, "eth0")                       # a veth pair
+            net.attach("lan", a, "eth1", "10.1.0.1/24")           # a port of the switch called lan
+    """
+
+    def __init__(self) -> None:
+        self.namespaces: list[Namespace] = []
+        self._switch: Namespace | None = None
+        self._bridges: set[str] = set()
+        self._ports = 0
+        self._folder: Path | None = None
+
+    def namespace(self, label: str) -> Namespace:
+        made = Namespace.create(label)
+        self.namespaces.append(made)
+        return made
+
+    @property
+    def folder(self) -> Path:
+        """A temporary folder that lives as long as the network."""
+        if self._folder is None:
+            self._folder = Path(tempfile.gettempdir(), owner.make_name("files"))
+            self._folder.mkdir(mode=0o700)
+        return self._folder
+
+    def cable(self, a: Namespace, a_port: str, b: Namespace, b_port: str) -> None:
+        """Join two namespaces directly; both ends are up."""
+        for port in (a_port, b_port):
+            _check_port(port)
+        a.ip(f"link add {a_port} type veth peer name {b_port} netns {b.name}", f"link set {a_port} up")
+        b.ip(f"link set {b_port} up")
+
+    def attach(self, bridge: str, namespace: Namespace, port: str, *addresses: str) -> str:
+        """Plug a namespace into a bridge (made at first use), set addresses ("10.1.0.1/24"); returns the switch's port.
+
+        `unplug` and `plug` take that port's name.
+        """
+        switch = self._bridge(bridge)
+        _check_port(port)
+        self._ports += 1
+        switch_port = f"port{self._ports}"
+        namespace.ip(
+            f"link add {port} type veth peer name {switch_port} netns {switch.name}",
+            *(f"addr add {address} dev {port}{'' if ':' in address else ' brd +'}" for address in addresses),
+            f"link set {port} up",
+        )
+        switch.ip(f"link set {switch_port} master {bridge} up")
+        return switch_port
+
+    def unplug(self, switch_port: str) -> None:
+        """Pull a cable: both ends lose their carrier."""
+        assert self._switch is not None
+        self._switch.ip(f"link set {switch_port} down")
+
+    def plug(self, switch_port: str) -> None:
+        assert self._switch is not None
+        self._switch.ip(f"link set {switch_port} up")
+
+    @property
+    def switch(self) -> Namespace:
+        if self._switch is None:
+            self._switch = self.namespace("switch")
+        return self._switch
+
+    def _bridge(self, bridge: str) -> Namespace:
+        _check_port(bridge)
+        switch = self.switch
+        if bridge not in self._bridges:
+            # No learning delay (a port forwards at once) and no IGMP snooping: multicast goes to every port.
+            switch.ip(
+                f"link add {bridge} type bridge forward_delay 0 stp_state 0 mcast_snooping 0", f"link set {bridge} up"
+            )
+            self._bridges.add(bridge)
+        return switch
+
+    def close(self) -> None:
+        """Remove everything, in spite of errors on the way: the first one is raised at the end."""
+        errors = []
+        for namespace in reversed(self.namespaces):
+            try:
+                namespace.delete()
+            except Exception as error:
+                errors.append(error)
+        self.namespaces.clear()
+        self._switch = None
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+        if errors:
+            raise errors[0]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with signals_ignored():  # an impatient second Ctrl-C must not stop the tidying
+            self.close()
+
+
+def _check_port(name: str) -> None:
+    if not 0 < len(name) <= 15:  # IFNAMSIZ is 16 with the final zero, linux/if.h
+        raise ValueError(f"interface name must have 1 to 15 characters: {name!r}")
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextlib.contextmanager
+def signals_ignored() -> Iterator[None]:
+    """SIGINT, SIGTERM and SIGHUP wait meanwhile, and are then forgotten. For tidying up, which takes milliseconds."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        for pending in signal.sigpending() & set(_SIGNALS):
+            signal.sigwait({pending})
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def signals_unwind() -> Iterator[None]:
+    """SIGTERM and SIGHUP unwind the stack as Ctrl-C does (SystemExit, 128 + number), so `with` blocks tidy up."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    pid = os.getpid()
+    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        if os.getpid() == pid:
+            for number, handler in before.items():
+                signal.signal(number, handler)

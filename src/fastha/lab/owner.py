@@ -1,0 +1,53 @@
+"""Names that carry their owner, so that what a dead run left behind is recognised and removed.
+
+A name is `fastha-PID-BIRTH-N-LABEL`: PID is the process that made the thing and BIRTH its start time (clock ticks since
+boot, proc(5) field 22, base 36), so that a later process which happens to get the same pid is not taken for the owner.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+
+PREFIX = "fastha"
+_NAME = re.compile(rf"^{PREFIX}-(\d+)-([0-9a-z]+)-(\d+)-(.+)$")
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_numbers = itertools.count(1)
+
+
+def birth(pid: int) -> str:
+    """When `pid` started, in base 36; "" if there is no such process (a zombie counts as gone)."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stat:
+            # The command is in parentheses and may itself hold ")" and blanks: count fields after the last one.
+            fields = stat.read().rpartition(b")")[2].split()
+    except OSError:
+        return ""
+    if fields[0] in (b"Z", b"X"):
+        return ""
+    ticks, text = int(fields[19]), ""
+    while ticks:
+        ticks, digit = divmod(ticks, 36)
+        text = _DIGITS[digit] + text
+    return text or "0"
+
+
+def make_name(label: str) -> str:
+    """A name nobody else has, owned by this process. `label`: letters, digits, dashes."""
+    if not re.fullmatch(r"[A-Za-z0-9-]+", label):
+        raise ValueError(f"not a label: {label!r}")
+    pid = os.getpid()
+    return f"{PREFIX}-{pid}-{birth(pid)}-{next(_numbers)}-{label}"
+
+
+def is_ours(name: str) -> bool:
+    """Whether this very process made `name`."""
+    match = _NAME.match(name)
+    return match is not None and int(match[1]) == os.getpid() and match[2] == birth(os.getpid())
+
+
+def is_stale(name: str) -> bool:
+    """Whether `name` was made by a run that is gone. A name that is not of our form is never stale."""
+    match = _NAME.match(name)
+    return match is not None and birth(int(match[1])) != match[2]
