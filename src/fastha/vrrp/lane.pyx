@@ -656,8 +656,8 @@ cdef class Lane:
             "zero_received": r.zero_received,
             "addresses_differ": r.addresses_differ,
             "late_max_ns": r.late_max_ns,
-            "late": [r.late[i] for i in range(LANE_LATE_STEPS)],
-            "discarded": {REASONS[i]: r.discarded[i] for i in range(LANE_REASONS) if r.discarded[i]},
+            "late": [r.late[i] for i in range(<int>LANE_LATE_STEPS)],
+            "discarded": {REASONS[i]: r.discarded[i] for i in range(<int>LANE_REASONS) if r.discarded[i]},
         }
 
     def socket_counters(self, int slot) -> dict:

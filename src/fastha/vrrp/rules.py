@@ -64,12 +64,18 @@ def rules_of(instance: VrrpInstance, own_ip: int) -> Rules:
     return Rules(
         version=instance.version,
         priority=instance.priority,
-        advert_int_ns=max(instance.advert_int_ns, MIN_INTERVAL_NS),
+        advert_int_ns=on_the_wire_ns(instance.version, instance.advert_int_ns),
         preempt=preempt,
         preempt_delay_ns=instance.preempt_delay_ns if patient else 0,
         down_timer_adverts=instance.down_timer_adverts,
         own_ip=own_ip,
     )
+
+
+def on_the_wire_ns(version: int, advert_int_ns: int) -> int:
+    """The interval as an advert can say it: whole seconds (version 2) or centiseconds, rounded up, at least one."""
+    unit = NS_PER_S if version == 2 else NS_PER_CS
+    return max(-(-advert_int_ns // unit), 1) * unit
 
 
 def effective_priority(instance: VrrpInstance, quorums: Mapping[str, bool]) -> int:
