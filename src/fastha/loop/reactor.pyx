@@ -17,7 +17,7 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 from posix.unistd cimport close
 
-from fastha.loop.clock cimport NS_PER_S, monotonic_ns
+from fastha.loop.clock cimport monotonic_ns
 from fastha.loop.wheel cimport (
     node_armed, node_init, wheel_advance, wheel_arm, wheel_disarm, wheel_init, wheel_next_ns, wheel_pop,
 )
@@ -216,11 +216,11 @@ cdef void serve_timers(reactor_t *r) noexcept nogil:
 
 cdef int reactor_turn(reactor_t *r, bint wait) noexcept nogil:
     cdef epoll_event events[BATCH]
-    cdef int n, rounds
+    cdef int n, _round
     n = fetch(r, events, sleep_ns(r) if wait else 0)
     if n > 0:
         serve_fds(r, events, n)
-    for rounds in range(1, ROUNDS):         # what has arrived is heard before any timer acts on silence
+    for _round in range(1, ROUNDS):         # what has arrived is heard before any timer acts on silence
         if n < BATCH:
             break
         n = fetch(r, events, 0)

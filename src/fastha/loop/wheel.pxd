@@ -41,7 +41,7 @@ cdef bint node_armed(const wheel_node *n) noexcept nogil                        
 cdef void wheel_arm(wheel_t *w, wheel_node *n, ns_t deadline_ns) noexcept nogil    # re-arms an armed node
 cdef void wheel_disarm(wheel_t *w, wheel_node *n) noexcept nogil                   # no-op if not armed
 cdef void wheel_advance(wheel_t *w, ns_t now_ns) noexcept nogil                    # due nodes -> expired list
-cdef wheel_node *wheel_pop(wheel_t *w) noexcept nogil                              # next expired node, disarmed; or NULL
+cdef wheel_node *wheel_pop(wheel_t *w) noexcept nogil                              # next expired, disarmed; or NULL
 
 # When wheel_advance has something to do: never later than the tick of the true next deadline, earlier (by less
 # than one slot of the node's level) when a far slot has to be spread over nearer ones. INT64_MAX if empty.

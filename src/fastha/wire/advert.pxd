@@ -48,12 +48,12 @@ cdef struct advert_t:
 
 # Decode an IP packet as a raw socket delivers it (IP options and bytes after the IP total length, such as Ethernet
 # padding, are skipped). Does not look at TTL when check_ttl is 0. Never reads past size. `out` is complete only with
-# ADVERT_OK; fields that were read before another verdict are filled in (src and dst from any IPv4 packet), the rest is 0.
+# ADVERT_OK; fields read before another verdict are filled in (src, dst and ttl of any IPv4 packet), the rest is 0.
 cdef int advert_decode(const uint8_t *packet, size_t size, bint check_ttl, advert_t *out) noexcept nogil
 
 # Write a complete IP packet (20-byte header, TOS 0xc0, TTL as in a.ttl, protocol 112, checksums) from `a`; its
-# addresses and auth are read from a.addresses / a.auth (NULL: eight zeros). Version 2 carries adver_cs as whole seconds,
-# rounded up. Returns its length, or -1 if `room` is too small or the version is neither 2 nor 3.
+# addresses and auth are read from a.addresses / a.auth (NULL: eight zeros). Version 2 carries adver_cs as whole
+# seconds, rounded up. Returns its length, or -1 if `room` is too small or the version is neither 2 nor 3.
 cdef int advert_encode(uint8_t *packet, size_t room, const advert_t *a) noexcept nogil
 
 # Change the priority of an encoded packet in place and mend the VRRP checksum incrementally (RFC 1624).

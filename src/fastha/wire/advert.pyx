@@ -191,6 +191,6 @@ def encode(src, dst, int version, int vrid, int priority, int adver_cs, addresse
 
 
 def set_priority(uint8_t[::1] packet not None, uint8_t priority) -> None:
-    if packet.shape[0] < ADVERT_IP_HEADER or packet.shape[0] < (packet[0] & 15) * 4 + VRRP_HEADER:
+    if packet.shape[0] < ADVERT_IP_HEADER + VRRP_HEADER or packet[0] != (4 << 4 | ADVERT_IP_HEADER // 4):
         raise ValueError("not an encoded advert")
     advert_set_priority(&packet[0], priority)
