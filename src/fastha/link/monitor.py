@@ -65,10 +65,14 @@ def _until_done(sock: socket.socket, sequence: int) -> Iterator[rtnl.Link | rtnl
                 return
 
 
-class Monitor:
-    """`table` is the present picture; `changed()` is called after each batch of news that changed it."""
+Changes = set[tuple[int, str]]  # (interface index, address that came or went; "" for the link itself)
 
-    def __init__(self, reactor: Reactor, changed: Callable[[], object]) -> None:
+
+class Monitor:
+    """`table` is the present picture; `changed(changes)` is called after each batch of news that changed it, with
+    None when everything may have."""
+
+    def __init__(self, reactor: Reactor, changed: Callable[[Changes | None], object]) -> None:
         self._reactor = reactor
         self._changed = changed
         self.lost = 0  # how often notifications were lost
@@ -79,27 +83,35 @@ class Monitor:
         reactor.add(self._sock.fileno(), select.EPOLLIN, self._ready)
 
     def _ready(self, _events: int) -> None:
-        if self.read():
-            self._changed()
+        changes = self.read()
+        if changes is None or changes:
+            self._changed(changes)
 
-    def read(self) -> bool:
-        """Take in what has been announced so far; True if the table changed."""
-        changed = False
+    def read(self) -> Changes | None:
+        """Take in what has been announced so far."""
+        changes: Changes = set()
+        everything = False
         while True:
             try:
                 data = self._sock.recv(ROOM)
             except BlockingIOError:
-                return changed
+                return None if everything else changes
             except OSError as error:
-                if error.errno != errno.ENOBUFS:  # lost: the picture is worth nothing now
+                if error.errno != errno.ENOBUFS:
                     raise
-                self.lost += 1
+                self.lost += 1  # the picture is worth nothing now
                 self.table = dump()
-                changed = True
+                everything = True
                 continue
             for message in rtnl.parse(data):
-                changed |= self.table.apply(message)
+                if self.table.apply(message):
+                    changes.add(_subject(message))
 
     def close(self) -> None:
         self._reactor.remove(self._sock.fileno())
         self._sock.close()
+
+
+def _subject(message: rtnl.Link | rtnl.Address | rtnl.Gone | rtnl.Reply) -> tuple[int, str]:
+    what = message.what if isinstance(message, rtnl.Gone) else message
+    return (what.index, what.ip if isinstance(what, rtnl.Address) else "") if not isinstance(what, rtnl.Reply) else (0, "")

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import gc
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 from fastha.channel.endpoint import Endpoint
@@ -21,6 +22,7 @@ from fastha.channel.messages import Message
 from fastha.child import Child
 from fastha.child.child import EXIT_ORPHANED, EXIT_STOPPED
 from fastha.errors import SystemFault
+from fastha.link.monitor import Changes
 from fastha.link.rtnl import Link
 from fastha.model import Config, VrrpInstance, codec
 from fastha.model.config import diff
@@ -46,6 +48,7 @@ class VrrpChild:
         self._house: House | None = None
         self._prepared: tuple[int, Config, dict[str, Any], int] | None = None
         self._events: deque[tuple[int, int, int, int, int, int]] = deque()
+        self._to_survey: dict[Router, None] = {}
         self._more_due = False
         self._repair_due = False
         self._beat = 0
@@ -82,14 +85,15 @@ class VrrpChild:
         """Everything that can fail, before anything changes. SystemFault or ValueError, one line."""
         seen: dict[object, str] = {}
         for instance in config.instances:
-            if other := seen.setdefault(instance.identity, instance.name) != instance.name:
+            other = seen.setdefault(instance.identity, instance.name)
+            if other != instance.name:
                 raise ValueError(f"{instance.name}: same interface and VRID as {other}")
             try:
                 frames.advert_frames(instance, instance.unicast_src or "127.0.0.1", SOMEWHERE)
             except ValueError as error:
                 raise ValueError(f"{instance.name}: {error}") from None
         if self._house is None:
-            self._house = House(self.child, self._links_changed)
+            self._house = House(self.child, self._host_changed)
         self._prepared = generation, config, previous, self.child.reactor.now_ns()
 
     def _abandon(self, message: Message) -> None:
@@ -136,6 +140,8 @@ class VrrpChild:
         router = self.routers.pop(instance.identity)
         router.give_up(self.child.reactor.now_ns())
         del self._by_index[router.index]
+        self._to_survey.pop(router, None)
+        self._events = deque(e for e in self._events if e[0] != router.index)  # the index will be used again
         router.close()
         self.child.facts({"instances": {instance.name: None}})
 
@@ -182,18 +188,37 @@ class VrrpChild:
         if not self.house.addresses.idle:
             self.house.addresses.pump()
 
-    def _links_changed(self) -> None:
+    def _host_changed(self, changes: Changes | None) -> None:
         house = self.house
         house.close_stale_receivers({r.instance.interface for r in self.routers.values()})
-        self._survey()
+        if changes is None:
+            self._survey(self.routers.values())
+        else:  # our own service addresses come and go by the thousand; they concern `repair` alone
+            links = {index for index, ip in changes if ip not in house.service_ips}
+            names = {link.name for index in links if (link := house.monitor.table.links.get(index)) is not None}
+            gone = bool(links - house.monitor.table.links.keys())
+            self._survey(r for r in self.routers.values() if gone or not names.isdisjoint(r.interfaces))
         if not self._repair_due:
             self._repair_due = True
             self.child.reactor.call_later(REPAIR_NS, self._repair)
 
-    def _survey(self) -> None:
-        now_ns = self.child.reactor.now_ns()
-        for router in self.routers.values():
-            router.survey(now_ns)
+    def _survey(self, routers: Iterable[Router]) -> None:
+        """Have them look at the host again, in slices like events."""
+        idle = not self._to_survey
+        self._to_survey.update(dict.fromkeys(routers))
+        if idle and self._to_survey:
+            self._survey_slice()
+
+    def _survey_slice(self) -> None:
+        reactor = self.child.reactor
+        end_ns = reactor.now_ns() + SLICE_NS
+        while self._to_survey and reactor.now_ns() < end_ns:
+            router = next(iter(self._to_survey))
+            del self._to_survey[router]
+            router.survey(reactor.now_ns())
+            router.publish()
+        if self._to_survey:
+            reactor.call_at(reactor.now_ns(), self._survey_slice)
 
     def _repair(self) -> None:
         self._repair_due = False
@@ -202,9 +227,7 @@ class VrrpChild:
 
     def _quorums(self, message: Message) -> None:
         self.house.quorums.update(message["states"])
-        self._survey()
-        for router in self.routers.values():
-            router.publish()
+        self._survey(self.routers.values())
 
     def _count(self) -> None:
         """Every router once a second, a tenth at a time."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fastha.errors import SystemFault
 from fastha.link.addresses import AddressQueue
-from fastha.link.monitor import Monitor
+from fastha.link.monitor import Changes, Monitor
 from fastha.link.rtnl import Link
 from fastha.vrrp import burst
 from fastha.vrrp.garp import Announcer
@@ -33,13 +33,13 @@ class Receiver:
 class House:
     """Opened once, when the first configuration is proposed; SystemFault says what is missing."""
 
-    def __init__(self, child: Child, links_changed: Callable[[], object]) -> None:
+    def __init__(self, child: Child, host_changed: Callable[[Changes | None], object]) -> None:
         self.child = child
         self.reactor = child.reactor
         self.packet = open_packet()
         self.unicast = open_unicast()
         self.lane = Lane(child.reactor)
-        self.monitor = Monitor(child.reactor, links_changed)
+        self.monitor = Monitor(child.reactor, host_changed)
         self.addresses = AddressQueue(child.reactor)
         self.announcer = Announcer(
             child.reactor, lambda frames, size, to: burst.send(self.packet.fileno(), frames, size, to)

@@ -81,6 +81,11 @@ class Router:
             s.preempt_at_ns is not None,
         )
 
+    @property
+    def interfaces(self) -> set[str]:
+        """Names of all it uses."""
+        return {self.instance.interface, *(a.dev for a in self.instance.addresses if a.dev)}
+
     # -- what the host says --
 
     def survey(self, now_ns: int, resume: bool = False) -> None:
@@ -117,7 +122,7 @@ class Router:
     def _faults(self) -> frozenset[str]:
         instance, table = self.instance, self.house.monitor.table
         reasons = [f"virtual server {key} has lost its quorum" for key in lost_quorums(instance, self.house.quorums)]
-        for name in dict.fromkeys([instance.interface, *(a.dev for a in instance.addresses if a.dev)]):
+        for name in self.interfaces:
             link = table.link(name)
             if link is None:
                 reasons.append(f"interface {name} does not exist")
