@@ -113,8 +113,10 @@ class Director:
     def stop(self) -> int:
         """In an orderly way; the exit code."""
         self.endpoint.send(type="stop")
-        code: int = self.process.wait(5)
-        return self._reap(code)
+        code = self._reap(self.process.wait(5))
+        if code:
+            print(self.log)
+        return code
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)

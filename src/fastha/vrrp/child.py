@@ -24,6 +24,7 @@ from fastha.child.child import EXIT_ORPHANED, EXIT_STOPPED
 from fastha.errors import SystemFault
 from fastha.link.monitor import Changes
 from fastha.link.rtnl import Link
+from fastha.loop.reactor import Reactor
 from fastha.model import Config, VrrpInstance, codec
 from fastha.model.config import diff
 from fastha.model.units import NS_PER_MS
@@ -42,7 +43,7 @@ class VrrpChild:
     """Puts the VRRP handlers into the common Child."""
 
     def __init__(self, endpoint: Endpoint | None) -> None:
-        self.child = Child("vrrp", endpoint)
+        self.child = Child("vrrp", endpoint, reactor=Reactor())
         self.routers: dict[tuple[int, str, str], Router] = {}
         self._by_index: dict[int, Router] = {}
         self._house: House | None = None
@@ -261,3 +262,4 @@ class VrrpChild:
         finally:
             if self._house is not None:
                 self._house.close()
+            self.child.reactor.close()
