@@ -142,7 +142,7 @@ def test_adverts_agree_with_the_machine(bench: Bench) -> None:
                     shortcuts += 1
                     assert effects == ()
                     assert bench.state(state) == expected, (rules, state, event)
-    assert shortcuts > cells / 6, f"{shortcuts} of {cells}: the lane does its part"
+    assert shortcuts > cells / 8, f"{shortcuts} of {cells}: the lane does its part"
 
 
 def test_the_steady_cells_take_the_short_cut(bench: Bench) -> None:
