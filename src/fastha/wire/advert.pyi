@@ -25,6 +25,9 @@ class Advert(TypedDict):
 def decode(packet: Buffer, check_ttl: bool = True) -> tuple[str, Advert]:
     """(verdict, fields) of an IP packet as a raw socket delivers it. Never raises for what the bytes say."""
 
+def tally(packets: list[bytes], check_ttl: bool = True) -> tuple[int, ...]:
+    """How many of the packets end in each verdict, indexed like VERDICTS; makes no object per packet."""
+
 def encode(
     src: str,
     dst: str,

@@ -156,6 +156,16 @@ def decode(const uint8_t[::1] packet not None, bint check_ttl=True) -> tuple[str
     }
 
 
+def tally(list packets not None, bint check_ttl=True) -> tuple[int, ...]:
+    cdef int counts[ADVERT_VERDICTS]
+    cdef advert_t a
+    cdef bytes packet
+    memset(counts, 0, sizeof(counts))
+    for packet in packets:
+        counts[advert_decode(packet, len(packet), check_ttl, &a)] += 1
+    return tuple([counts[<int>i] for i in range(<int>ADVERT_VERDICTS)])
+
+
 def encode(src, dst, int version, int vrid, int priority, int adver_cs, addresses, int auth_type=0, bytes auth=b"",
            int ttl=255) -> bytes:
     cdef advert_t a
