@@ -151,7 +151,7 @@ class Director:
 def fastha_argv() -> list[str]:
     """How to run the `fastha` this code belongs to."""
     script = Path(sys.executable).with_name("fastha")
-    return [str(script)] if script.exists() else [sys.executable, "-m", "fastha.cli.main"]
+    return [str(script)] if script.exists() else [sys.executable, "-m", "fastha.cli"]
 
 
 def ask(control: Path, command: str, timeout_s: float = 0.5) -> dict[str, Any]:
@@ -174,9 +174,8 @@ def ask(control: Path, command: str, timeout_s: float = 0.5) -> dict[str, Any]:
 
 def read_status(reply: dict[str, Any]) -> Observation:
     """The picture `fastha status --json` prints (docs/ARCHITECTURE.md, "Facts") as an Observation."""
-    facts = reply.get("facts", reply)
-    instances = facts.get("vrrp", {}).get("instances", {})
-    checker = facts.get("checker", {})
+    instances = reply.get("vrrp", {}).get("instances", {})
+    checker = reply.get("checker", {})
     servers = checker.get("virtual_servers", {}).get(plan.VIRTUAL_SERVER, {}).get("real_servers", {})
     return Observation(
         running=True,

@@ -29,7 +29,6 @@ class Options:
     director: str = "fastha"
     dataplane: str = "auto"
     rate: float = 200.0
-    keep: bool = False
 
 
 @dataclass(slots=True)

@@ -44,7 +44,10 @@ def ip(*lines: str, namespace: str | None = None) -> None:
 
 
 class Namespace:
-    """One named network namespace. `create` makes it; `delete` (or leaving a `with`) ends its processes and it."""
+    """One named network namespace. `create` makes it; `delete` (or leaving a `with`) ends its processes and it.
+
+    `Namespace(name)` alone names one that may or may not exist; `add` then makes it.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -53,10 +56,15 @@ class Namespace:
 
     @classmethod
     def create(cls, label: str) -> Self:
-        """Make a namespace; its loopback is up and IPv6 addresses are usable at once (no duplicate detection)."""
+        """Make a namespace with a name of its own that ends with `label`."""
         self = cls(owner.make_name(label))
-        ip(f"netns add {self.name}")
+        self.add()
+        return self
+
+    def add(self) -> None:
+        """Make it; its loopback is up and IPv6 addresses are usable at once (no duplicate detection)."""
         try:
+            ip(f"netns add {self.name}")
             ip("link set lo up", namespace=self.name)
             for scope in ("all", "default"):
                 with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6
@@ -64,7 +72,6 @@ class Namespace:
         except BaseException:
             self.delete()
             raise
-        return self
 
     def ip(self, *lines: str) -> None:
         """Run lines of `ip` in here: `ns.ip("addr add 10.0.0.1/24 dev eth0", "link set eth0 up")`."""
@@ -93,7 +100,11 @@ class Namespace:
         return done
 
     def popen(self, argv: Sequence[str | os.PathLike[str]], **options: Any) -> subprocess.Popen[Any]:
-        """Start a program in here; `options` as for subprocess.Popen. `delete` kills it and closes its pipes."""
+        """Start a program in here; `options` as for subprocess.Popen. `delete` kills it and closes its pipes.
+
+        It has a process group of its own: Ctrl-C on the terminal is for us, who then tidy up.
+        """
+        options.setdefault("process_group", 0)
         child = subprocess.Popen(self.argv(argv), **options)
         self._children.append(child)
         return child

@@ -35,8 +35,9 @@ class Network:
         self._folder: Path | None = None
 
     def namespace(self, label: str) -> Namespace:
-        made = Namespace.create(label)
-        self.namespaces.append(made)
+        made = Namespace(owner.make_name(label))
+        self.namespaces.append(made)  # before it exists: an interrupt between the two leaves nothing
+        made.add()
         return made
 
     @property
