@@ -1,0 +1,52 @@
+"""Statement tree -> model. Reports every fault it can find; the model holds what could be built.
+
+Order in the file does not matter: `global_defs` counts for every instance, and a virtual server may be tracked before
+it is defined. A model that comes with an ERROR is for showing, never for running.
+"""
+
+from __future__ import annotations
+
+from fastha.config.build_globals import Globals, build_globals
+from fastha.config.build_lvs import build_virtual_server
+from fastha.config.build_vrrp import build_instance
+from fastha.config.crosscheck import check_instances, check_virtual_servers
+from fastha.config.keywords.table import ROOT
+from fastha.config.placed import Built
+from fastha.config.shape import items
+from fastha.config.tree import Faults, Tree
+from fastha.errors import Fault
+from fastha.model import Config, VirtualServer, VrrpInstance
+
+
+def build(tree: Tree) -> tuple[Config, tuple[Fault, ...]]:
+    """The configuration that `tree` means, and all faults: those of reading first, then in file order of the blocks."""
+    faults = Faults(tree.faults)
+    top = list(items(tree.statements, ROOT, faults))
+    globals_ = Globals()
+    for item in top:
+        if item.name == "global_defs":
+            build_globals(item.statement.block or [], globals_, faults)
+    virtual_servers: list[Built[VirtualServer]] = []
+    instances: list[Built[VrrpInstance]] = []
+    for item in top:
+        if item.name == "virtual_server" and (server := build_virtual_server(item, faults)):
+            virtual_servers.append(server)
+    servers = check_virtual_servers(virtual_servers, faults)
+    for item in top:
+        if item.name == "vrrp_instance" and (instance := build_instance(item, globals_, servers, faults)):
+            instances.append(instance)
+    check_instances(instances, faults)
+    config = Config(
+        globals=globals_.defs(),
+        instances=tuple(i.value for i in instances),
+        virtual_servers=tuple(servers.values()),
+    )
+    return config, in_order(faults, tree.files)
+
+
+def in_order(faults: Faults, files: list[str]) -> tuple[Fault, ...]:
+    """Faults in the order of the text: by file as read, then line and column."""
+    rank = {name: i for i, name in reversed(list(enumerate(files)))}
+    unknown = len(rank)
+    unique = dict.fromkeys(faults)
+    return tuple(sorted(unique, key=lambda f: (rank.get(f.file, unknown), f.line, f.column)))

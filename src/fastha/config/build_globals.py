@@ -1,0 +1,80 @@
+"""`global_defs` -> what the daemon and the instances take from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastha.config import values
+from fastha.config.shape import Item, items
+from fastha.config.tree import Faults, Statement
+from fastha.model import Garp, GlobalDefs
+
+# keyword (without the vrrp_ of global_defs) -> field of Garp, how it is read
+GARP = {
+    "garp_master_delay": ("master_delay_ns", values.whole_seconds_ns),
+    "garp_master_repeat": ("master_repeat", values.number),
+    "garp_master_refresh": ("master_refresh_ns", values.whole_seconds_ns),
+    "garp_master_refresh_repeat": ("master_refresh_repeat", values.number),
+    "garp_lower_prio_delay": ("lower_prio_delay_ns", values.whole_seconds_ns),
+    "garp_lower_prio_repeat": ("lower_prio_repeat", values.number),
+}
+# What vrrp_min_garp makes of fields that global_defs does not set.
+MIN_GARP = {"master_delay_ns": 0, "master_repeat": 1, "master_refresh_ns": 0, "master_refresh_repeat": 1}
+
+
+@dataclass(slots=True)
+class Globals:
+    """`global_defs` as far as it has meaning. `garp` holds only the fields that are set."""
+
+    router_id: str = ""
+    script_user: str = ""
+    script_group: str = ""
+    version: int = 2
+    down_timer_adverts: int = 3
+    min_garp: bool = False
+    garp_interval_ns: int = 0
+    garp: dict[str, int] | None = None
+
+    def defs(self) -> GlobalDefs:
+        return GlobalDefs(router_id=self.router_id, script_user=self.script_user, script_group=self.script_group)
+
+    def garp_with(self, own: dict[str, int]) -> Garp:
+        """An instance's policy: its own settings over these. Lower-priority values that nothing sets follow the global
+        master values, not the instance's own (as keepalived, observed)."""
+        fields: dict[str, Any] = dict(MIN_GARP) if self.min_garp else {}
+        fields |= self.garp or {}
+        for name in ("delay_ns", "repeat"):
+            if f"master_{name}" in fields:
+                fields.setdefault(f"lower_prio_{name}", fields[f"master_{name}"])
+        return Garp(interval_ns=self.garp_interval_ns, **(fields | own))
+
+
+def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None:
+    """Read one `global_defs`; several add up."""
+    for item in items(block, "global_defs", faults):
+        words = item.statement.words
+        match item.name:
+            case "router_id":
+                into.router_id = words[1]
+            case "script_user":
+                into.script_user, into.script_group = values.owner(words[1:])
+            case "vrrp_version":
+                into.version = values.number(item, faults) or into.version
+            case "vrrp_down_timer_adverts":
+                into.down_timer_adverts = values.number(item, faults) or into.down_timer_adverts
+            case "vrrp_garp_interval":
+                into.garp_interval_ns = values.seconds_ns(item, faults) or 0
+            case "vrrp_min_garp":
+                into.min_garp = bool(values.boolean(item, faults))
+            case _:
+                into.garp = into.garp or {}
+                read_garp(item, into.garp, faults)
+
+
+def read_garp(item: Item, into: dict[str, int], faults: Faults) -> None:
+    """One garp_* keyword, of an instance or (with vrrp_ before it) of global_defs."""
+    field, read = GARP[item.name.removeprefix("vrrp_")]
+    value = read(item, faults)
+    if value is not None:
+        into[field] = value

@@ -1,0 +1,279 @@
+"""`virtual_server` -> VirtualServer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+
+from fastha.config import values
+from fastha.config.build_real import RealDraft, build_real_server, real_server
+from fastha.config.inherit import NOTHING, Timing, read_timing
+from fastha.config.lvs_words import FLAGS, SCHEDULERS, method
+from fastha.config.placed import Built
+from fastha.config.shape import Item, items
+from fastha.config.tree import Faults, Statement, shown
+from fastha.model import RealServer, Script, SorryServer, VirtualServer
+
+DEFAULT_PERSISTENCE_S = 360
+SCHEDULER_BYTES = 15  # linux/ip_vs.h IP_VS_SCHEDNAME_MAXLEN 16, with its NUL
+
+
+@dataclass(slots=True)
+class _Draft:
+    ip: str = ""
+    port: int = 0
+    fwmark: int = 0
+    family: str = ""
+    protocol: str = ""
+    scheduler: str = ""
+    flags: dict[str, Item] = field(default_factory=dict)
+    forward: str = ""
+    persistence_timeout_s: int = 0
+    persistence_prefix: int = 0
+    persistence_engine: str = ""
+    quorum: int = 1
+    hysteresis: int = 0
+    omega: bool = False
+    inhibit: bool = False
+    weight: int = 1
+    quorum_up: Script | None = None
+    quorum_down: Script | None = None
+    sorry: SorryServer | None = None
+    sorry_forward: str = ""
+    timing: Timing = NOTHING
+    real: list[RealDraft] = field(default_factory=list)
+    said: dict[str, Item] = field(default_factory=dict)
+
+
+def build_virtual_server(item: Item, faults: Faults) -> Built[VirtualServer] | None:
+    """The virtual server of one block; None if it has no identity or no real server."""
+    statement = item.statement
+    draft = _head(statement, faults)
+    if draft is None:
+        return None
+    wrong = len(faults)
+    for inner in items(statement.block or [], "virtual_server", faults):
+        _keyword(inner, draft, faults)
+        draft.said.setdefault(inner.name, inner)
+    _settle(draft, statement, faults)
+    real = _real_servers(draft, faults)
+    if not real:
+        if len(faults) == wrong or not draft.real:
+            faults.warning(statement.place(), "a virtual_server without real_server is ignored")
+        return None
+    _fit_quorum(draft, real, statement, faults)
+    alpha = bool(draft.timing.alpha)
+    server = VirtualServer(
+        ip=draft.ip, port=draft.port, protocol=draft.protocol, fwmark=draft.fwmark, family=draft.family,
+        scheduler=draft.scheduler, scheduler_flags=tuple(draft.flags), forward=draft.forward,
+        persistence_timeout_s=draft.persistence_timeout_s, persistence_prefix=draft.persistence_prefix,
+        persistence_engine=draft.persistence_engine, quorum=draft.quorum, hysteresis=draft.hysteresis,
+        alpha=alpha, omega=draft.omega, quorum_up=draft.quorum_up, quorum_down=draft.quorum_down,
+        sorry_server=draft.sorry, real_servers=tuple(real),
+    )  # fmt: skip
+    return Built(server, statement)
+
+
+def _head(statement: Statement, faults: Faults) -> _Draft | None:
+    """ADDR [PORT] | fwmark N [inet|inet6] | group NAME."""
+    words = statement.words
+    if words[1] == "group":
+        faults.error(statement.place(), "virtual_server group is not supported yet, and it would serve nothing")
+        return None
+    if words[1] == "fwmark":
+        mark = values.parse_unsigned(words[2]) if len(words) > 2 else None
+        if mark is None:
+            faults.error(statement.place(2), "fwmark needs a number from 1", "virtual_server fwmark N {")
+            return None
+        family = words[3] if len(words) > 3 else ""
+        if family not in ("", "inet", "inet6"):
+            faults.error(statement.place(3), f"'{shown(family)}' is neither inet nor inet6")
+        return _Draft(fwmark=mark, family=family)
+    ip = values.address(statement, 1, faults)
+    port = values.port(statement, 2, faults, low=0) if len(words) > 2 else 0
+    if ip is None or port is None:
+        return None
+    return _Draft(ip=str(ip), port=port, family="inet6" if ip.version == 6 else "inet")
+
+
+def _keyword(item: Item, draft: _Draft, faults: Faults) -> None:
+    statement = item.statement
+    match item.name:
+        case "real_server":
+            if (real := real_server(statement, faults)) is not None:
+                draft.real.append(real)
+        case "protocol":
+            draft.protocol = statement.words[1].upper()
+            if draft.protocol not in ("TCP", "UDP", "SCTP"):
+                faults.error(statement.place(1), f"protocol '{shown(statement.words[1])}' is not TCP, UDP or SCTP")
+        case "ip_family":
+            _ip_family(statement, draft, faults)
+        case "lvs_sched":
+            _scheduler(statement, draft, faults)
+        case "lvs_method":
+            draft.forward = method(statement, 1, faults) or draft.forward
+        case "persistence_timeout":
+            bare = len(statement.words) == 1
+            draft.persistence_timeout_s = DEFAULT_PERSISTENCE_S if bare else values.number(item, faults) or 0
+        case "persistence_granularity":
+            draft.persistence_prefix = _granularity(statement, draft, faults)
+        case "persistence_engine":
+            draft.persistence_engine = statement.words[1]
+        case "quorum":
+            draft.quorum = values.number(item, faults) or 1
+        case "hysteresis":
+            draft.hysteresis = values.number(item, faults) or 0
+        case "omega":
+            draft.omega = bool(values.boolean(item, faults))
+        case "inhibit_on_failure":
+            draft.inhibit = bool(values.boolean(item, faults))
+        case "weight":
+            draft.weight = values.number(item, faults) or 1
+        case "quorum_up":
+            draft.quorum_up = values.script(item, faults)
+        case "quorum_down":
+            draft.quorum_down = values.script(item, faults)
+        case "sorry_server":
+            _sorry(statement, draft, faults)
+        case "sorry_server_inhibit":
+            if draft.sorry is None:
+                faults.warning(statement.place(), "sorry_server_inhibit has no effect before sorry_server")
+            else:
+                draft.sorry = replace(draft.sorry, inhibit=bool(values.boolean(item, faults)))
+        case "sorry_server_lvs_method":
+            if "sorry_server" not in draft.said:
+                faults.warning(statement.place(), "sorry_server_lvs_method has no effect before sorry_server")
+            draft.sorry_forward = method(statement, 1, faults) or ""
+        case name if name in FLAGS:
+            draft.flags[name] = item
+        case name:
+            timing = read_timing(item, draft.timing, faults)
+            assert timing is not None, name
+            draft.timing = timing
+
+
+def _ip_family(statement: Statement, draft: _Draft, faults: Faults) -> None:
+    family = statement.words[1]
+    if family not in ("inet", "inet6"):
+        faults.error(statement.place(1), f"'{shown(family)}' is neither inet nor inet6")
+    elif draft.family and family != draft.family:
+        faults.error(statement.place(1), f"this virtual_server is {draft.family}")
+    else:
+        draft.family = family
+
+
+def _scheduler(statement: Statement, draft: _Draft, faults: Faults) -> None:
+    name = draft.scheduler = statement.words[1]
+    if len(name.encode("utf-8", "replace")) > SCHEDULER_BYTES:
+        faults.error(statement.place(1), f"'{shown(name)}' is too long for a scheduler")
+    elif name not in SCHEDULERS:
+        close = get_close_matches(name, SCHEDULERS, n=1)
+        # Not an error: the kernel may have a scheduler that we have not heard of.
+        hint = f"did you mean {close[0]}?" if close else f"known: {' '.join(SCHEDULERS)}"
+        faults.warning(statement.place(1), f"'{shown(name)}' is no scheduler of the kernel's own", hint)
+
+
+def _granularity(statement: Statement, draft: _Draft, faults: Faults) -> int:
+    """A netmask or a prefix length -> prefix length; 0 for the whole address."""
+    word = statement.words[1]
+    whole = 128 if draft.family == "inet6" else 32
+    if values.INTEGER.fullmatch(word) and 1 <= int(word) <= whole:
+        return int(word) % whole
+    mask = values.parse_address(word)
+    if mask is not None and mask.version == 4 and whole == 32:
+        inverted = ~int(mask) & 0xFFFFFFFF
+        if inverted & (inverted + 1) == 0 and int(mask):
+            return mask.packed.hex() and (32 - inverted.bit_length()) % 32
+    faults.error(statement.place(1), f"'{shown(word)}' is neither a netmask nor a prefix length of 1 to {whole}")
+    return 0
+
+
+def _sorry(statement: Statement, draft: _Draft, faults: Faults) -> None:
+    ip = values.address(statement, 1, faults)
+    port = values.port(statement, 2, faults) if len(statement.words) > 2 else draft.port
+    if ip is not None and port is not None:
+        draft.sorry = SorryServer(ip=str(ip), port=port)
+
+
+def _settle(draft: _Draft, statement: Statement, faults: Faults) -> None:
+    """Defaults, and what keywords mean together."""
+    place = statement.place()
+    if draft.fwmark:
+        draft.protocol = "TCP"  # means nothing for a fwmark service; one value, so that equal services compare equal
+        draft.family = draft.family or _family_of_servers(draft)
+    elif not draft.protocol:
+        draft.protocol = "UDP"
+        faults.warning(place, "no protocol: UDP is used, as in keepalived", "protocol TCP")
+    if not draft.scheduler:
+        draft.scheduler = "wlc"
+        faults.warning(place, "no lvs_sched: wlc is used")
+    if not draft.forward:
+        draft.forward = "NAT"
+        faults.warning(place, "no lvs_method: NAT is used")
+    for flag, item in list(draft.flags.items()):
+        wants = flag.split("-")[0]
+        if wants in ("sh", "mh") and wants != draft.scheduler:
+            faults.warning(item.statement.place(), f"{flag} has no effect with scheduler {draft.scheduler}")
+            del draft.flags[flag]
+        if flag == "ops" and draft.protocol != "UDP" and not draft.fwmark:
+            faults.warning(item.statement.place(), "ops has no effect without protocol UDP")
+            del draft.flags[flag]
+    if not draft.fwmark and not draft.port and not draft.persistence_timeout_s:
+        draft.persistence_timeout_s = DEFAULT_PERSISTENCE_S
+        faults.warning(place, f"port 0 needs persistence: persistence_timeout {DEFAULT_PERSISTENCE_S} is used")
+    if draft.sorry is not None:
+        forward = draft.sorry_forward or draft.forward
+        port = draft.port if forward != "NAT" and not draft.fwmark else draft.sorry.port
+        draft.sorry = replace(draft.sorry, forward=forward, port=port)
+        if (":" in draft.sorry.ip) != (draft.family == "inet6") and forward != "TUN":
+            at = draft.said["sorry_server"].statement.place(1)
+            faults.error(at, f"sorry_server {draft.sorry.ip} and the virtual_server differ in family")
+
+
+def _family_of_servers(draft: _Draft) -> str:
+    return "inet6" if draft.real and all(":" in r.ip for r in draft.real) else "inet"
+
+
+def _real_servers(draft: _Draft, faults: Faults) -> list[RealServer]:
+    """The real servers with what they inherit; the second of two with one address is dropped, as in keepalived."""
+    out: list[RealServer] = []
+    seen: dict[str, Statement] = {}
+    for real in draft.real:
+        real.forward = real.forward or draft.forward
+        real.weight = draft.weight if real.weight is None else real.weight
+        real.inhibit = draft.inhibit if real.inhibit is None else real.inhibit
+        place = real.statement.place(1)
+        if (":" in real.ip) != (draft.family == "inet6") and real.forward != "TUN":
+            faults.error(place, f"real_server {real.ip} and its virtual_server differ in family")
+        if real.port is None:
+            real.port = draft.port
+        elif real.forward != "NAT" and real.port != draft.port and not draft.fwmark:
+            port = real.statement.place(2)
+            faults.warning(port, f"{real.forward} cannot change the port: {draft.port} is used instead of {real.port}")
+            real.port = draft.port
+        built = build_real_server(real, draft.timing, faults)
+        if (first := seen.setdefault(built.key, real.statement)) is not real.statement:
+            faults.warning(
+                place, f"real_server {built.key} is there already; the second is ignored", f"line {first.line}"
+            )
+            continue
+        out.append(built)
+    return out
+
+
+def _fit_quorum(draft: _Draft, real: list[RealServer], statement: Statement, faults: Faults) -> None:
+    """A quorum above all weights could never be reached."""
+    total = sum(r.weight for r in real)
+    if draft.quorum > total:
+        reachable = max(total, 1)  # with every weight 0 there is no service, and 0 would always count as up
+        if total or "quorum" in draft.said:
+            at = draft.said["quorum"].statement.place(1) if "quorum" in draft.said else statement.place()
+            faults.warning(at, f"quorum {draft.quorum} is above the sum of weights: {reachable} is used")
+        else:
+            faults.warning(statement.place(), "every weight is 0: this virtual_server never has quorum")
+        draft.quorum = reachable
+    if draft.hysteresis >= draft.quorum:
+        if draft.hysteresis:
+            at = draft.said["hysteresis"].statement.place(1)
+            faults.warning(at, f"hysteresis must be below quorum: {draft.quorum - 1} is used")
+        draft.hysteresis = draft.quorum - 1 if draft.hysteresis else 0

@@ -1,0 +1,209 @@
+"""`vrrp_instance` -> VrrpInstance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+
+from fastha.config import values
+from fastha.config.addresses import build_addresses, build_peers
+from fastha.config.build_globals import GARP, Globals, read_garp
+from fastha.config.build_track import build_track_virtual_servers
+from fastha.config.placed import Built
+from fastha.config.shape import Item, items
+from fastha.config.tree import Faults, Statement, shown
+from fastha.model import Auth, TrackVirtualServer, VirtualAddress, VirtualServer, VrrpInstance
+from fastha.model.units import NS_PER_CS, NS_PER_S
+
+ADVERT_INT_US = 10_000, 255_000_000
+V3_MAX_CS = 4095  # RFC 9568 section 5.2.7: Max Advertise Interval is 12 bits of centiseconds
+AUTH_BYTES = 8  # RFC 2338 section 5.3.10
+MAX_ADDRESSES = 255  # RFC 9568 section 5.2.5: the count is one byte
+
+
+@dataclass(slots=True)
+class _Draft:
+    """An instance while its block is read; None: not said."""
+
+    interface: str = ""
+    vrid: int | None = None
+    state: str = ""
+    priority: int | None = None
+    version: int | None = None
+    advert_int_ns: int = NS_PER_S
+    preempt: bool = True
+    preempt_delay_ns: int = 0
+    down_timer_adverts: int | None = None
+    addresses: list[VirtualAddress] = field(default_factory=list)
+    unicast_src: str = ""
+    unicast_peers: list[str] = field(default_factory=list)
+    auth: Auth = field(default_factory=Auth)
+    garp: dict[str, int] = field(default_factory=dict)
+    track: list[TrackVirtualServer] = field(default_factory=list)
+    said: dict[str, Item] = field(default_factory=dict)  # keyword -> where it was said last
+
+
+def build_instance(
+    item: Item, globals_: Globals, servers: Mapping[str, VirtualServer], faults: Faults
+) -> Built[VrrpInstance] | None:
+    """The instance of one block; None if it could not even be shown."""
+    statement = item.statement
+    name = statement.words[1]
+    draft = _Draft()
+    errors_before = len(faults)
+    for inner in items(statement.block or [], "vrrp_instance", faults):
+        _keyword(inner, draft, servers, faults)
+        draft.said[inner.name] = inner
+    if not draft.interface and "interface" not in draft.said:
+        faults.error(statement.place(1), f"{shown(name)}: no interface")
+    if draft.vrid is None and "virtual_router_id" not in draft.said:
+        faults.error(statement.place(1), f"{shown(name)}: no virtual_router_id")
+    version = draft.version or globals_.version
+    _settle(draft, version, name, statement, faults, clean=len(faults) == errors_before)
+    if not draft.interface or draft.vrid is None:
+        return None
+    # Without `state`, priority 255 makes it the owner, who wants to be master (RFC 9568 section 6.1).
+    wants_master = draft.state == "MASTER" or (not draft.state and draft.priority == 255)
+    default_priority = 255 if draft.state == "MASTER" else 100
+    instance = VrrpInstance(
+        name=name,
+        interface=draft.interface,
+        vrid=draft.vrid,
+        priority=default_priority if draft.priority is None else draft.priority,
+        version=version,
+        advert_int_ns=draft.advert_int_ns,
+        wants_master=wants_master,
+        preempt=draft.preempt,
+        preempt_delay_ns=draft.preempt_delay_ns,
+        addresses=tuple(draft.addresses),
+        unicast_src=draft.unicast_src if draft.unicast_peers else "",
+        unicast_peers=tuple(draft.unicast_peers),
+        auth=draft.auth,
+        garp=globals_.garp_with(draft.garp),
+        down_timer_adverts=draft.down_timer_adverts or globals_.down_timer_adverts,
+        track_virtual_servers=tuple(draft.track),
+    )
+    return Built(instance, statement)
+
+
+def _keyword(item: Item, draft: _Draft, servers: Mapping[str, VirtualServer], faults: Faults) -> None:
+    statement = item.statement
+    match item.name:
+        case "interface":
+            draft.interface = values.interface(statement, 1, faults) or ""
+            if draft.interface == "lo":
+                faults.error(statement.place(1), "the loopback interface cannot carry VRRP")
+        case "virtual_router_id":
+            draft.vrid = values.number(item, faults)
+        case "state":
+            draft.state = statement.words[1]
+            if draft.state not in ("MASTER", "BACKUP"):
+                faults.error(statement.place(1), f"state '{shown(draft.state)}' is neither MASTER nor BACKUP")
+        case "priority":
+            draft.priority = values.number(item, faults)
+        case "version":
+            draft.version = values.number(item, faults)
+        case "advert_int":
+            draft.advert_int_ns = values.seconds_ns(item, faults, *ADVERT_INT_US, "0.01 to 255 s") or NS_PER_S
+        case "preempt" | "nopreempt":
+            draft.preempt = item.name == "preempt"
+        case "preempt_delay":
+            draft.preempt_delay_ns = values.seconds_ns(item, faults, 0, 1_000_000_000) or 0
+        case "down_timer_adverts":
+            draft.down_timer_adverts = values.number(item, faults)
+        case "virtual_ipaddress":
+            draft.addresses += build_addresses(statement.block or [], faults)
+        case "unicast_src_ip":
+            _unicast_src(statement, draft, faults)
+        case "unicast_peer":
+            draft.unicast_peers += build_peers(statement.block or [], faults)
+        case "authentication":
+            draft.auth = _authentication(statement, faults)
+        case "track_virtual_server":
+            draft.track += build_track_virtual_servers(statement.block or [], servers, faults)
+        case name:
+            assert name in GARP, name
+            read_garp(item, draft.garp, faults)
+
+
+def _unicast_src(statement: Statement, draft: _Draft, faults: Faults) -> None:
+    found = values.address(statement, 1, faults)
+    if found is not None and not isinstance(found, IPv4Address):
+        faults.error(statement.place(1), "VRRP over IPv6 is not supported yet")
+    elif found is not None:
+        draft.unicast_src = str(found)
+
+
+def _authentication(statement: Statement, faults: Faults) -> Auth:
+    kind = password = ""
+    for item in items(statement.block or [], "authentication", faults):
+        word, place = item.statement.words[1], item.statement.place(1)
+        if item.name == "auth_type":
+            kind = word
+            if word == "AH":
+                faults.error(place, "auth_type AH is not supported yet, and running without it would be dangerous")
+            elif word != "PASS":
+                faults.error(place, f"auth_type '{shown(word)}' is neither PASS nor AH")
+        else:
+            password = word
+            if len(word.encode()) > AUTH_BYTES:
+                password = word.encode()[:AUTH_BYTES].decode(errors="ignore")
+                faults.warning(place, f"only the first {AUTH_BYTES} bytes of auth_pass count", f"{shown(password)}")
+    if kind == "PASS" and not password:
+        # keepalived runs such an instance without authentication; its peers would not believe it, nor it them.
+        faults.error(statement.place(), "authentication without auth_pass")
+    if password and not kind:
+        faults.warning(statement.place(), "auth_pass without auth_type has no effect", "auth_type PASS")
+    return Auth("pass", password) if kind == "PASS" and password else Auth()
+
+
+def _settle(draft: _Draft, version: int, name: str, statement: Statement, faults: Faults, clean: bool) -> None:
+    """What keywords mean together. `clean`: nothing was wrong so far, so a missing thing really is missing."""
+    said = draft.said
+
+    def at(keyword: str) -> tuple[str, int, int]:
+        return said[keyword].statement.place() if keyword in said else statement.place(1)
+
+    owner = draft.priority == 255 or (draft.state == "MASTER" and draft.priority is None)
+    wants_master = draft.state == "MASTER" or (not draft.state and owner)
+    if not draft.preempt and (wants_master or owner):
+        faults.warning(at("nopreempt"), "nopreempt has no effect with state MASTER or priority 255")
+        draft.preempt = True
+    if draft.preempt_delay_ns and (wants_master or not draft.preempt):
+        why = "nopreempt" if not draft.preempt else "state MASTER or priority 255"
+        faults.warning(at("preempt_delay"), f"preempt_delay has no effect with {why}")
+        draft.preempt_delay_ns = 0
+    draft.advert_int_ns = _rounded_interval(draft.advert_int_ns, version, at("advert_int"), faults)
+    if version == 3 and draft.auth.kind != "none":
+        faults.warning(
+            at("authentication"), "VRRP version 3 has no authentication; it is ignored"
+        )  # RFC 9568 section 9
+        draft.auth = Auth()
+    if draft.unicast_src and not draft.unicast_peers and "unicast_peer" not in said:
+        faults.warning(at("unicast_src_ip"), "unicast_src_ip without unicast_peer has no effect: multicast is used")
+    if "unicast_peer" in said and not draft.unicast_peers:
+        faults.warning(at("unicast_peer"), "unicast_peer names no peer: multicast is used")
+    if draft.unicast_src in draft.unicast_peers:
+        faults.warning(at("unicast_peer"), f"unicast_peer names this director itself ({draft.unicast_src})")
+    if not draft.addresses and clean:
+        report = faults.error if version == 3 else faults.warning  # RFC 9568 section 5.2.5: at least one in version 3
+        report(statement.place(1), f"{shown(name)}: no virtual_ipaddress")
+    if len(draft.addresses) > MAX_ADDRESSES:
+        faults.error(at("virtual_ipaddress"), f"{len(draft.addresses)} addresses; adverts carry {MAX_ADDRESSES}")
+
+
+def _rounded_interval(interval_ns: int, version: int, place: tuple[str, int, int], faults: Faults) -> int:
+    """The advert interval as the protocol can say it."""
+    if version == 2:  # RFC 3768 section 5.3.7: whole seconds
+        rounded = max(1, (interval_ns + NS_PER_S // 2) // NS_PER_S) * NS_PER_S
+        if rounded != interval_ns:
+            faults.warning(place, f"VRRP version 2 has whole seconds: {rounded // NS_PER_S} s is used", "version 3")
+        return rounded
+    cs = (interval_ns + NS_PER_CS // 2) // NS_PER_CS
+    if cs > V3_MAX_CS:
+        faults.warning(place, f"VRRP version 3 has at most {V3_MAX_CS / 100} s, which is used")
+        return V3_MAX_CS * NS_PER_CS
+    if cs * NS_PER_CS != interval_ns:
+        faults.warning(place, f"VRRP version 3 has steps of 10 ms: {cs * 10} ms is used")
+    return cs * NS_PER_CS

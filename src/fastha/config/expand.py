@@ -1,0 +1,162 @@
+"""Definitions, conditions and repetitions: text in, text out.
+
+$NAME=text            remembered; used as ${NAME}, or as $NAME before a blank, a comma, a ) or the end of the line
+@id rest, @^id rest   the line counts only if id is (is not) the configuration id
+~SEQ(var,1,3) rest    the rest once for each number;  ~LST(var,a,b) rest    once for each element
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+ASSIGN = re.compile(r"[ \t]*\$([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.S)
+CONDITION = re.compile(r"[ \t]*@(\^?)([^ \t]+)(.*)", re.S)
+USE = re.compile(r"\$(?:\{([^{}]*)\}|([A-Za-z_][A-Za-z0-9_]*)(?=([ \t\r,)]|$)?))")
+REPEAT = re.compile(r"[ \t]*~(SEQx?|LST)\(([^()]*)\)")
+NUMBER = re.compile(r"[+-]?\d+")
+
+# ${_HASH} and ${_BANG} must not begin a comment when the line is split: they travel as private-use characters.
+HIDDEN = {"\ue000": "#", "\ue001": "!"}
+
+
+class ExpandError(ValueError):
+    """A line that cannot be expanded; the message says why."""
+
+
+@dataclass(slots=True)
+class Environment:
+    """What the text may ask of its surroundings. `random(low, high)` is inclusive."""
+
+    config_id: str = ""
+    instance: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    random: Callable[[int, int], int] = lambda low, _high: low
+
+
+class Definitions:
+    """The `$NAME=` definitions so far. `budget` bounds how many characters all expansions together may produce."""
+
+    def __init__(self, env: Environment, budget: int) -> None:
+        self.env = env
+        self.budget = budget
+        self.values: dict[str, str] = {}
+        self.remarks: list[str] = []  # what a reader of the current line should be told
+
+    def substitute(self, text: str, directory: str) -> str:
+        """`text` with every definition replaced, recursively; the result may have several lines."""
+        self.remarks = []
+        return self._substitute(text, directory, ())
+
+    def _substitute(self, text: str, directory: str, active: tuple[str, ...]) -> str:
+        def replace(match: re.Match[str]) -> str:
+            braced, bare, ends = match.groups()
+            if braced is not None and braced.startswith("_"):
+                value = self._predefined(braced, directory)
+                if value is not None:
+                    return value
+            name = bare if braced is None else braced
+            if name not in self.values:
+                self.remarks.append(f"{match[0]} is not defined, and stays as it is")
+                return match[0]
+            if braced is None and ends is None and match.end() < len(text):
+                self.remarks.append(f"{match[0]} is not substituted here: write ${{{bare}}}")
+                return match[0]
+            if name in active:
+                raise ExpandError(f"the definition of ${name} uses itself")
+            return self._substitute(self.values[name], directory, (*active, name))
+
+        self._spend(len(text))
+        return USE.sub(replace, text) if "$" in text else text
+
+    def _predefined(self, name: str, directory: str) -> str | None:
+        word, *args = name.split()
+        if word == "_PWD":
+            return directory
+        if word == "_HASH":
+            return "\ue000"
+        if word == "_BANG":
+            return "\ue001"
+        if word == "_INSTANCE":
+            if not self.env.instance:
+                raise ExpandError("${_INSTANCE} is not supported yet")
+            return self.env.instance
+        if word == "_ENV" and len(args) == 1:
+            if args[0] not in self.env.variables:
+                raise ExpandError(f"environment variable {args[0]} is not set")
+            return self.env.variables[args[0]]
+        if word == "_RANDOM" and len(args) <= 2 and all(NUMBER.fullmatch(a) for a in args):
+            low, high = (int(args[0]) if args else 0), (int(args[1]) if len(args) > 1 else 32767)
+            if low > high:
+                raise ExpandError(f"${{{name}}}: the lowest number is above the highest")
+            return str(self.env.random(low, high))
+        return None
+
+    def _spend(self, size: int) -> None:
+        self.budget -= size + 1
+        if self.budget < 0:
+            raise ExpandError("definitions and repetitions produce too much text")
+
+    def repeat(self, text: str) -> Iterator[str]:
+        """The line once for each value of its leading ~SEQ and ~LST, with their variables defined meanwhile."""
+        match = REPEAT.match(text)
+        if match is None:
+            if text.lstrip(" \t").startswith(("~SEQ", "~LST")):
+                raise ExpandError("~SEQ or ~LST without its (...)")
+            yield text
+            return
+        rest = text[match.end() :]
+        bindings = _list(match[2]) if match[1] == "LST" else _sequence(match[2], match[1] == "SEQx")
+        before = dict(self.values)
+        for binding in bindings:
+            self._spend(len(rest))
+            self.values.update(binding)
+            yield from self.repeat(rest)
+        self.values = before
+
+
+def _sequence(args: str, hexadecimal: bool) -> Iterator[dict[str, str]]:
+    """`var,[start,[step,]]end`."""
+    name, *numbers = (a.strip(" \t") for a in args.split(","))
+    if not 1 <= len(numbers) <= 3 or not name.isidentifier() or not all(NUMBER.fullmatch(n) for n in numbers):
+        raise ExpandError(f"~SEQ({args}): expected (variable, [start, [step,]] end)")
+    values = [int(n) for n in numbers]
+    end = values[-1]
+    start = values[0] if len(values) > 1 else (1 if end > 0 else -1)
+    step = values[1] if len(values) == 3 else (1 if end >= start else -1)
+    if step == 0 or (end - start) * step < 0:
+        raise ExpandError(f"~SEQ({args}): the step never reaches the end")
+    for value in range(start, end + (1 if step > 0 else -1), step):
+        yield {name: f"{value:x}" if hexadecimal else str(value)}
+
+
+def _list(args: str) -> Iterator[dict[str, str]]:
+    """`var, v1, v2` or `{a,b},{1,2},{3,4}`."""
+    items = _items(args)
+    if not items or not items[0]:
+        raise ExpandError(f"~LST({args}): expected (variable, value, ...)")
+    names = [n.strip(" \t") for n in items[0]]
+    for values in items[1:]:
+        if len(values) != len(names):
+            raise ExpandError(f"~LST({args}): {len(names)} variables but {len(values)} values")
+        yield dict(zip(names, values, strict=True))
+
+
+def _items(args: str) -> list[list[str]]:
+    """The comma-separated elements of a list; each is a list of its members."""
+    items: list[list[str]] = []
+    piece = re.compile(r'[ \t]*(?:\{([^{}]*)\}|"([^"]*)"|([^,{}"]*?))[ \t]*(,|$)')
+    at = 0
+    while at <= len(args):
+        match = piece.match(args, at)
+        if match is None:
+            raise ExpandError(f"~LST({args}): cannot be read")
+        if match[1] is not None:
+            items.append([m.strip(' \t"') for m in match[1].split(",")])
+        else:
+            items.append([match[2] if match[2] is not None else match[3]])
+        if not match[4]:
+            break
+        at = match.end()
+    return items

@@ -1,0 +1,90 @@
+"""The include statements: what they ask for. (Reading the files is the reader's.)"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+INCLUDE = re.compile(r"[ \t]*include([rmwba]?)(?:[ \t]+(.*?))?[ \t\r]*$", re.S)
+# What makes each variant an error: r unreadable, m nothing matches, w a wildcard matches nothing, b a brace element
+# matches nothing, a any of these.
+CHECKS = {
+    "": frozenset[str](),
+    "r": frozenset({"read"}),
+    "m": frozenset({"match"}),
+    "w": frozenset({"wildcard"}),
+    "b": frozenset({"brace"}),
+    "a": frozenset({"read", "match", "wildcard", "brace"}),
+}
+MAX_ELEMENTS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Include:
+    """One include: its pattern, and what is an error about it."""
+
+    pattern: str
+    checks: frozenset[str]
+
+    def wants(self, check: str) -> bool:
+        return check in self.checks
+
+
+def is_include(text: str) -> bool:
+    return INCLUDE.match(text) is not None
+
+
+def parse(text: str) -> Include | None:
+    """The include that a line is; None if it names no file."""
+    match = INCLUDE.match(text)
+    if match is None or not match[2]:
+        return None
+    pattern = match[2]
+    if len(pattern) >= 2 and pattern[0] == pattern[-1] == '"':
+        pattern = pattern[1:-1]
+    return Include(pattern, CHECKS[match[1]])
+
+
+def has_wildcard(pattern: str) -> bool:
+    return any(c in pattern for c in "*?[")
+
+
+def expand_braces(pattern: str) -> list[str]:
+    """`a{b,c}d` -> `abd`, `acd`, as glob(3) with GLOB_BRACE; nested too. Unbalanced braces stand for themselves."""
+    out: list[str] = []
+    todo = [pattern]
+    while todo and len(out) + len(todo) <= MAX_ELEMENTS:
+        text = todo.pop(0)
+        span = _first_brace(text)
+        if span is None:
+            out.append(text)
+            continue
+        begin, end = span
+        todo[:0] = [text[:begin] + middle + text[end + 1 :] for middle in _elements(text[begin + 1 : end])]
+    return out or [pattern]
+
+
+def _first_brace(text: str) -> tuple[int, int] | None:
+    depth, begin = 0, -1
+    for i, c in enumerate(text):
+        if c == "{":
+            if depth == 0:
+                begin = i
+            depth += 1
+        elif c == "}" and depth:
+            depth -= 1
+            if depth == 0:
+                return begin, i
+    return None
+
+
+def _elements(text: str) -> Iterator[str]:
+    """Split at the commas that are in no inner brace."""
+    depth, start = 0, 0
+    for i, c in enumerate(text):
+        depth += (c == "{") - (c == "}")
+        if c == "," and depth == 0:
+            yield text[start:i]
+            start = i + 1
+    yield text[start:]

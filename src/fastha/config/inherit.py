@@ -1,0 +1,68 @@
+"""Settings that pass from a virtual server to its real servers and on to their checks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from fastha.config import values
+from fastha.config.shape import Item
+from fastha.config.tree import Faults
+from fastha.model.units import NS_PER_S
+
+DELAY_US = 1, (1 << 64) // 1000  # more than 0; keepalived takes any 64 bit number of microseconds
+TIMEOUT_US = 1, values.US_LIMIT
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Check settings as far as one level says them; None: ask the level above."""
+
+    delay_ns: int | None = None
+    retry_delay_ns: int | None = None
+    retry: int | None = None
+    warmup_ns: int | None = None
+    timeout_ns: int | None = None
+    alpha: bool | None = None
+    virtualhost: str | None = None
+
+    def over(self, above: Timing) -> Timing:
+        """These settings, and those of `above` where these say nothing."""
+        return Timing(
+            self.delay_ns if self.delay_ns is not None else above.delay_ns,
+            self.retry_delay_ns if self.retry_delay_ns is not None else above.retry_delay_ns,
+            self.retry if self.retry is not None else above.retry,
+            self.warmup_ns if self.warmup_ns is not None else above.warmup_ns,
+            self.timeout_ns if self.timeout_ns is not None else above.timeout_ns,
+            self.alpha if self.alpha is not None else above.alpha,
+            self.virtualhost if self.virtualhost is not None else above.virtualhost,
+        )
+
+    def settled(self, retry_delay_ns: int) -> Timing:
+        """Every setting has a value; `retry_delay_ns` is the default of the kind of check."""
+        delay_ns = 60 * NS_PER_S if self.delay_ns is None else self.delay_ns
+        return self.over(
+            Timing(delay_ns, retry_delay_ns, 1, delay_ns, 5 * NS_PER_S, False, "")  # warmup defaults to delay_loop
+        )
+
+
+NOTHING = Timing()
+
+
+def read_timing(item: Item, timing: Timing, faults: Faults) -> Timing | None:
+    """`timing` with this keyword's value; None if the keyword is not one of these."""
+    match item.name:
+        case "delay_loop":
+            return replace(timing, delay_ns=values.seconds_ns(item, faults, *DELAY_US, "more than 0 s"))
+        case "delay_before_retry":
+            return replace(timing, retry_delay_ns=values.seconds_ns(item, faults, 0, DELAY_US[1]))
+        case "retry":
+            return replace(timing, retry=values.number(item, faults))
+        case "warmup":
+            return replace(timing, warmup_ns=values.seconds_ns(item, faults, 0, DELAY_US[1]))
+        case "connect_timeout":
+            return replace(timing, timeout_ns=values.seconds_ns(item, faults, *TIMEOUT_US))
+        case "alpha":
+            return replace(timing, alpha=values.boolean(item, faults))
+        case "virtualhost":
+            return replace(timing, virtualhost=item.statement.words[1])
+    return None

@@ -1,0 +1,112 @@
+"""`vrrp_instance` and `vrrp_sync_group`."""
+
+FREE = """
+addresses     | ADDR[/LEN] [dev IF] [label NAME] [scope SCOPE] [OPTION...] | Addresses
+routes        | [TYPE] DEST [OPTION...]                     | Routes
+rules         | SELECTOR... ACTION                          | Routing rules
+peers         | ADDR [min_ttl N] [max_ttl N]                | Unicast peers
+track_virtual | ADDR PORT [TCP|UDP|SCTP] [weight N]; fwmark N [inet|inet6] [weight N] | Virtual servers of this configuration
+"""  # noqa: E501
+
+DATA = """
+[vrrp_instance]
+interface                  | IF             |          |         | yes | Where adverts are sent and heard
+virtual_router_id          | N              |          | 1..255  | yes | Identity of the virtual router on its network
+state                      | MASTER|BACKUP  | BACKUP   |         | yes | Which it would like to be; MASTER without priority means priority 255
+priority                   | N              | 100      | 1..255  | yes | Highest wins; 255 owns the addresses
+advert_int                 | SEC            | 1        |         | yes | Time between adverts, 0.01 to 255 s; version 2 has whole seconds, version 3 at most 40.95 s
+version                    | 2|3            | vrrp_version | 2..3 | yes | Protocol version
+nopreempt                  | -              | off      |         | yes | Do not take over from a living master of lower priority
+preempt                    | -              | on       |         | yes | Take over from a master of lower priority
+preempt_delay              | SEC            | 0        |         | yes | Wait this long (0 to 1000 s) before doing so
+accept                     | -              | on       |         | -   | Accept packets to the addresses
+no_accept                  | -              | off      |         | -   | Drop packets to the addresses
+strict_mode                | [BOOL]         | vrrp_strict |      | -   | Insist on the RFC
+skip_check_adv_addr        | [BOOL]         | vrrp_skip_check_adv_addr | | - | Do not compare addresses in every advert of the same master
+down_timer_adverts         | N              | vrrp_down_timer_adverts | 1..100 | yes | Missed adverts until the master counts as dead
+timer_expired_backup       | [N]            | off      | 1..254  | - @2.2.8 | A master that was late becomes backup
+thread_timer_expired       | [N]            |          |         | =timer_expired_backup | -
+lower_prio_no_advert       | [BOOL]         | vrrp_lower_prio_no_advert | | - | A master does not answer lower-priority adverts
+higher_prio_send_advert    | [BOOL]         | vrrp_higher_prio_send_advert | | - | A master sends one more advert before it yields
+owner_ignore_adverts       | [BOOL]         | vrrp_owner_ignore_adverts | | - @2.3.3 | Priority 255 ignores adverts
+v3_checksum_as_v2          | [BOOL]         | v3_checksum_as_v2 | | ! @2.2.8 | Version 3 checksum without the pseudo header
+old_unicast_checksum       | [never]        |          |         | -   | Checksum of old keepalived releases
+unicast_src_ip             | ADDR           |          |         | yes | Source address of unicast adverts
+unicast_peer               | {peers}        |          |         | yes | Send adverts to these instead of multicast
+unicast_ttl                | N              | 255      | 0..255  | -   | TTL of unicast adverts
+unicast_fault_no_peer      | -              | off      |         | -   | FAULT if there is no peer
+check_unicast_src          | -              | vrrp_check_unicast_src | | - | Take unicast adverts from listed peers only
+mcast_src_ip               | ADDR           |          |         | -   | Source address of multicast adverts
+mcast_dst_ip               | ADDR           |          |         | !   | Multicast group of this instance
+track_src_ip               | -              | off      |         | -   | FAULT when the source address goes
+dont_track_primary         | -              | off      |         | -   | The interface may be down
+track_interface            | {trackers}     |          |         | -   | Interfaces it needs
+track_script               | {trackers}     |          |         | -   | Scripts it needs
+track_file                 | {trackers}     |          |         | -   | Files it needs
+track_process              | {trackers}     |          |         | -   | Processes it needs
+track_bfd                  | {trackers}     |          |         | -   | BFD sessions it needs
+track_virtual_server       | {track_virtual} |         |         | own | Virtual servers whose quorum it needs
+virtual_ipaddress          | {addresses}    |          |         | yes | Addresses of the virtual router
+virtual_ipaddress_excluded | {addresses}    |          |         | -   | Addresses that adverts do not carry
+no_virtual_ipaddress       | -              | off      |         | - @2.2.8 | There may be no address
+virtual_routes             | {routes}       |          |         | -   | Routes that go with mastership
+virtual_rules              | {rules}        |          |         | -   | Routing rules that go with mastership
+promote_secondaries        | -              | off      |         | -   | Keep secondary addresses when a primary goes
+use_vmac                   | [WORD...]      | off      |         | -   | Use the virtual MAC address
+use_vmac_addr              | -              | off      |         | -   | The same for addresses on other interfaces
+vmac_xmit_base             | -              | off      |         | -   | Send adverts from the interface itself
+use_ipvlan                 | [WORD...]      | off      |         | -   | Use an ipvlan interface
+vrf                        | NAME           |          |         | -   | Run in this VRF
+native_ipv6                | -              |          |         | -   | Without effect
+linkbeat_use_polling       | -              | off      |         | -   | Poll the link
+debug                      | N              | 0        | 0..4    | -   | Without effect
+kernel_rx_buf_size         | N              |          |         | -   | Receive buffer of adverts
+garp_master_delay          | s              | vrrp_garp_master_delay | 0..4294 | yes | As vrrp_garp_master_delay
+garp_master_repeat         | N              | vrrp_garp_master_repeat | ~1.. | yes | As vrrp_garp_master_repeat
+garp_master_refresh        | s              | vrrp_garp_master_refresh | 0..4294 | yes | As vrrp_garp_master_refresh
+garp_master_refresh_repeat | N              | vrrp_garp_master_refresh_repeat | ~1.. | yes | As vrrp_garp_master_refresh_repeat
+garp_lower_prio_delay      | s              | vrrp_garp_lower_prio_delay | 0..4294 | yes | As vrrp_garp_lower_prio_delay
+garp_lower_prio_repeat     | N              | vrrp_garp_lower_prio_repeat | 0.. | yes | As vrrp_garp_lower_prio_repeat
+garp_extra_if              | [all] s        | 0        |         | -   | Time between gratuitous ARPs on VMAC interfaces
+vmac_garp_intvl            | [all] s        |          |         | =garp_extra_if | -
+notify_master              | CMD [USER [GROUP]] |      |         | -   | Run on becoming master
+notify_backup              | CMD [USER [GROUP]] |      |         | -   | Run on becoming backup
+notify_fault               | CMD [USER [GROUP]] |      |         | -   | Run on FAULT
+notify_stop                | CMD [USER [GROUP]] |      |         | -   | Run when the daemon stops
+notify_deleted             | CMD [USER [GROUP]] |      |         | -   | Run when a reload removes the instance
+notify_master_rx_lower_pri | CMD [USER [GROUP]] |      |         | -   | Run when a master hears a lower priority
+notify                     | CMD [USER [GROUP]] |      |         | -   | Run on every change
+smtp_alert                 | [BOOL]         |          |         | -   | Mail on changes
+notify_priority_changes    | [BOOL]         |          |         | -   | Tell scripts of priority changes
+lvs_sync_daemon_interface  | IF             |          |         | -   | The kernel's connection synchronisation; use lvs_sync_daemon
+authentication             | {authentication} |        |         | yes | Password of version 2
+auth_hmac                  | {auth_hmac}    |          |         | ! @2.4.0 | Signed adverts
+
+[authentication]
+auth_type                  | PASS|AH        |          |         | yes | PASS: eight bytes in clear
+auth_pass                  | STRING         |          |         | yes | The password; at most eight bytes count
+
+[auth_hmac]
+key                        | N KEY          |          | 1..255  | - @2.4.0 | A key and its number
+active_key                 | N              |          | 1..255  | - @2.4.0 | The key that signs
+mode                       | enforce|permissive|receive-only | enforce | | - @2.4.0 | What is done with unsigned adverts
+anti_replay                | time|monotonic | time     |         | - @2.4.0 | How old adverts are told
+time_window                | s              |          | 1..300  | - @2.4.0 | How old an advert may be
+
+[vrrp_sync_group]
+group                      | {instances}    |          |         | -   | Members
+track_interface            | {trackers}     |          |         | -   | Interfaces all members need
+track_script               | {trackers}     |          |         | -   | Scripts all members need
+track_file                 | {trackers}     |          |         | -   | Files all members need
+track_process              | {trackers}     |          |         | -   | Processes all members need
+track_bfd                  | {trackers}     |          |         | -   | BFD sessions all members need
+sync_group_tracking_weight | -              | off      |         | -   | Members may have weighted trackers
+global_tracking            | -              |          |         | =sync_group_tracking_weight | -
+notify_master              | CMD [USER [GROUP]] |      |         | -   | Run on becoming master
+notify_backup              | CMD [USER [GROUP]] |      |         | -   | Run on becoming backup
+notify_fault               | CMD [USER [GROUP]] |      |         | -   | Run on FAULT
+notify_stop                | CMD [USER [GROUP]] |      |         | -   | Run when the daemon stops
+notify                     | CMD [USER [GROUP]] |      |         | -   | Run on every change
+smtp_alert                 | [BOOL]         |          |         | -   | Mail on changes
+notify_priority_changes    | [BOOL]         |          |         | -   | Tell scripts of priority changes
+"""  # noqa: E501

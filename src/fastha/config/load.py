@@ -1,0 +1,50 @@
+"""Shell: a configuration file -> Loaded."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from random import Random
+
+from fastha.config.build import build
+from fastha.config.expand import Environment
+from fastha.config.files import RealFiles
+from fastha.config.keywords import SCRIPT_WORDS
+from fastha.config.reader import read
+from fastha.errors import ConfigError, Fault, Severity
+from fastha.model import Config
+
+DEFAULT_PATH = "/etc/keepalived/keepalived.conf"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a file says. `config` may run only if `ok`; `files` are all files read, in order."""
+
+    config: Config
+    faults: tuple[Fault, ...]
+    files: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not any(f.severity is Severity.ERROR for f in self.faults)
+
+    def checked(self) -> Config:
+        """The configuration; ConfigError with all faults if it must not run."""
+        if not self.ok:
+            raise ConfigError(self.faults)
+        return self.config
+
+
+def load(path: str, config_id: str = "") -> Loaded:
+    """Read, build and check `path`; never raises for what is in the files. `config_id`: what @id lines compare with; ""
+    means the first label of the host name, as in keepalived."""
+    env = Environment(
+        config_id=config_id or socket.gethostname().partition(".")[0],
+        variables=os.environ,
+        random=Random().randint,
+    )
+    tree = read(path, RealFiles(), SCRIPT_WORDS, env)
+    config, faults = build(tree)
+    return Loaded(config, faults, tuple(tree.files))

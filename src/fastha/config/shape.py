@@ -1,0 +1,124 @@
+"""A block's statements against the keyword table: which keyword each is, whether its words and braces fit.
+
+What comes out of `items` is what a builder may rely on: a supported keyword with at least the words it needs, and a
+block exactly if it opens one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import NamedTuple
+
+from fastha.config.keywords import FREE, TABLE, Keyword, Status
+from fastha.config.keywords.table import ROOT
+from fastha.config.tree import Faults, Statement, shown
+
+
+class Item(NamedTuple):
+    """A statement and the keyword it is; `name` is the keyword's current spelling."""
+
+    keyword: Keyword
+    statement: Statement
+
+    @property
+    def name(self) -> str:
+        return self.keyword.alias_of or self.keyword.word
+
+
+def items(statements: list[Statement], block: str, faults: Faults) -> Iterator[Item]:
+    """The supported statements of a block, in order; faults for all others."""
+    for item in _fitting(statements, block, faults):
+        status = item.keyword.status
+        if status is Status.SUPPORTED:
+            yield item
+            continue
+        place, word = item.statement.place(), item.keyword.word
+        if status is Status.REFUSED:
+            faults.error(place, f"{word} is not supported yet, and running without it would be dangerous")
+        else:
+            faults.not_supported(place, f"{word} is accepted but has no effect", item.keyword.help)
+        _check_words(item, faults)
+
+
+def _check_words(item: Item, faults: Faults) -> None:
+    """Unknown words are mistakes even inside a block that has no effect."""
+    opens = item.keyword.opens
+    if opens in TABLE and item.statement.block:
+        for inner in _fitting(item.statement.block, opens, faults):
+            _check_words(inner, faults)
+
+
+def _fitting(statements: list[Statement], block: str, faults: Faults) -> Iterator[Item]:
+    """Statements whose keyword is known in `block` and whose words and braces fit it."""
+    known = TABLE[block]
+    lost = False  # a } seems to be missing: one message is enough for all that follows
+    todo = iter(statements)
+    held: Statement | None = None
+    while (statement := held or next(todo, None)) is not None:
+        held = None
+        keyword = known.get(statement.words[0])
+        if keyword is None:
+            if statement.words[0] in TABLE[ROOT] and block != ROOT:
+                if not lost:
+                    faults.error(
+                        statement.place(),
+                        f"'{statement.words[0]}' cannot stand in {block}",
+                        "is a } missing before this line?",
+                    )
+                lost = True
+            elif not lost:
+                unknown(statement, block, faults)
+            continue
+        if statement.inline and len(statement.words) > 1 + keyword.least:
+            held = _cut_inline(statement, keyword, known)
+        if _fits(statement, keyword, block, faults):
+            yield Item(keyword, statement)
+
+
+def _cut_inline(statement: Statement, keyword: Keyword, known: dict[str, Keyword]) -> Statement | None:
+    """On one line there may be several keywords, as in `authentication { auth_type PASS auth_pass secret }`."""
+    for i in range(1 + keyword.least, len(statement.words)):
+        if statement.words[i] in known and i not in statement.quoted:
+            return statement.cut(i)
+    return None
+
+
+def _fits(statement: Statement, keyword: Keyword, block: str, faults: Faults) -> bool:
+    count = len(statement.words) - 1
+    if count < keyword.least:
+        faults.error(statement.place(count), f"{keyword.word} needs a value", f"{keyword.word} {keyword.value}")
+        return False
+    if keyword.most is not None and count > keyword.most:
+        extra = shown(" ".join(statement.words[keyword.most + 1 :]))
+        faults.warning(statement.place(keyword.most + 1), f"'{extra}' is ignored after {keyword.word}")
+    if keyword.opens and statement.block is None:
+        faults.error(statement.place(), f"{keyword.word} needs a block", f"{keyword.word} {{ ... }}")
+        return False
+    if not keyword.opens and statement.block is not None:
+        faults.error(statement.place(), f"{keyword.word} takes no block", f"known in {block}: {keyword.help}")
+        return False
+    return True
+
+
+def unknown(statement: Statement, block: str, faults: Faults) -> None:
+    """An unknown word, with the likeliest reason."""
+    word = statement.words[0]
+    where = "at the top level" if block == ROOT else f"in {block}"
+    close = get_close_matches(word[:40], TABLE[block], n=1, cutoff=0.7)
+    others = [b for b, words in TABLE.items() if word in words]
+    if close:
+        hint = f"did you mean {close[0]}?"
+    elif word.lower() in TABLE[block] or word.upper() in TABLE[block]:
+        hint = f"did you mean {word.lower() if word.lower() in TABLE[block] else word.upper()}?"
+    elif others:
+        hint = f"it belongs in {' or '.join(others[:3])}"
+    elif any(c in word for c in "\u00a0\u2003\u200b"):
+        hint = "it contains a special space; retype the line"
+    else:
+        hint = ""
+    faults.error(statement.place(), f"unknown keyword '{shown(word)}' {where}", hint)
+
+
+def is_free(block: str) -> bool:
+    return block in FREE

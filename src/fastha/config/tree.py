@@ -1,0 +1,78 @@
+"""The statement tree of a configuration: what was written, and where. No meaning yet.
+
+virtual_server 10.0.0.1 80 {      Statement(words=["virtual_server", "10.0.0.1", "80"], block=[...])
+    delay_loop 6                    Statement(words=["delay_loop", "6"], block=None)
+}
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from fastha.errors import Fault, Severity
+
+Place = tuple[str, int, int]  # file, line, column; both from 1
+
+
+class Statement:
+    """One statement. `columns[i]` is where `words[i]` begins. `inline`: it shares its line with a brace or another
+    statement, so one line may hold several keywords. `quoted` holds the indexes of words written in quotes."""
+
+    __slots__ = ("block", "columns", "file", "inline", "line", "quoted", "words")
+
+    def __init__(self, words: list[str], columns: list[int], file: str, line: int, inline: bool = False) -> None:
+        self.words = words
+        self.columns = columns
+        self.file = file
+        self.line = line
+        self.inline = inline
+        self.quoted: frozenset[int] = frozenset()
+        self.block: list[Statement] | None = None
+
+    @property
+    def word(self) -> str:
+        return self.words[0]
+
+    def place(self, index: int = 0) -> Place:
+        """Where word `index` stands; an index past the end is the last word."""
+        return self.file, self.line, self.columns[min(index, len(self.columns) - 1)]
+
+    def cut(self, index: int) -> Statement:
+        """Split off the words from `index` as a statement of its own; it takes the block along."""
+        rest = Statement(self.words[index:], self.columns[index:], self.file, self.line, self.inline)
+        rest.quoted = frozenset(i - index for i in self.quoted if i >= index)
+        rest.block, self.block = self.block, None
+        del self.words[index:], self.columns[index:]
+        self.quoted = frozenset(i for i in self.quoted if i < index)
+        return rest
+
+    def __repr__(self) -> str:
+        return f"Statement({' '.join(self.words)!r} at {self.file}:{self.line})"
+
+
+@dataclass(slots=True)
+class Tree:
+    """All statements of a configuration after includes, the faults found while reading, and the files read, in order."""
+
+    statements: list[Statement] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+
+
+def shown(text: str, limit: int = 60) -> str:
+    """Text fit for a message: no control characters or lone surrogates, and not too long."""
+    text = text if len(text) <= limit else text[: limit - 3] + "..."
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+class Faults(list[Fault]):
+    """Collects faults; each method names its severity."""
+
+    def error(self, place: Place, message: str, hint: str = "") -> None:
+        self.append(Fault(Severity.ERROR, *place, message, hint))
+
+    def warning(self, place: Place, message: str, hint: str = "") -> None:
+        self.append(Fault(Severity.WARNING, *place, message, hint))
+
+    def not_supported(self, place: Place, message: str, hint: str = "") -> None:
+        self.append(Fault(Severity.NOT_SUPPORTED, *place, message, hint))
