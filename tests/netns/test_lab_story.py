@@ -143,9 +143,11 @@ def test_without_real_servers_nobody_is_master(running_lab: Laboratory) -> None:
 def test_make_run_is_one_command_that_leaves_nothing(tmp_path: Path) -> None:
     """`fastha lab --json` as `make run` calls it: exit status, result, and no trace."""
     need.tool("nft")
-    with (tmp_path / "progress").open("w") as progress:
-        with subprocess.Popen([*CLI, "lab", "--json"], stdout=subprocess.PIPE, stderr=progress, text=True) as lab:
-            result, _ = lab.communicate(timeout=120)
+    with (
+        (tmp_path / "progress").open("w") as progress,
+        subprocess.Popen([*CLI, "lab", "--json"], stdout=subprocess.PIPE, stderr=progress, text=True) as lab,
+    ):
+        result, _ = lab.communicate(timeout=120)
     print((tmp_path / "progress").read_text())
     assert lab.returncode == 0
     assert json.loads(result)["ok"] is True
