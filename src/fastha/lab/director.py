@@ -243,7 +243,7 @@ class KeepalivedDirector(Director):
         base = self.network.folder / self.name
         pids = [f"--pid={base}.pid", f"--vrrp_pid={base}.vrrp.pid", f"--checkers_pid={base}.checkers.pid"]
         only_vrrp = ["--vrrp"] if self.dataplane == "nft" else []
-        return [program, "--dont-fork", "--log-console", "--dump-conf", *only_vrrp, *pids, "-f", str(self.conf)]
+        return [program, "--dont-fork", "--log-console", *only_vrrp, *pids, "-f", str(self.conf)]
 
     def crash(self) -> None:
         super().crash()

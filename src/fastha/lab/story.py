@@ -196,7 +196,7 @@ class Story:
             and all(seen.running and seen.states for seen in lab.observed.values())
             and lab.observed[self.other(master).name].all_in("backup")
             and self.tables_are_full()
-            and lab.witness.answered_since(now_ns() - 500_000_000)
+            and lab.witness.answered_since(lab.witness.reported_ns - 500_000_000)
         )
 
     def a_daemon_ended(self) -> bool:
