@@ -11,11 +11,10 @@ from fastha.config.build_lvs import build_virtual_server
 from fastha.config.build_vrrp import build_instance
 from fastha.config.crosscheck import check_instances, check_virtual_servers
 from fastha.config.keywords.table import ROOT
-from fastha.config.placed import Built
 from fastha.config.shape import items
 from fastha.config.tree import Faults, Tree
 from fastha.errors import Fault
-from fastha.model import Config, VirtualServer, VrrpInstance
+from fastha.model import Config
 
 
 def build(tree: Tree) -> tuple[Config, tuple[Fault, ...]]:
@@ -26,15 +25,10 @@ def build(tree: Tree) -> tuple[Config, tuple[Fault, ...]]:
     for item in top:
         if item.name == "global_defs":
             build_globals(item.statement.block or [], globals_, faults)
-    virtual_servers: list[Built[VirtualServer]] = []
-    instances: list[Built[VrrpInstance]] = []
-    for item in top:
-        if item.name == "virtual_server" and (server := build_virtual_server(item, faults)):
-            virtual_servers.append(server)
-    servers = check_virtual_servers(virtual_servers, faults)
-    for item in top:
-        if item.name == "vrrp_instance" and (instance := build_instance(item, globals_, servers, faults)):
-            instances.append(instance)
+    built = (build_virtual_server(item, faults) for item in top if item.name == "virtual_server")
+    servers = check_virtual_servers([b for b in built if b], faults)
+    drafts = (build_instance(item, globals_, servers, faults) for item in top if item.name == "vrrp_instance")
+    instances = [i for i in drafts if i]
     check_instances(instances, faults)
     config = Config(
         globals=globals_.defs(),

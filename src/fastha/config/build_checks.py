@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fastha.config import values
-from fastha.config.inherit import NOTHING, Timing, read_timing
+from fastha.config.inherit import Timing, read_timing
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
 from fastha.model import Check, HttpCheck, HttpUrl, TcpCheck
@@ -27,8 +27,8 @@ class _Draft:
     bind_port: int = 0
     http_protocol: str = "1.0"
     fast_recovery: bool = False
-    timing: Timing = NOTHING
-    urls: list[tuple[Statement, HttpUrl]] = field(default_factory=list)
+    timing: Timing = field(default_factory=Timing)
+    urls: list[HttpUrl] = field(default_factory=list)
 
 
 def build_check(item: Item, ip: str, port: int, above: Timing, faults: Faults) -> Check | None:
@@ -44,14 +44,12 @@ def build_check(item: Item, ip: str, port: int, above: Timing, faults: Faults) -
         faults.error(bind_at[0].place(1), f"bindto {draft.bind_ip} and the address checked differ in family")
     if not draft.port:
         faults.error(statement.place(), f"{kind}: the server has no port", "connect_port N")
-    timing = draft.timing.over(above).settled(RETRY_DELAY_NS[kind])
-    assert timing.delay_ns is not None and timing.retry_delay_ns is not None and timing.retry is not None
-    assert timing.warmup_ns is not None and timing.timeout_ns is not None
+    timing = draft.timing.over(above)
+    settled = timing.settled(RETRY_DELAY_NS[kind])
     if kind == "TCP_CHECK":
         return TcpCheck(
             ip=draft.ip, port=draft.port, bind_ip=draft.bind_ip, bind_port=draft.bind_port,
-            timeout_ns=timing.timeout_ns, delay_ns=timing.delay_ns, retry=timing.retry,
-            retry_delay_ns=timing.retry_delay_ns, warmup_ns=timing.warmup_ns, alpha=bool(timing.alpha),
+            **settled,
         )  # fmt: skip
     if not draft.urls:
         faults.error(statement.place(), "HTTP_GET without a url", "url { path / }")
@@ -59,10 +57,9 @@ def build_check(item: Item, ip: str, port: int, above: Timing, faults: Faults) -
     host = timing.virtualhost or host_port(draft.ip, draft.port)
     return HttpCheck(
         ip=draft.ip, port=draft.port, bind_ip=draft.bind_ip, bind_port=draft.bind_port,
-        timeout_ns=timing.timeout_ns, delay_ns=timing.delay_ns, retry=timing.retry,
-        retry_delay_ns=timing.retry_delay_ns, warmup_ns=timing.warmup_ns, alpha=bool(timing.alpha),
+        **settled,
         http_protocol=draft.http_protocol, fast_recovery=draft.fast_recovery,
-        urls=tuple(HttpUrl(u.path, u.status, u.digest, u.virtualhost or host) for _, u in draft.urls),
+        urls=tuple(replace(u, virtualhost=u.virtualhost or host) for u in draft.urls),
     )  # fmt: skip
 
 
@@ -90,11 +87,10 @@ def _keyword(item: Item, draft: _Draft, faults: Faults) -> None:
             draft.fast_recovery = bool(values.boolean(item, faults))
         case "url":
             if (url := _url(statement, faults)) is not None:
-                draft.urls.append((statement, url))
+                draft.urls.append(url)
         case name:
-            timing = read_timing(item, draft.timing, faults)
-            assert timing is not None, name
-            draft.timing = timing
+            known = read_timing(item, draft.timing, faults)
+            assert known, name
 
 
 def _url(statement: Statement, faults: Faults) -> HttpUrl | None:
@@ -118,7 +114,8 @@ def _url(statement: Statement, faults: Faults) -> HttpUrl | None:
     if not path:
         faults.error(statement.place(), "url without a path", "path /")
         return None
-    return HttpUrl(path, tuple(sorted(set(status))) or ((200, 299),), digest, virtualhost)
+    ranges = tuple(sorted(set(status))) or ((200, 299),)
+    return HttpUrl(path=path, status=ranges, digest=digest, virtualhost=virtualhost)
 
 
 def _status(statement: Statement, faults: Faults) -> list[tuple[int, int]]:

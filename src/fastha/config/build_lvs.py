@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from fastha.config import values
 from fastha.config.build_real import RealDraft, build_real_server, real_server
-from fastha.config.inherit import NOTHING, Timing, read_timing
+from fastha.config.inherit import Timing, read_timing
 from fastha.config.lvs_words import FLAGS, SCHEDULERS, method
 from fastha.config.placed import Built
 from fastha.config.shape import Item, items
@@ -40,7 +40,7 @@ class _Draft:
     quorum_down: Script | None = None
     sorry: SorryServer | None = None
     sorry_forward: str = ""
-    timing: Timing = NOTHING
+    timing: Timing = field(default_factory=Timing)
     real: list[RealDraft] = field(default_factory=list)
     said: dict[str, Item] = field(default_factory=dict)
 
@@ -147,9 +147,8 @@ def _keyword(item: Item, draft: _Draft, faults: Faults) -> None:
         case name if name in FLAGS:
             draft.flags[name] = item
         case name:
-            timing = read_timing(item, draft.timing, faults)
-            assert timing is not None, name
-            draft.timing = timing
+            known = read_timing(item, draft.timing, faults)
+            assert known, name
 
 
 def _ip_family(statement: Statement, draft: _Draft, faults: Faults) -> None:
@@ -183,7 +182,7 @@ def _granularity(statement: Statement, draft: _Draft, faults: Faults) -> int:
     if mask is not None and mask.version == 4 and whole == 32:
         inverted = ~int(mask) & 0xFFFFFFFF
         if inverted & (inverted + 1) == 0 and int(mask):
-            return mask.packed.hex() and (32 - inverted.bit_length()) % 32
+            return (32 - inverted.bit_length()) % 32
     faults.error(statement.place(1), f"'{shown(word)}' is neither a netmask nor a prefix length of 1 to {whole}")
     return 0
 

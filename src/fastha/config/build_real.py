@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from fastha.config import values
 from fastha.config.build_checks import RETRY_DELAY_NS, build_check
-from fastha.config.inherit import NOTHING, Timing, read_timing
+from fastha.config.inherit import Timing, read_timing
 from fastha.config.keywords import TABLE
 from fastha.config.lvs_words import method
 from fastha.config.shape import Item, items
@@ -18,7 +18,7 @@ CHECKS = frozenset(word for word, k in TABLE["real_server"].items() if k.opens)
 
 @dataclass(slots=True)
 class RealDraft:
-    """A real server while it is read; None: what the virtual server says."""
+    """A real server while it is read; None: what the virtual server says, filled in by build_lvs."""
 
     statement: Statement
     ip: str
@@ -30,7 +30,7 @@ class RealDraft:
     lthreshold: int = 0
     notify_up: Script | None = None
     notify_down: Script | None = None
-    timing: Timing = NOTHING
+    timing: Timing = field(default_factory=Timing)
     checks: list[Item] = field(default_factory=list)
 
 
@@ -73,15 +73,16 @@ def _keyword(item: Item, draft: RealDraft, faults: Faults) -> None:
         case name if name in RETRY_DELAY_NS:
             draft.checks.append(item)
         case name:
-            timing = read_timing(item, draft.timing, faults)
-            assert timing is not None, name
-            draft.timing = timing
+            known = read_timing(item, draft.timing, faults)
+            assert known, name
 
 
 def build_real_server(draft: RealDraft, above: Timing, faults: Faults) -> RealServer:
-    """The finished value. `above`: what the virtual server says about checks."""
+    """The finished value; port, weight, forward and inhibit are no longer None. `above`: the virtual server's checks."""
     timing = draft.timing.over(above)
-    assert draft.port is not None and draft.weight is not None and draft.inhibit is not None
+    assert draft.port is not None
+    assert draft.weight is not None
+    assert draft.inhibit is not None
     checks = tuple(
         check for item in draft.checks if (check := build_check(item, draft.ip, draft.port, timing, faults)) is not None
     )

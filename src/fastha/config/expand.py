@@ -17,6 +17,9 @@ USE = re.compile(r"\$(?:\{([^{}]*)\}|([A-Za-z_][A-Za-z0-9_]*)(?=([ \t\r,)]|$)?))
 REPEAT = re.compile(r"[ \t]*~(SEQx?|LST)\(([^()]*)\)")
 NUMBER = re.compile(r"[+-]?\d+")
 
+MAX_DEPTH = 16
+LINE_COST = 64  # characters of the budget that a line costs besides its text
+
 # ${_HASH} and ${_BANG} must not begin a comment when the line is split: they travel as private-use characters.
 HIDDEN = {"\ue000": "#", "\ue001": "!"}
 
@@ -63,6 +66,8 @@ class Definitions:
             if braced is None and ends is None and match.end() < len(text):
                 self.remarks.append(f"{match[0]} is not substituted here: write ${{{bare}}}")
                 return match[0]
+            if len(active) >= MAX_DEPTH:
+                raise ExpandError(f"definitions use one another more than {MAX_DEPTH} deep at ${name}")
             if name in active:
                 raise ExpandError(f"the definition of ${name} uses itself")
             return self._substitute(self.values[name], directory, (*active, name))
@@ -98,7 +103,7 @@ class Definitions:
         if self.budget < 0:
             raise ExpandError("definitions and repetitions produce too much text")
 
-    def repeat(self, text: str) -> Iterator[str]:
+    def repeat(self, text: str, depth: int = 0) -> Iterator[str]:
         """The line once for each value of its leading ~SEQ and ~LST, with their variables defined meanwhile."""
         match = REPEAT.match(text)
         if match is None:
@@ -106,13 +111,15 @@ class Definitions:
                 raise ExpandError("~SEQ or ~LST without its (...)")
             yield text
             return
+        if depth == MAX_DEPTH:
+            raise ExpandError("too many ~SEQ and ~LST on one line")
         rest = text[match.end() :]
         bindings = _list(match[2]) if match[1] == "LST" else _sequence(match[2], match[1] == "SEQx")
         before = dict(self.values)
         for binding in bindings:
-            self._spend(len(rest))
+            self._spend(len(rest) + LINE_COST)
             self.values.update(binding)
-            yield from self.repeat(rest)
+            yield from self.repeat(rest, depth + 1)
         self.values = before
 
 

@@ -17,6 +17,7 @@ CHECKS = {
     "b": frozenset({"brace"}),
     "a": frozenset({"read", "match", "wildcard", "brace"}),
 }
+PATH_MAX = 4096  # linux/limits.h
 MAX_ELEMENTS = 4096
 
 
@@ -38,7 +39,7 @@ def is_include(text: str) -> bool:
 def parse(text: str) -> Include | None:
     """The include that a line is; None if it names no file."""
     match = INCLUDE.match(text)
-    if match is None or not match[2]:
+    if match is None or not match[2] or len(match[2]) > PATH_MAX:
         return None
     pattern = match[2]
     if len(pattern) >= 2 and pattern[0] == pattern[-1] == '"':

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import TypedDict
 
 from fastha.config import values
 from fastha.config.shape import Item
@@ -13,7 +14,7 @@ DELAY_US = 1, (1 << 64) // 1000  # more than 0; keepalived takes any 64 bit numb
 TIMEOUT_US = 1, values.US_LIMIT
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Timing:
     """Check settings as far as one level says them; None: ask the level above."""
 
@@ -37,32 +38,47 @@ class Timing:
             self.virtualhost if self.virtualhost is not None else above.virtualhost,
         )
 
-    def settled(self, retry_delay_ns: int) -> Timing:
-        """Every setting has a value; `retry_delay_ns` is the default of the kind of check."""
+    def settled(self, retry_delay_ns: int) -> Settled:
+        """Every setting with its value; `retry_delay_ns` is the default of the kind of check."""
         delay_ns = 60 * NS_PER_S if self.delay_ns is None else self.delay_ns
-        return self.over(
-            Timing(delay_ns, retry_delay_ns, 1, delay_ns, 5 * NS_PER_S, False, "")  # warmup defaults to delay_loop
+        return Settled(
+            delay_ns=delay_ns,
+            retry_delay_ns=retry_delay_ns if self.retry_delay_ns is None else self.retry_delay_ns,
+            retry=1 if self.retry is None else self.retry,
+            warmup_ns=delay_ns if self.warmup_ns is None else self.warmup_ns,
+            timeout_ns=5 * NS_PER_S if self.timeout_ns is None else self.timeout_ns,
+            alpha=bool(self.alpha),
         )
 
 
-NOTHING = Timing()
+class Settled(TypedDict):
+    """The fields that every check of the model has."""
+
+    delay_ns: int
+    retry_delay_ns: int
+    retry: int
+    warmup_ns: int
+    timeout_ns: int
+    alpha: bool
 
 
-def read_timing(item: Item, timing: Timing, faults: Faults) -> Timing | None:
-    """`timing` with this keyword's value; None if the keyword is not one of these."""
+def read_timing(item: Item, timing: Timing, faults: Faults) -> bool:
+    """Put this keyword's value into `timing`; False if the keyword is not one of these."""
     match item.name:
         case "delay_loop":
-            return replace(timing, delay_ns=values.seconds_ns(item, faults, *DELAY_US, "more than 0 s"))
+            timing.delay_ns = values.seconds_ns(item, faults, *DELAY_US, "more than 0 s")
         case "delay_before_retry":
-            return replace(timing, retry_delay_ns=values.seconds_ns(item, faults, 0, DELAY_US[1]))
+            timing.retry_delay_ns = values.seconds_ns(item, faults, 0, DELAY_US[1])
         case "retry":
-            return replace(timing, retry=values.number(item, faults))
+            timing.retry = values.number(item, faults)
         case "warmup":
-            return replace(timing, warmup_ns=values.seconds_ns(item, faults, 0, DELAY_US[1]))
+            timing.warmup_ns = values.seconds_ns(item, faults, 0, DELAY_US[1])
         case "connect_timeout":
-            return replace(timing, timeout_ns=values.seconds_ns(item, faults, *TIMEOUT_US))
+            timing.timeout_ns = values.seconds_ns(item, faults, *TIMEOUT_US)
         case "alpha":
-            return replace(timing, alpha=values.boolean(item, faults))
+            timing.alpha = values.boolean(item, faults)
         case "virtualhost":
-            return replace(timing, virtualhost=item.statement.words[1])
-    return None
+            timing.virtualhost = item.statement.words[1]
+        case _:
+            return False
+    return True

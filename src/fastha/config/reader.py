@@ -22,6 +22,8 @@ MAX_INCLUDE_DEPTH = 32
 MAX_INCLUDES = 100_000
 EXPANSION = 64 << 20  # characters that definitions and repetitions may produce in one reading
 
+# ASCII without quotes, escapes, comments, definitions, conditions, repetitions or includes, then at most one brace.
+PLAIN = re.compile(r"(?![ \t]*+include)([%&(-?A-Z\[\]^-z| \t\r]*+)(?:([{}])[ \t\r]*+)?")
 SPECIAL = re.compile(r"^[ \t]*[@~$]|\$|^[ \t]*include")
 
 
@@ -118,9 +120,11 @@ class _Reader:
             if odd and (fault := _odd(line)):
                 self.faults.error((path, number, fault[1] + 1), fault[0])
                 continue
-            if self.defining or SPECIAL.search(line):
+            if not self.defining and (match := PLAIN.fullmatch(line)):
+                self._plain(line, match[1], match[2])
+            elif self.defining or SPECIAL.search(line):
                 self._special(line.rstrip(" \t\r"))
-            elif line:
+            else:
                 self._line(line, None)
         if self.defining:
             self.defining = ""
@@ -193,6 +197,16 @@ class _Reader:
 
     # -- lines that are what they say
 
+    def _plain(self, line: str, text: str, brace: str | None) -> None:
+        """The fast way for nearly every line: words, then perhaps one brace."""
+        words = text.split()
+        if words:
+            self._add(Statement(words, line, self.file, self.line, inline=brace == "}"))
+        if brace == "{":
+            self._open(line.index("{") + 1)
+        elif brace:
+            self._close(line.index("}") + 1)
+
     def _line(self, text: str, raw: str | None) -> None:
         """Put a line's words and braces into the tree. `raw`: the line as written, if `text` came from expansion."""
         try:
@@ -210,7 +224,7 @@ class _Reader:
         for kind, word, column in tokens:
             if kind == "{" or kind == "}":
                 if words:
-                    self._add(words, columns, quoted, inline)
+                    self._add(Statement(words, columns, self.file, self.line, inline, frozenset(quoted)))
                     words, columns, quoted = [], [], []
                 if kind == "{":
                     self._open(column)
@@ -222,12 +236,9 @@ class _Reader:
             words.append(word)
             columns.append(column)
         if words:
-            self._add(words, columns, quoted, inline)
+            self._add(Statement(words, columns, self.file, self.line, inline, frozenset(quoted)))
 
-    def _add(self, words: list[str], columns: list[int], quoted: list[int], inline: bool) -> None:
-        statement = Statement(words, columns, self.file, self.line, inline)
-        if quoted:
-            statement.quoted = frozenset(quoted)
+    def _add(self, statement: Statement) -> None:
         self.current.append(statement)
         self.last = statement
 

@@ -7,42 +7,63 @@ virtual_server 10.0.0.1 80 {      Statement(words=["virtual_server", "10.0.0.1",
 
 from __future__ import annotations
 
+import re
+from collections.abc import Set
 from dataclasses import dataclass, field
 
 from fastha.errors import Fault, Severity
 
+NONE: frozenset[int] = frozenset()
+WORD = re.compile(r"[^ \t\r\f\v]+")
 Place = tuple[str, int, int]  # file, line, column; both from 1
 
 
 class Statement:
-    """One statement. `columns[i]` is where `words[i]` begins. `inline`: it shares its line with a brace or another
-    statement, so one line may hold several keywords. `quoted` holds the indexes of words written in quotes."""
+    """One statement. `columns[i]` is where `words[i]` begins; a plain line is kept as text instead, and its columns are
+    found when a fault asks. `inline`: it shares its line with a brace or another statement, so one line may hold
+    several keywords. `quoted` holds the indexes of words written in quotes."""
 
-    __slots__ = ("block", "columns", "file", "inline", "line", "quoted", "words")
+    __slots__ = ("_columns", "_text", "block", "file", "inline", "line", "quoted", "words")
 
-    def __init__(self, words: list[str], columns: list[int], file: str, line: int, inline: bool = False) -> None:
+    def __init__(
+        self,
+        words: list[str],
+        where: list[int] | str,
+        file: str,
+        line: int,
+        inline: bool = False,
+        quoted: Set[int] = NONE,
+    ) -> None:
         self.words = words
-        self.columns = columns
+        self._columns: list[int] | None = None
+        self._text = ""
+        if isinstance(where, str):
+            self._text = where
+        else:
+            self._columns = where
         self.file = file
         self.line = line
         self.inline = inline
-        self.quoted: frozenset[int] = frozenset()
+        self.quoted = quoted
         self.block: list[Statement] | None = None
 
     @property
-    def word(self) -> str:
-        return self.words[0]
+    def columns(self) -> list[int]:
+        if self._columns is None:
+            self._columns = [m.start() + 1 for m in WORD.finditer(self._text)]
+        return self._columns
 
     def place(self, index: int = 0) -> Place:
         """Where word `index` stands; an index past the end is the last word."""
-        return self.file, self.line, self.columns[min(index, len(self.columns) - 1)]
+        return self.file, self.line, self.columns[min(index, len(self.words) - 1)]
 
     def cut(self, index: int) -> Statement:
         """Split off the words from `index` as a statement of its own; it takes the block along."""
-        rest = Statement(self.words[index:], self.columns[index:], self.file, self.line, self.inline)
-        rest.quoted = frozenset(i - index for i in self.quoted if i >= index)
+        columns = self.columns
+        quoted = frozenset(i - index for i in self.quoted if i >= index)
+        rest = Statement(self.words[index:], columns[index:], self.file, self.line, self.inline, quoted)
         rest.block, self.block = self.block, None
-        del self.words[index:], self.columns[index:]
+        del self.words[index:], columns[index:]
         self.quoted = frozenset(i for i in self.quoted if i < index)
         return rest
 
@@ -52,7 +73,7 @@ class Statement:
 
 @dataclass(slots=True)
 class Tree:
-    """All statements of a configuration after includes, the faults found while reading, and the files read, in order."""
+    """All statements of a configuration after includes; the faults found while reading; the files read, in order."""
 
     statements: list[Statement] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
