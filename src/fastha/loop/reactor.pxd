@@ -3,8 +3,8 @@
 A native handler runs without the GIL and answers 0 ("go on") or 1 ("Python has work": queues of the handler's
 room are to be drained). Python handlers are for descriptors and timers that move at human speed (channel,
 rtnetlink, heartbeat). Order within a turn: descriptors, then due timers, then (with the GIL) Python handlers,
-then the before-sleep hooks, then sleep. Native descriptors are served between Python callbacks as well, so that
-a slow Python callback does not keep adverts waiting longer than itself.
+then the before-sleep hooks, then sleep. Native descriptors and timers are served between Python callbacks as well,
+so that a train of slow Python callbacks keeps adverts waiting no longer than its slowest callback.
 """
 
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
@@ -12,6 +12,7 @@ from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 from fastha.loop.clock cimport ns_t
 from fastha.loop.wheel cimport wheel_node, wheel_t
 
+# `now_ns` is at most one handler call old.
 ctypedef int (*fd_handler)(void *ctx, int fd, uint32_t events, ns_t now_ns) noexcept nogil
 ctypedef int (*timer_handler)(void *ctx, wheel_node *node, ns_t now_ns) noexcept nogil
 
@@ -26,7 +27,7 @@ cdef struct fd_slot:
 
 cdef struct reactor_t:
     int epfd
-    wheel_t wheel
+    wheel_t wheel                           # for arming nodes: wheel_arm(&reactor.r.wheel, &node, deadline_ns)
     fd_slot *fds                            # indexed by descriptor, grown by doubling
     uint32_t fds_size
     timer_handler timer_handlers[REACTOR_KINDS]
@@ -35,20 +36,33 @@ cdef struct reactor_t:
     uint64_t turns                          # loop progress: what a heartbeat proves
     ns_t lag_max_ns                         # worst lateness of a timer since last taken
     bint python_due                         # some handler answered 1
+    bint coarse                             # this kernel has no epoll_pwait2: milliseconds, rounded up
 
 # 0 or -errno.
+cdef int reactor_init(reactor_t *r) noexcept nogil
+cdef void reactor_close(reactor_t *r) noexcept nogil            # idempotent; handlers' descriptors stay their owners'
 cdef int reactor_add(reactor_t *r, int fd, uint32_t events, fd_handler handler, void *ctx) noexcept nogil
 cdef int reactor_modify(reactor_t *r, int fd, uint32_t events) noexcept nogil
 cdef int reactor_remove(reactor_t *r, int fd) noexcept nogil    # before close(); safe from inside any handler
 # Registers a handler for nodes whose `kind` is the returned number; -ENOSPC when all are taken.
 cdef int reactor_timer_kind(reactor_t *r, timer_handler handler, void *ctx) noexcept nogil
+# One turn of descriptors and timers; sleeps first if `wait` and nothing is due. 0, or -errno (-EINTR: a signal came).
+cdef int reactor_turn(reactor_t *r, bint wait) noexcept nogil
 
 cdef class Reactor:
     """The Python coat: owns the reactor_t. See reactor.pyi for what Python sees."""
     cdef reactor_t r
-    cdef dict _py_fds
-    cdef dict _py_timers
-    cdef list _ready
+    cdef int _py_epfd                       # Python's descriptors live in an epoll of their own, inside r.epfd
+    cdef uint32_t _py_generation
+    cdef dict _py_fds                       # fd -> (generation, callback)
+    cdef set _py_timers                     # owns every Timer that is armed or due
+    cdef wheel_node _due                    # list head: Python timers whose time has come
     cdef list _before_sleep
+    cdef bint _serving                      # inside _serve: the next callback is coming anyway
+    cdef bint _running
     cdef bint _stopping
-    cdef object _timer_serial
+    cdef int _open(self) except -1
+    cdef int _poll(self) except -1
+    cdef int _serve(self) except -1
+    cdef int _serve_fds(self) except -1
+    cdef int _serve_timers(self) except -1

@@ -16,15 +16,20 @@
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
+cdef enum:
+    VRRP_PROTOCOL = 112         # RFC 9568 section 5.1.1.4
+    ADVERT_IP_HEADER = 20       # as we write it; received ones may carry options
+    ADVERT_MAX = 1056           # the longest we write: 20 + 8 + 255 x 4 + 8
+
 # Every way a received packet can end, in the order of the checks. Names for Python: advert.VERDICTS.
 cdef enum advert_verdict:
     ADVERT_OK = 0
-    ADVERT_SHORT                # shorter than its own header says, or no room for a VRRP header
-    ADVERT_NOT_VRRP             # not IPv4, a fragment, or not protocol 112
+    ADVERT_SHORT                # no room for an IP header; shorter than that says; or no room for a VRRP header
+    ADVERT_NOT_VRRP             # not IPv4, a fragment, or not protocol 112 (seen before the lengths are compared)
     ADVERT_TTL                  # TTL is not 255: RFC 9568 section 7.1 (multicast; the caller may waive it)
     ADVERT_VERSION              # neither 2 nor 3
     ADVERT_TYPE                 # not ADVERTISEMENT (1)
-    ADVERT_LENGTH               # Count does not fit the packet
+    ADVERT_LENGTH               # Count does not fit the packet exactly, or is 0 in version 3 (RFC 9568 section 5.2.5)
     ADVERT_CHECKSUM
     ADVERT_VERDICTS             # how many there are
 
@@ -41,11 +46,14 @@ cdef struct advert_t:
     const uint8_t *addresses    # count x 4 bytes, inside the caller's packet
     const uint8_t *auth         # 8 bytes (v2) or NULL
 
-# Decode an IP packet as a raw socket delivers it. Does not look at TTL when check_ttl is 0. Never reads past size.
+# Decode an IP packet as a raw socket delivers it (IP options and bytes after the IP total length, such as Ethernet
+# padding, are skipped). Does not look at TTL when check_ttl is 0. Never reads past size. `out` is complete only with
+# ADVERT_OK; fields read before another verdict are filled in (src, dst and ttl of any IPv4 packet), the rest is 0.
 cdef int advert_decode(const uint8_t *packet, size_t size, bint check_ttl, advert_t *out) noexcept nogil
 
 # Write a complete IP packet (20-byte header, TOS 0xc0, TTL as in a.ttl, protocol 112, checksums) from `a`; its
-# addresses and auth are read from a.addresses / a.auth. Returns its length, or -1 if `room` is too small.
+# addresses and auth are read from a.addresses / a.auth (NULL: eight zeros). Version 2 carries adver_cs as whole
+# seconds, rounded up. Returns its length, or -1 if `room` is too small or the version is neither 2 nor 3.
 cdef int advert_encode(uint8_t *packet, size_t room, const advert_t *a) noexcept nogil
 
 # Change the priority of an encoded packet in place and mend the VRRP checksum incrementally (RFC 1624).

@@ -1,0 +1,46 @@
+"""Adverts as tests see them, and as they are prebuilt when a configuration is accepted; the lane uses advert.pxd."""
+
+from collections.abc import Iterable
+from typing import TypedDict
+
+from typing_extensions import Buffer
+
+VERDICTS: tuple[str, ...]
+"""Names of every way a received packet can end, indexed by advert_verdict; "ok" first."""
+
+class Advert(TypedDict):
+    """Fields of advert_t. With a verdict other than "ok", what was not read is 0 or empty."""
+
+    src: str
+    dst: str
+    ttl: int
+    version: int
+    vrid: int
+    priority: int
+    auth_type: int
+    adver_cs: int
+    addresses: tuple[str, ...]
+    auth: bytes
+
+def decode(packet: Buffer, check_ttl: bool = True) -> tuple[str, Advert]:
+    """(verdict, fields) of an IP packet as a raw socket delivers it. Never raises for what the bytes say."""
+
+def encode(
+    src: str,
+    dst: str,
+    version: int,
+    vrid: int,
+    priority: int,
+    adver_cs: int,
+    addresses: Iterable[str],
+    auth_type: int = 0,
+    auth: bytes = b"",
+    ttl: int = 255,
+) -> bytes:
+    """A complete IP packet. `adver_cs` in centiseconds; version 2 carries whole seconds, rounded up.
+
+    `auth` is padded to 8 bytes (version 2 only). ValueError for values that have no place in a packet.
+    """
+
+def set_priority(packet: bytearray, priority: int) -> None:
+    """Change the priority of an encoded packet in place and mend its checksum (RFC 1624)."""

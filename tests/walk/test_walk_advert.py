@@ -1,0 +1,116 @@
+"""The advert codec against struct: same bytes out, same verdict and fields for anything that comes in."""
+
+from __future__ import annotations
+
+import ipaddress
+import random
+import struct
+from collections import Counter
+from typing import Any
+
+from fastha.wire import advert as fast
+from oracles import advert as slow
+from oracles.checksum import checksum
+from walk.seeds import walk
+
+
+def address(r: random.Random) -> str:
+    return str(ipaddress.IPv4Address(r.getrandbits(32)))
+
+
+def arguments(r: random.Random) -> dict[str, Any]:
+    version = r.choice((2, 3))
+    few = r.choice((1, 2, 3, 20, 255)) if r.random() < 0.9 else 1
+    values: dict[str, Any] = {
+        "src": address(r),
+        "dst": r.choice(("224.0.0.18", address(r))),
+        "version": version,
+        "vrid": r.randrange(1, 256),
+        "priority": r.randrange(256),
+        "adver_cs": r.randrange(1, 4096) if version == 3 else 100 * r.randrange(1, 256),
+        "addresses": [address(r) for _ in range(few)],
+        "ttl": r.choice((255, 255, 255, 64)),
+    }
+    if version == 2 and r.random() < 0.5:
+        values |= {"auth_type": 1, "auth": r.randbytes(r.randrange(9))}
+    return values
+
+
+def compare(packet: bytes, check_ttl: bool) -> str:
+    verdict, fields = fast.decode(packet, check_ttl)
+    wanted, wanted_fields = slow.decode(packet, check_ttl)
+    assert verdict == wanted, packet.hex()
+    if verdict == "ok":
+        assert fields == wanted_fields, packet.hex()
+    return verdict
+
+
+def with_options(packet: bytes, words: int) -> bytes:
+    """The same packet with `words` x 4 bytes of IP options (no-operation)."""
+    total = struct.pack("!H", len(packet) + 4 * words)
+    return bytes([0x45 + words]) + packet[1:2] + total + packet[4:20] + b"\x01" * 4 * words + packet[20:]
+
+
+def mend(packet: bytearray) -> None:
+    """Make the VRRP checksum right again, so that the mutation is judged and not the checksum."""
+    vrrp = packet[20:]
+    vrrp[6:8] = b"\0\0"
+    pseudo = bytes(packet[12:20]) + struct.pack("!BBH", 0, 112, len(vrrp)) if vrrp[0] >> 4 == 3 else b""
+    packet[26:28] = struct.pack("!H", checksum(pseudo + bytes(vrrp)))
+
+
+def test_encode_and_decode_agree_with_struct() -> None:
+    r = walk("advert")
+    for _ in range(1500):
+        values = arguments(r)
+        packet = fast.encode(**values)
+        assert packet == slow.encode(**values), values
+        verdict = compare(packet + r.randbytes(r.choice((0, 0, 6, 18))), check_ttl=True)
+        assert verdict == ("ok" if values["ttl"] == 255 else "ttl")
+        assert compare(with_options(packet, r.randrange(11)), check_ttl=False) == "ok"
+
+
+def test_mutated_packets_get_the_same_verdict() -> None:
+    r = walk("mutations")
+    seen: Counter[str] = Counter()
+    for _ in range(12000):
+        values = arguments(r)
+        values["addresses"] = values["addresses"][:4]
+        packet = bytearray(slow.encode(**values))
+        for _ in range(r.choice((1, 1, 2, 3))):
+            kind = r.random()
+            if kind < 0.6:
+                packet[r.choice((r.randrange(len(packet)), r.randrange(min(len(packet), 28))))] = r.randrange(256)
+            elif kind < 0.75:
+                packet[20 + r.choice((0, 2, 3, 4, 5))] ^= 1 << r.randrange(8)
+                mend(packet)
+            elif kind < 0.9:
+                del packet[r.randrange(28, len(packet) + 1) :]
+                packet[2:4] = struct.pack("!H", len(packet))
+            else:
+                packet += r.randbytes(r.randrange(12))
+                packet[2:4] = struct.pack("!H", len(packet) - r.choice((0, 0, 1)))
+        seen[compare(bytes(packet), r.random() < 0.5)] += 1
+    assert set(seen) == set(fast.VERDICTS), seen
+
+
+def test_noise_is_never_an_error() -> None:
+    r = walk("noise")
+    for _ in range(3000):
+        packet = bytearray(r.randbytes(r.randrange(64)))
+        if packet and r.random() < 0.7:
+            packet[0] = 0x45
+        if len(packet) > 9 and r.random() < 0.7:
+            packet[9], packet[6:8], packet[2:4] = 112, b"\0\0", struct.pack("!H", r.randrange(len(packet) + 2))
+        compare(bytes(packet), r.random() < 0.5)
+
+
+def test_priority_in_place_equals_encoding_anew() -> None:
+    r = walk("priority")
+    for _ in range(1000):
+        values = arguments(r)
+        packet = bytearray(fast.encode(**values))
+        for _ in range(3):
+            values["priority"] = r.randrange(256)
+            fast.set_priority(packet, values["priority"])
+            assert packet == slow.encode(**values), values
