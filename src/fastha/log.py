@@ -28,7 +28,7 @@ MAX_LINE: Final = 2048  # under PIPE_BUF (4096): poll says "writable" for a pipe
 RECONNECT_NS: Final = 1_000_000_000
 
 # Text from a peer must not be able to write lines of its own, or move a terminal's cursor.
-_SAFE: Final = {n: f"\\x{n:02x}" for n in (*range(32), *range(127, 160))} | {0x2028: " ", 0x2029: " "}
+SAFE: Final = {n: f"\\x{n:02x}" for n in (*range(32), *range(127, 160))} | {0x2028: " ", 0x2029: " "}
 
 
 class Log:
@@ -61,7 +61,7 @@ class Log:
 
     def write(self, level: int, text: str) -> None:
         """One line at a syslog level. Control characters are escaped, long text is cut."""
-        text = text.translate(_SAFE)
+        text = text.translate(SAFE)
         pid = os.getpid()
         if self.lost:
             text = f"{text} ({self.lost} lines before this one were lost)"

@@ -1,7 +1,8 @@
-"""A child that speaks the channel and does nothing else. What it does comes from its part of the configuration: the
-name of its first instance, or the scheduler of its first virtual server, is a list of words (`refuse`, `slow-ready` ...).
+"""A child that speaks the channel and does nothing else.
 
-It writes what it sees, one JSON line each, into the file $FAKE_CHILD_LOG.
+What it does comes from its part of the configuration: the name of its first instance, or the scheduler of its first
+virtual server, is a list of words (`refuse`, `slow-ready` ...). It writes what it sees, one JSON line each, into the file
+$FAKE_CHILD_LOG.
 """
 
 from __future__ import annotations

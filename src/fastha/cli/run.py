@@ -41,8 +41,8 @@ def main(options: argparse.Namespace) -> int:
 
 
 def _own_descriptors() -> None:
-    """Whoever started us may have closed 0, 1 or 2 (a socket must not become anybody's stderr), and may have left others
-    open (they are nothing for our children and scripts)."""
+    """Whoever started us may have closed 0, 1 or 2 (a socket must not become anybody's stderr), and may have left
+    others open (they are nothing for our children and scripts)."""
     while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(fd, True)
     os.close(fd)
