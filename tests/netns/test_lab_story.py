@@ -180,7 +180,7 @@ def test_what_cannot_work_is_one_line() -> None:
 def test_status_is_read_into_an_observation() -> None:
     servers = {
         "10.2.0.21:8080": {"health": "up", "in_table": 1},
-        "10.2.0.22:8080": {"health": "down", "in_table": None},
+        "10.2.0.22:8080": {"health": "down"},
     }
     facts = {
         "vrrp": {"instances": {"service": {"state": "master"}, "gateway": {"state": "backup"}}},
@@ -193,4 +193,5 @@ def test_status_is_read_into_an_observation() -> None:
     assert seen.state == "mixed"
     assert seen.rows == {"server1": Row("up", 1), "server2": Row("down", None)}
     assert seen.backend == "nft"
+    assert (seen.gives_to("server1"), seen.gives_to("server2"), seen.gives_to("server3")) == (True, False, None)
     assert not read_status({}).all_in("master"), "no instance is no master"

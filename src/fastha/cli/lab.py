@@ -13,7 +13,7 @@ from rich.console import Console
 from fastha.channel.status import Exit
 from fastha.lab import plan
 from fastha.lab.laboratory import Laboratory, Options
-from fastha.lab.network import signals_unwind
+from fastha.lab.signals import signals_unwind
 from fastha.lab.story import Outcome, Story
 from fastha.lab.view import LiveScreen, PlainScreen, print_outcome
 

@@ -7,8 +7,10 @@ repeated by hand.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
+import functools
 import os
 import shutil
 import signal
@@ -23,6 +25,7 @@ from typing import Any, Self
 
 from fastha.errors import SystemFault
 from fastha.lab import owner
+from fastha.lab.signals import signals_ignored
 
 RUN_NETNS = Path("/run/netns")
 CLONE_NEWNET = 0x40000000  # linux/sched.h
@@ -63,6 +66,7 @@ class Namespace:
 
     def add(self) -> None:
         """Make it; its loopback is up and IPv6 addresses are usable at once (no duplicate detection)."""
+        _remove_at_exit()
         try:
             ip(f"netns add {self.name}")
             ip("link set lo up", namespace=self.name)
@@ -191,7 +195,8 @@ class Namespace:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.delete()
+        with signals_ignored():
+            self.delete()
 
     def __repr__(self) -> str:
         return f"<Namespace {self.name}>"
@@ -204,6 +209,19 @@ def _sysctl_path(name: str) -> Path:
 def owned() -> list[str]:
     """Names of the namespaces this process made and that still exist."""
     return [name for name in _names() if owner.is_ours(name)]
+
+
+@functools.cache
+def _remove_at_exit() -> None:
+    """The last net: an interrupt may have hit between two lines of those who would have tidied up."""
+    atexit.register(remove_owned)
+
+
+def remove_owned() -> None:
+    """Delete every namespace this process made and that still exists."""
+    with signals_ignored():
+        for name in owned():
+            Namespace(name).delete()
 
 
 def _names() -> list[str]:
