@@ -134,8 +134,8 @@ class Log:
 def _non_blocking(fd: int) -> tuple[int, socket.socket | None]:
     """A descriptor or socket that writes to the same place as `fd` without ever waiting.
 
-    O_NONBLOCK on `fd` itself would change it for everybody who shares it, the shell that started us among them; so a pipe
-    or a terminal is opened anew, and a socket is told with each line. A regular file never blocks."""
+    O_NONBLOCK on `fd` itself would change it for everybody who shares it, the shell that started us among them;
+    so a pipe or a terminal is opened anew, and a socket is told with each line. A regular file never blocks."""
     try:
         mode = os.fstat(fd).st_mode
         if stat.S_ISSOCK(mode):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import need
 import pytest
-from netns.vrrp_director import Director, addresses, has_vip, instance
 
+import need
 from fastha.lab.netns import Namespace
 from fastha.lab.network import Network
+from netns.vrrp_director import Director, addresses, has_vip, instance
 
 pytestmark = pytest.mark.root
 

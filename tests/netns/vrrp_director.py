@@ -149,7 +149,13 @@ class Director:
 def addresses(namespace: Namespace, dev: str = "eth0") -> list[str]:
     """IPv4 addresses with prefix length, as `ip` prints them."""
     text = namespace.run(["ip", "-4", "-o", "addr", "show", "dev", dev]).stdout
-    return [words[i + 1] for line in text.splitlines() for words in [line.split()] for i, w in enumerate(words) if w == "inet"]
+    return [
+        words[i + 1]
+        for line in text.splitlines()
+        for words in [line.split()]
+        for i, w in enumerate(words)
+        if w == "inet"
+    ]
 
 
 def has_vip(namespace: Namespace, vip: str = VIP) -> bool:
