@@ -187,12 +187,16 @@ class Keepalived:
         self.process.wait(10)
 
     def kill(self) -> None:
-        """The whole process tree: parent first, so that it cannot restart its child."""
+        """The whole process tree, without a last word: the parent is stopped before its child dies, so that it does not
+        restart it, and dies after it, so that the child is not told to say goodbye."""
+        self.process.send_signal(signal.SIGSTOP)
+        for pid in self.namespace.pids():
+            if pid != self.process.pid and "keepalived" in Path(f"/proc/{pid}/cmdline").read_text():
+                os.kill(pid, signal.SIGKILL)
         self.process.kill()
         self.process.wait(5)
-        for pid in self.namespace.pids():
-            if "keepalived" in Path(f"/proc/{pid}/cmdline").read_text():
-                os.kill(pid, signal.SIGKILL)
+        for path in self.log.parent.glob("*pid"):
+            path.unlink()
 
 
 def keepalived_conf(
