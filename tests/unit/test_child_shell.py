@@ -14,8 +14,8 @@ import pytest
 from fastha.channel.endpoint import Endpoint
 from fastha.child import Child
 from fastha.child import log as child_log
-from fastha.log import Log
 from fastha.child.patch import apply, combine, conflicts
+from fastha.log import Log
 from fastha.model import Script
 from oracles.virtual_reactor import VirtualReactor
 
