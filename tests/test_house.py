@@ -12,10 +12,11 @@ ROOT = Path(__file__).resolve().parent.parent
 SRC = ROOT / "src" / "fastha"
 
 LEVEL = {
-    "__init__": 0, "errors": 0, "model": 1,
+    "__init__": 0, "errors": 0, "log": 0, "model": 1,
     "config": 2, "channel": 2, "wire": 2, "loop": 2, "dataplane": 2, "link": 2,
-    "vrrp": 3, "checker": 3, "parent": 3,
-    "lab": 4, "cli": 5,
+    "child": 3,
+    "vrrp": 4, "checker": 4, "parent": 4,
+    "lab": 5, "cli": 6,
 }  # fmt: skip
 # Same-level imports that are allowed: (importer, imported).
 SIDEWAYS = {("wire", "loop"), ("link", "loop")}
@@ -56,10 +57,12 @@ def test_imports_go_down_only(path: Path) -> None:
 
 def test_parent_loads_no_compiled_module() -> None:
     native = {p.relative_to(SRC).with_suffix("").as_posix().replace("/", ".") for p in SRC.rglob("*.pyx")}
-    for path in [*(SRC / "parent").rglob("*.py"), *(SRC / "channel").rglob("*.py"), *(SRC / "config").rglob("*.py")]:
+    for path in [p for room in ("parent", "channel", "config") for p in (SRC / room).rglob("*.py")]:
         for module in re.findall(r"^\s*(?:from|import)\s+fastha\.([\w.]+)", path.read_text(), re.M):
             assert module not in native, f"{path} imports compiled {module}"
-            assert module.split(".")[0] not in {"wire", "loop", "dataplane"}, f"{path} imports native room {module}"
+            assert module.split(".")[0] not in {"wire", "loop", "dataplane", "child"}, (
+                f"{path} imports native room {module}"
+            )
 
 
 CDEF = re.compile(
@@ -79,7 +82,8 @@ WALL = re.compile(r"\btime\.(time|time_ns|monotonic|monotonic_ns|perf_counter)\b
 
 def cores() -> list[Path]:
     names = """model/*.py config/*.py vrrp/machine.py vrrp/rules.py checker/verdict.py checker/plan.py
-        dataplane/rows.py dataplane/reconcile.py parent/restart.py channel/frame.py channel/messages.py"""
+        dataplane/rows.py dataplane/reconcile.py parent/restart.py parent/watchdog.py parent/facts.py parent/reload.py
+        parent/protocol.py channel/frame.py channel/status.py channel/messages.py child/patch.py"""
     return [p for n in names.split() for p in SRC.glob(n)]
 
 
