@@ -30,12 +30,14 @@ def text(servers: int = SERVERS) -> str:
     out = []
     for v in range(servers):
         out.append(f"virtual_server 10.0.{v}.1 80 {{\n  delay_loop 6\n  lb_algo wrr\n  lb_kind NAT\n  protocol TCP\n")
-        for r in range(REAL):
-            out.append(
+        out += [
+            (
                 f"  real_server 10.1.{v}.{r + 1} 80 {{\n    weight 10\n    HTTP_GET {{\n      url {{\n"
                 "        path /health\n        status_code 200\n      }\n      connect_timeout 3\n      retry 3\n"
                 "      delay_before_retry 3\n    }\n  }\n"
             )
+            for r in range(REAL)
+        ]
         out.append("}\n")
     return "".join(out)
 

@@ -24,8 +24,8 @@ on purpose is in [compatibility.md](compatibility.md).
 
 Words of the column *Value*: `N` a whole number; `SEC` seconds, decimals allowed; `s`, `ms`, `us` a whole number of
 them; `BOOL` one of on off true false yes no (none means on); `ADDR` an IPv4 or IPv6 address; `IF` an interface; `CMD` a
-command, quoted as a whole when it has arguments; `[X]` may be left out; `X...` any number; `{ x }` a block. *Since*: the
-first keepalived release that has the keyword, if later than 2.2.7.
+command, quoted as a whole when it has arguments; `[X]` may be left out; `X...` any number; `{ x }` a block. *Since*:
+the first keepalived release that has the keyword, if later than 2.2.7.
 """
 
 
