@@ -78,7 +78,7 @@ def _keyword(item: Item, draft: RealDraft, faults: Faults) -> None:
 
 
 def build_real_server(draft: RealDraft, above: Timing, faults: Faults) -> RealServer:
-    """The finished value; port, weight, forward and inhibit are no longer None. `above`: the virtual server's checks."""
+    """The finished value; what the virtual server gives is filled in. `above`: what that says about checks."""
     timing = draft.timing.over(above)
     assert draft.port is not None
     assert draft.weight is not None
