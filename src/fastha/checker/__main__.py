@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import socket
 import sys
 
@@ -27,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     checker = Checker(child)
     try:
         if endpoint is None:
-            checker.begin(_load(options.file), options.dataplane)
+            checker.begin(_load(options.file, log), options.dataplane)
         return child.run()
     except FasthaError as error:
         log.error("%s", error)
@@ -37,10 +38,15 @@ def main(argv: list[str] | None = None) -> int:
         child.close()
 
 
-def _load(path: str) -> Config:
-    from fastha.config import load  # under the parent the configuration comes through the channel
+def _load(path: str, log: logging.Logger) -> Config:
+    """The configuration, its findings logged. ConfigError if one of them is an error."""
+    from fastha.config.load import load  # under the parent the configuration comes through the channel
 
-    return load(path)
+    loaded = load(path)
+    config = loaded.checked()
+    for fault in loaded.faults:
+        log.warning("%s", fault)
+    return config
 
 
 def _options(argv: list[str] | None) -> argparse.Namespace:

@@ -180,7 +180,7 @@ class Checker:
                 self.child.event(
                     f"real_server_{word}",
                     f"{name} {effect.server.key}",
-                    f"is {word}: {server.why}",
+                    f"{word}: {server.why}",
                     logging.INFO if effect.up else logging.WARNING,
                 )
             elif isinstance(effect, QuorumChanged):
@@ -199,7 +199,7 @@ class Checker:
         self.child.send("quorum", states={key: effect.up})
         needed = ward.plan.server.quorum
         sorry = ward.plan.server.sorry_server
-        text = f"{'gained' if effect.up else 'lost'} its quorum: live weight {effect.live_weight}, quorum {needed}"
+        text = f"quorum {'gained' if effect.up else 'lost'}: live weight {effect.live_weight}, quorum {needed}"
         if sorry:
             text += f"; sorry server {sorry.key} {'leaves' if effect.up else 'takes over'}"
         self.child.event(

@@ -1,8 +1,9 @@
 """The checker's side of the dataplane: keeps the kernel's table equal to the wanted one (shell).
 
 All changes of a turn go out in one `apply`, worked out against what the kernel is believed to hold. Any error means
-that the belief about those services is wrong: the table is dumped and reconciled, again and again with growing pauses while errors last.
-Every 10 s it is dumped anyway; what differs then is drift, somebody else's doing: repaired, counted and logged.
+that the belief about those services is wrong: the table is dumped and reconciled, again and again with growing pauses
+while errors last. Every 10 s it is dumped anyway; what differs then is drift, somebody else's doing: repaired, counted
+and logged.
 """
 
 from __future__ import annotations
