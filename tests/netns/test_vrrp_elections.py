@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import signal
 
-import need
 import pytest
-from netns.vrrp_director import FAST_NS, VIP, Director, addresses, directors, has_vip, instance
 
+import need
 from fastha.lab.network import Network
 from fastha.model import Auth, TrackVirtualServer, VirtualAddress
 from fastha.model.units import NS_PER_MS, NS_PER_S
+from netns.vrrp_director import FAST_NS, VIP, Director, addresses, directors, has_vip, instance
 
 pytestmark = pytest.mark.root
 
