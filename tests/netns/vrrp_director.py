@@ -15,6 +15,7 @@ from typing import Any
 from fastha.channel.endpoint import Closed, Endpoint
 from fastha.child.patch import apply
 from fastha.lab.netns import Namespace
+from fastha.lab.network import Network
 from fastha.lab.wait import wait_until
 from fastha.model import Config, VirtualAddress, VrrpInstance, codec
 
@@ -38,11 +39,13 @@ def instance(**values: Any) -> VrrpInstance:
 class Director:
     """`facts` is the picture its parent would have; call `poll` (or `until`) to take in what it has said."""
 
+    prefix: tuple[str, ...] = ()  # of the command line
+
     def __init__(self, namespace: Namespace, previous: dict[str, Any] | None = None) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             self.process = namespace.popen(
-                [sys.executable, "-m", "fastha.vrrp", "--channel", str(theirs.fileno())],
+                [*self.prefix, sys.executable, "-m", "fastha.vrrp", "--channel", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stderr=subprocess.PIPE,
             )
@@ -113,8 +116,10 @@ class Director:
     def stop(self) -> int:
         """In an orderly way; the exit code."""
         self.endpoint.send(type="stop")
-        code: int = self.process.wait(5)
-        return self._reap(code)
+        code = self._reap(self.process.wait(5))
+        if code:
+            print(self.log)
+        return code
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
@@ -124,6 +129,13 @@ class Director:
         """After `kill`: another child that is told what this one last said, as the parent does."""
         age_ns = time.monotonic_ns() - self.heard_ns
         return Director.start(self.namespace, *instances, previous={**self.facts, "died_ago_ns": age_ns})
+
+    def quorums(self, **states: bool) -> None:
+        """What the checker says, by way of the parent."""
+        self.endpoint.send(type="quorums", states=states)
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
 
     def hang_up(self) -> None:
         """The parent dies."""
@@ -142,6 +154,14 @@ class Director:
         if not self.process.stderr.closed:
             self.process.kill()
             self._reap(self.process.wait(5))
+
+
+def directors(network: Network) -> tuple[Namespace, Namespace]:
+    """Two namespaces on one switch: 10.9.0.1 and 10.9.0.2 on their eth0."""
+    a, b = network.namespace("a"), network.namespace("b")
+    network.attach("lan", a, "eth0", "10.9.0.1/24")
+    network.attach("lan", b, "eth0", "10.9.0.2/24")
+    return a, b
 
 
 def addresses(namespace: Namespace, dev: str = "eth0") -> list[str]:
@@ -185,12 +205,16 @@ class Keepalived:
         self.process.wait(10)
 
     def kill(self) -> None:
-        """The whole process tree: parent first, so that it cannot restart its child."""
+        """The whole process tree, without a last word: the parent is stopped before its child dies, so that it does not
+        restart it, and dies after it, so that the child is not told to say goodbye."""
+        self.process.send_signal(signal.SIGSTOP)
+        for pid in self.namespace.pids():
+            if pid != self.process.pid and "keepalived" in Path(f"/proc/{pid}/cmdline").read_text():
+                os.kill(pid, signal.SIGKILL)
         self.process.kill()
         self.process.wait(5)
-        for pid in self.namespace.pids():
-            if "keepalived" in Path(f"/proc/{pid}/cmdline").read_text():
-                os.kill(pid, signal.SIGKILL)
+        for path in self.log.parent.glob("*pid"):
+            path.unlink()
 
 
 def keepalived_conf(

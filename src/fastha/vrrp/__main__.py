@@ -32,10 +32,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def by_hand(path: str) -> int:
     """Run a configuration file's instances until SIGTERM."""
-    from fastha.config import load  # the child under a parent never reads files
+    from fastha.config.load import load  # the child under a parent never reads files
 
     vrrp = VrrpChild(None)
-    vrrp.prepare(1, load(path), {})
+    vrrp.prepare(1, load(path).checked(), {})
     vrrp.commit()
     return vrrp.run()
 

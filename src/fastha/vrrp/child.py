@@ -24,6 +24,7 @@ from fastha.child.child import EXIT_ORPHANED, EXIT_STOPPED
 from fastha.errors import SystemFault
 from fastha.link.monitor import Changes
 from fastha.link.rtnl import Link
+from fastha.loop.reactor import Reactor
 from fastha.model import Config, VrrpInstance, codec
 from fastha.model.config import diff
 from fastha.model.units import NS_PER_MS
@@ -42,13 +43,14 @@ class VrrpChild:
     """Puts the VRRP handlers into the common Child."""
 
     def __init__(self, endpoint: Endpoint | None) -> None:
-        self.child = Child("vrrp", endpoint)
+        self.child = Child("vrrp", endpoint, reactor=Reactor())
         self.routers: dict[tuple[int, str, str], Router] = {}
         self._by_index: dict[int, Router] = {}
         self._house: House | None = None
         self._prepared: tuple[int, Config, dict[str, Any], int] | None = None
         self._events: deque[tuple[int, int, int, int, int, int]] = deque()
         self._to_survey: dict[Router, None] = {}
+        self._interfaces: dict[str, dict[str, int]] = {}
         self._more_due = False
         self._repair_due = False
         self._beat = 0
@@ -234,8 +236,19 @@ class VrrpChild:
         routers = list(self.routers.values())
         for router in routers[self._beat % 10 :: 10]:
             router.count()
+        if self._beat % 10 == 0:
+            self._count_interfaces()
         self._beat += 1
         self.child.reactor.call_later(COUNT_NS, self._count)
+
+    def _count_interfaces(self) -> None:
+        """What was heard and belongs to no router of ours."""
+        now = {r.link.name: self.house.lane.socket_counters(r.slot) for r in self.house.receivers.values()}
+        gone = dict.fromkeys(self._interfaces.keys() - now.keys())
+        patch = gone | {name: counters for name, counters in now.items() if self._interfaces.get(name) != counters}
+        if patch:
+            self._interfaces = now
+            self.child.facts({"interfaces": patch})
 
     # -- the end --
 
@@ -261,3 +274,4 @@ class VrrpChild:
         finally:
             if self._house is not None:
                 self._house.close()
+            self.child.reactor.close()
