@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+import stat
 import time
 from typing import Final
 
@@ -38,13 +39,14 @@ class Log:
         self.ident = ident
         self.verbose = verbose
         self.lost = 0
-        self._fd = fd
+        self._fd, self._socket = _non_blocking(fd)
+        self._given_fd = fd
         self._journal = _is_journal(fd)
         self._syslog_path = "" if self._journal else syslog
         self._syslog: socket.socket | None = None
         self._retry_ns = 0
         self._poll = select.poll()
-        self._poll.register(fd, select.POLLOUT)
+        self._poll.register(self._fd, select.POLLOUT)
 
     def error(self, text: str) -> None:
         self.write(ERROR, text)
@@ -83,6 +85,8 @@ class Log:
 
     def _write_stderr(self, line: bytes) -> bool:
         try:
+            if self._socket is not None:
+                return self._socket.send(line, socket.MSG_DONTWAIT) == len(line)
             ready = self._poll.poll(0)
             return bool(ready and ready[0][1] & select.POLLOUT and os.write(self._fd, line))
         except OSError:
@@ -107,13 +111,41 @@ class Log:
         except BlockingIOError:
             pass  # its queue is full: the line is on stderr
         except OSError:
-            self.close()
+            self._close_syslog()
 
-    def close(self) -> None:
-        """Release the syslog socket (a later line opens it again)."""
+    def _close_syslog(self) -> None:
         if self._syslog is not None:
             self._syslog.close()
             self._syslog = None
+
+    def close(self) -> None:
+        """Release what it opened itself. Idempotent; lines written later may block."""
+        self._close_syslog()
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        if self._fd != self._given_fd:
+            self._poll.unregister(self._fd)
+            os.close(self._fd)
+            self._fd = self._given_fd
+            self._poll.register(self._fd, select.POLLOUT)
+
+
+def _non_blocking(fd: int) -> tuple[int, socket.socket | None]:
+    """A descriptor or socket that writes to the same place as `fd` without ever waiting.
+
+    O_NONBLOCK on `fd` itself would change it for everybody who shares it, the shell that started us among them;
+    so a pipe or a terminal is opened anew, and a socket is told with each line. A regular file never blocks."""
+    try:
+        mode = os.fstat(fd).st_mode
+        if stat.S_ISSOCK(mode):
+            return fd, socket.socket(fileno=os.dup(fd))
+        if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
+            flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+            return os.open(f"/proc/self/fd/{fd}", flags), None
+    except OSError:
+        pass
+    return fd, None  # looked at with poll before each line
 
 
 def _is_journal(fd: int) -> bool:

@@ -1,8 +1,8 @@
 """A child that speaks the channel and does nothing else.
 
 What it does comes from its part of the configuration: the name of its first instance, or the scheduler of its first
-virtual server, is a list of words (`refuse`, `slow-ready` ...). It writes what it sees, one JSON line each, into the file
-$FAKE_CHILD_LOG.
+virtual server, is a list of words (`refuse`, `slow-ready` ...). It writes what it sees, one JSON line each, into a
+file, $FAKE_CHILD_LOG.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class FakeChild:
         self.endpoint = Endpoint.inherited(fd)
         self.words: set[str] = set()
         self.pending: dict[str, Any] = {}
+        self.reported: list[str] = []
         self.turns = 0
         self.beat_at = 0.0
 
@@ -85,7 +86,9 @@ class FakeChild:
         self.words = self.pending["words"]
         names = self.pending["names"]
         if self.role == "vrrp":
-            self.endpoint.send(type="facts", facts={"instances": {n: {"state": "master"} for n in names}})
+            gone = dict.fromkeys(self.reported)
+            self.endpoint.send(type="facts", facts={"instances": gone | {n: {"state": "master"} for n in names}})
+            self.reported = names
         else:
             keys = [f"{s['ip']}:{s['port']}/{s['protocol'].lower()}" for s in self.pending["config"]["virtual_servers"]]
             self.endpoint.send(type="facts", facts={"virtual_servers": {k: {"up": True} for k in keys}})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from typing import Any
 
 import orjson
@@ -27,8 +28,8 @@ def ask(path: str, command: str, timeout_s: float = 5.0) -> dict[str, Any]:
     data = bytearray()
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            _connect(sock, path, timeout_s)
             sock.settimeout(timeout_s)
-            sock.connect(path)
             sock.sendall(orjson.dumps({"v": VERSION, "command": command}) + b"\n")
             while not data.endswith(b"\n") and (chunk := sock.recv(1 << 20)):
                 data += chunk
@@ -48,3 +49,17 @@ def ask(path: str, command: str, timeout_s: float = 5.0) -> dict[str, Any]:
     if not answer.get("ok") and "outcome" not in answer:
         raise NoAnswer(str(answer.get("error", "refused")), Exit.FAILED)
     return answer
+
+
+def _connect(sock: socket.socket, path: str, timeout_s: float) -> None:
+    """Connect within `timeout_s`: a backlog that is full is EAGAIN for a Unix socket, with nothing to wait for."""
+    until = time.monotonic() + timeout_s
+    sock.setblocking(False)
+    while True:
+        try:
+            sock.connect(path)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise TimeoutError from None
+            time.sleep(0.01)

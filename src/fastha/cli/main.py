@@ -72,6 +72,11 @@ def _dispatch(words: list[str]) -> int:
         if error.name != module_name:
             raise
         raise FasthaError(f"this build has no command {command}") from None
+    if hasattr(module, "register"):  # a module that describes itself to argparse
+        parser = argparse.ArgumentParser(prog="fastha")
+        module.register(parser.add_subparsers())
+        options = parser.parse_args(words)
+        return int(options.run(options))
     parser = argparse.ArgumentParser(
         prog=f"fastha {command}",
         description=help_text,

@@ -39,8 +39,10 @@ def daemon(about: Doc, now: float, width: int | None) -> list[Line]:
     config = about["config"]
     text = (
         f"fastha {about['version']}  {about['state']}  pid {about['pid']}  up {duration(about['uptime_s'])}  "
-        f"config {config['file']} (loaded {duration(now - config['loaded'])} ago)"
+        f"config {config['file']}"
     )
+    if config["loaded"]:
+        text += f" (loaded {duration(now - config['loaded'])} ago)"
     lines = paragraph(text, "", width, "bold")
     last = about.get("last_reload")
     if last and last["outcome"] == "refused":

@@ -32,7 +32,7 @@ from fastha.parent.spawn import PROCESSES, Process
 from fastha.parent.status import document
 from fastha.parent.supervisor import Supervisor
 
-SNAPSHOT_NS = 100 * NS_PER_MS  # `status` is put together at most so often, however many ask
+SNAPSHOT_NS = 100 * NS_PER_MS  # `status` may be so old, however many ask; never older than the last event
 SCRIPT_WAIT_NS = 5 * NS_PER_S  # for scripts that the children asked for in their last words
 
 
@@ -64,7 +64,9 @@ class Daemon:
         self._state = "starting"
         self._exit = Exit.OK
         self._started_at, self._started_ns = time.time(), self._loop.now_ns()
-        self._snapshot_ns, self._snapshot = -SNAPSHOT_NS, b""
+        self._snapshot = b""
+        self._snapshot_until_ns = 0
+        self._snapshot_of: tuple[object, ...] = ()
 
     def run(self) -> Exit:
         """Start, serve until told to stop, leave nothing behind."""
@@ -152,9 +154,11 @@ class Daemon:
 
     def _status(self) -> bytes:
         now = self._loop.now_ns()
-        if now - self._snapshot_ns >= SNAPSHOT_NS:
-            self._snapshot_ns = now
-            self._snapshot = protocol.answer(document(self._supervisor, self._about(now), now))
+        supervisor = self._supervisor
+        of = (self._state, self._events.last, supervisor.generation, *(c.state for c in supervisor.children.values()))
+        if now >= self._snapshot_until_ns or of != self._snapshot_of:
+            self._snapshot_until_ns, self._snapshot_of = now + SNAPSHOT_NS, of
+            self._snapshot = protocol.answer(document(supervisor, self._about(now), now))
         return self._snapshot
 
     def _about(self, now_ns: int) -> dict[str, Any]:

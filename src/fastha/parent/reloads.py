@@ -73,7 +73,7 @@ class Reloads:
         self._load, self._path, self._dataplane = load, path, dataplane
         self._answers: list[Answer] = []  # of the one under way
         self._next: list[Answer] | None = None  # of the one after it, if somebody asked
-        self._busy = False
+        self._busy = self._cancelled = False
 
     def first(self, loaded: Loaded, answer: Answer) -> None:
         """The start: propose what `read` gave."""
@@ -102,7 +102,7 @@ class Reloads:
         """The daemon stops: whoever waits is told."""
         outcome = Outcome("refused", "the daemon is stopping", status=Exit.FAILED)
         answers = self._answers + (self._next or [])
-        self._answers, self._next, self._busy = [], None, True
+        self._answers, self._next, self._busy, self._cancelled = [], None, True, True
         for answer in answers:
             answer(outcome)
 
@@ -145,10 +145,13 @@ class Reloads:
         self._supervisor.propose(config, done)
 
     def _finish(self, outcome: Outcome) -> None:
+        if self._cancelled:
+            return
         self.last = outcome
-        level = INFO if outcome.status is Exit.OK else ERROR
-        self._events.log(outcome.outcome, "", f"configuration {outcome.outcome}: {outcome.text}", level)
-        notify("READY=1")
+        if self._supervisor.config is not None:  # a start that fails is the daemon's to say, in one line
+            level = INFO if outcome.status is Exit.OK else ERROR
+            self._events.log(outcome.outcome, "", f"configuration {outcome.outcome}: {outcome.text}", level)
+            notify("READY=1")
         answers, self._answers, self._busy = self._answers, [], False
         for answer in answers:
             answer(outcome)

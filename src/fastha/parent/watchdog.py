@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from fastha.model.units import NS_PER_MS, NS_PER_S
 
-TICK_NS = 250 * NS_PER_MS  # how often the parent judges
+TICK_NS = 100 * NS_PER_MS  # how often the parent judges: what it adds to SILENCE_NS, at worst
 LATE_NS = 50 * NS_PER_MS  # a tick later than this was not mere scheduling
 SILENCE_NS = 1 * NS_PER_S
 START_NS = 5 * NS_PER_S  # from spawn to hello
