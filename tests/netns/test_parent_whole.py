@@ -100,7 +100,7 @@ def director(network: Network, tmp_path: Path) -> Director:
     return Director(network, tmp_path)
 
 
-def test_the_life_of_a_director(director: Director, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_life_of_a_director(director: Director) -> None:
     need.wait_until(director.master, 15, f"it is master; {director.log_file}")
 
     # An unchanged reload, a changed one, and a bad one.
@@ -138,10 +138,10 @@ def test_the_life_of_a_director(director: Director, capfd: pytest.CaptureFixture
     assert director.addresses() == {"10.9.0.1/24"}
 
     # For people, and the end.
-    assert subprocess.run([*FASTHA, "status", "--control", director.control]).returncode == 0
-    shown = capfd.readouterr().out
-    assert "10.9.0.100:80/tcp" in shown
-    assert "VI_1" in shown
+    shown = subprocess.run([*FASTHA, "status", "--control", director.control], capture_output=True, text=True)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "10.9.0.100:80/tcp" in shown.stdout
+    assert "VI_1" in shown.stdout
     assert subprocess.run([*FASTHA, "stop", "--control", director.control]).returncode == 0
     assert director.process.wait(5) == 0
     assert director.addresses() == {"10.9.0.1/24"}
