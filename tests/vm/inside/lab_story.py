@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import compileall
 import json
-import os
 import subprocess
 import sys
+from pathlib import Path
 
+import fastha
 from vm import guest
 
 guest.only_inside()
@@ -14,9 +16,9 @@ guest.only_inside()
 
 def test_the_whole_story_with_ipvs() -> None:
     argv = [sys.executable, "-m", "fastha.cli", "lab", "--dataplane", "ipvs", "--rate", "25", "--json"]
-    # Bytecode may be written, into the guest's throw-away overlay: the fifteen Pythons of the story share it.
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=env)
+    # Compiled once, into the guest's throw-away overlay, not by each of the story's fifteen Pythons at the same time.
+    assert compileall.compile_dir(Path(fastha.__file__).parent, quiet=1)
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.stdout, done.stderr
     result = json.loads(done.stdout)
     # What happens is judged here, not how fast: the guest has one slow CPU for two directors and all the rest, and the
