@@ -57,6 +57,7 @@ class Checker:
         self.roster = Roster(engine, child.reactor.now_ns, self._changed, self._seen)
         self._quorums: dict[str, bool] = {}
         self._noted: set[str] = set()
+        self._told: dict[str, set[str]] = {}  # keys in the parent's picture: {virtual server: its real servers}
         self._slice = 0
         self._running = False
         child.on("propose", self._propose)
@@ -129,7 +130,7 @@ class Checker:
                 table.want(ward.key, plan.row(ward.plan))
         table.flush()
         table.start()
-        self._tell_all(gone)
+        self._tell_all()
         self._note(table, proposal.config)
         self.child.send("committed", generation=proposal.generation)
         if not self._running:
@@ -232,14 +233,16 @@ class Checker:
             patch[ward.plan.server.key] = {"real_servers": moving}
         self.child.facts({"virtual_servers": patch, "dataplane": facts.dataplane(self.table)})
 
-    def _tell_all(self, gone: Sequence[Ward]) -> None:
+    def _tell_all(self) -> None:
         """The whole picture, after a commit."""
         assert self.table is not None
-        table = self.table
-        wards = self.roster.wards
-        self.child.facts({"virtual_servers": {w.plan.server.key: None for w in gone if w.plan.server.key not in wards}})
-        whole = {key: facts.ward_facts(self.roster, ward, table.wanted(ward.key)) for key, ward in wards.items()}
-        self.child.facts({"virtual_servers": whole, "dataplane": facts.dataplane(table)})
+        wards, told = self.roster.wards, self._told
+        self._told = {key: {s.config.key for s in ward.servers} for key, ward in wards.items()}
+        picture: dict[str, Any] = {key: None for key in told if key not in wards}
+        for key, ward in wards.items():
+            picture[key] = facts.ward_facts(self.roster, ward, self.table.wanted(ward.key))
+            picture[key]["real_servers"] |= dict.fromkeys(told.get(key, set()) - self._told[key])
+        self.child.facts({"virtual_servers": picture, "dataplane": facts.dataplane(self.table)})
         self.child.flush_facts()
         self._quorums = {key: ward.plan.quorum for key, ward in wards.items()}
         self.child.send("quorum", states=self._quorums)

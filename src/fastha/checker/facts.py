@@ -12,7 +12,8 @@ Facts = dict[str, Any]
 
 
 def real_server(roster: Roster, server: Server, row: ServiceRow) -> Facts:
-    """Everything about one real server. `in_table`: its weight in the wanted row, None if it is not there."""
+    """Everything about one real server. `in_table`: its weight in the wanted row, None if it is not there (None in a
+    merge patch deletes: the reader finds the key absent, RFC 7396)."""
     checks, failures, took = roster.stats(server)
     dest = row.dests.get(DestKey(server.config.ip, server.config.port))
     return {
