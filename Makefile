@@ -70,7 +70,7 @@ check: setup-test ## format, lint and types
 	@$(BIN)/ruff format --check -q . || { echo "run: make format"; exit 1; }
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/cython-lint $$(git ls-files '*.pyx' '*.pxd')
+	@PATH=$(BIN):$$PATH $(BIN)/cython-lint $$(git ls-files '*.pyx' '*.pxd')
 	@files="$$(git ls-files 'csrc/*.[ch]' 'tests/c/*.[ch]')"; [ -z "$$files" ] || clang-format --dry-run -Werror $$files
 
 format: setup-test ## put every file into shape

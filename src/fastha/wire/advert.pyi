@@ -9,7 +9,10 @@ VERDICTS: tuple[str, ...]
 """Names of every way a received packet can end, indexed by advert_verdict; "ok" first."""
 
 class Advert(TypedDict):
-    """Fields of advert_t. With a verdict other than "ok", what was not read is 0 or empty."""
+    """Fields of advert_t (a name for type checkers only).
+
+    With a verdict other than "ok", what was not read is 0 or empty.
+    """
 
     src: str
     dst: str
@@ -24,6 +27,9 @@ class Advert(TypedDict):
 
 def decode(packet: Buffer, check_ttl: bool = True) -> tuple[str, Advert]:
     """(verdict, fields) of an IP packet as a raw socket delivers it. Never raises for what the bytes say."""
+
+def tally(packets: list[bytes], check_ttl: bool = True) -> tuple[int, ...]:
+    """How many of the packets end in each verdict, indexed like VERDICTS; makes no object per packet."""
 
 def encode(
     src: str,
