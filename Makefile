@@ -70,12 +70,12 @@ check: setup-test ## format, lint and types
 	@$(BIN)/ruff format --check -q . || { echo "run: make format"; exit 1; }
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@PATH=$(BIN):$$PATH $(BIN)/cython-lint $$(git ls-files '*.pyx' '*.pxd')
-	@files="$$(git ls-files 'csrc/*.[ch]' 'tests/c/*.[ch]')"; [ -z "$$files" ] || clang-format --dry-run -Werror $$files
+	@PATH="$(abspath $(BIN)):$$PATH" cython-lint $$(git ls-files '*.pyx' '*.pxd')
+	@files="$$(git ls-files '*.[ch]')"; [ -z "$$files" ] || clang-format --dry-run -Werror $$files
 
 format: setup-test ## put every file into shape
 	@$(BIN)/ruff format -q . && $(BIN)/ruff check -q --fix .
-	@files="$$(git ls-files 'csrc/*.[ch]' 'tests/c/*.[ch]')"; [ -z "$$files" ] || clang-format -i $$files
+	@files="$$(git ls-files '*.[ch]')"; [ -z "$$files" ] || clang-format -i $$files
 
 bench: setup-test ## timed micro-benchmarks, each beside its pure-Python twin
 	@$(BIN)/python -m pytest bench --benchmark-enable --benchmark-only --benchmark-disable-gc --benchmark-group-by=group $(ARGS)

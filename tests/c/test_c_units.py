@@ -6,8 +6,9 @@ import os
 import subprocess
 from pathlib import Path
 
-import need
 import pytest
+
+import need
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent

@@ -45,7 +45,9 @@ def service_line(key: ServiceKey, row: ServiceRow) -> str:
 
 def dest_line(key: ServiceKey, dest_key: DestKey, row: ServiceRow) -> str:
     dest = row.dests[dest_key]
-    line = f"-a {service_words(key)} -r {host_port(dest_key.ip, dest_key.port)} {FORWARD[dest.forward]} -w {dest.weight}"
+    line = (
+        f"-a {service_words(key)} -r {host_port(dest_key.ip, dest_key.port)} {FORWARD[dest.forward]} -w {dest.weight}"
+    )
     return line + (" --tun-type ipip" if dest.forward == Forward.TUN else "")
 
 

@@ -37,4 +37,8 @@ def test_what_it_does_not() -> None:
     assert "inet6 to another" in refusal(server(V4, "DR", ip="", fwmark=7, family="inet6"))
     assert "not DR" in refusal(server(V4, sorry_server=SorryServer(ip=V6, port=80, forward="DR")))
     assert "at most 15 ASCII characters" in refusal(server(V4, scheduler="a" * 16))
+    limited = RealServer(ip=V4, port=80, uthreshold=5, lthreshold=6)
+    assert refusal(VirtualServer(ip="10.0.0.1", port=80, real_servers=(limited,))) == (
+        "10.2.0.1:80: lthreshold 6 is above uthreshold 5"
+    )
     assert "persistence_engine" in refusal(server(V4, persistence_engine="s" * 16))

@@ -10,8 +10,8 @@ Outside (tests/vm/test_x.py), one line a test of the file tests/vm/inside/x.py::
         guest.check(INSIDE, name)
 
 Inside, the file begins with `guest.only_inside()`: it changes the kernel it runs on. Checkout and virtual environment
-are at the same path as outside; what is written there is gone afterwards. A guest boots once for each file, in about 3 s;
-user-mode Linux has one CPU, no nftables NAT, and forks slowly (20 ms).
+are at the same path as outside; what is written there is gone afterwards. A guest boots once for each file, in about
+3 s; user-mode Linux has one CPU, no nftables NAT, and forks slowly (20 ms).
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import need
 import pytest
+
+import need
 from vm import machine
 from vm.kit import Unfit
 
@@ -60,16 +61,18 @@ def only_inside() -> None:
 
 def inner_tests(file: Path) -> list[str]:
     """The names of the test functions in `file`, in order, without importing it."""
-    return [n.name for n in ast.parse(file.read_text()).body if isinstance(n, ast.FunctionDef) and n.name[:5] == "test_"]
+    return [
+        n.name for n in ast.parse(file.read_text()).body if isinstance(n, ast.FunctionDef) and n.name[:5] == "test_"
+    ]
 
 
 @cache
-def run_in_guest(file: Path, timeout_s: float = 100.0) -> Report:
+def run_in_guest(file: Path, timeout_s: float = 180.0) -> Report:
     """Boot a guest, run `pytest file` in it. Once for each file. Unfit if no guest can be booted."""
     with tempfile.TemporaryDirectory(prefix="fastha-guest-") as name:
         folder = Path(name)
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", str(file)]
-        # expanded by the guest's shell would be simpler; but then every word of the command would be
+        # the folder's name is known in the guest only
         command = ["sh", "-c", 'exec "$@" --junitxml="$FASTHA_VM_IO/report.xml"', "sh", *command]
         with (folder / "output").open("wb", buffering=0) as output:
             ending = machine.run(command, output, timeout_s, io=folder / "io", env={"PYTHONDONTWRITEBYTECODE": "1"})

@@ -90,7 +90,7 @@ def _tcg(home: Path) -> Kit:
         _run("depmod", "-b", home, modules.name)
         (home / "vmlinux").write_bytes(_plain_kernel(next((home / "boot").glob("vmlinuz-*")).read_bytes()))
         _unpack("busybox-static", home / "busybox")
-        (home / "initrd").write_bytes(_initrd(modules, next((home / "busybox").rglob("busybox"))))
+        (home / "initrd").write_bytes(_initrd(modules, next((home / "busybox").glob("**/bin/busybox"))))
         (home / "ok").touch()
     return Kit("tcg", home / "vmlinux", next((home / "lib/modules").iterdir()), initrd=home / "initrd")
 

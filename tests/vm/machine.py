@@ -29,7 +29,8 @@ from vm.kit import BOOT, Kit, Unfit, load_order, prepare
 
 MEMORY_MIB = 1024
 BOOT_TIMEOUT_S = 90.0
-BACKENDS = ("uml", "tcg")  # in the order they are tried
+# in the order they are tried; $FASTHA_VM_BACKEND allows one alone
+BACKENDS = tuple(b for b in ("uml", "tcg") if os.environ.get("FASTHA_VM_BACKEND", b) == b)
 
 
 @dataclass(frozen=True)
@@ -219,8 +220,12 @@ def main() -> int:
         print(__doc__)
         return 2
     start = time.monotonic()
-    with os.fdopen(os.dup(1), "wb", buffering=0) as output:
-        ending = run(command, output, timeout_s=3600, backends=backends)
+    try:
+        with os.fdopen(os.dup(1), "wb", buffering=0) as output:
+            ending = run(command, output, timeout_s=3600, backends=backends)
+    except Unfit as fault:
+        print(fault, file=sys.stderr)
+        return 126
     print(f"{ending.backend}: {time.monotonic() - start:.1f} s {ending.why}", file=sys.stderr)
     if ending.why:
         print(ending.console[-4000:], file=sys.stderr)

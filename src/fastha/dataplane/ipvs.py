@@ -62,7 +62,7 @@ class IpvsBackend:
         return ffi.unpack(results, len(ops))  # type: ignore[no-any-return]
 
     def counters(self) -> dict[tuple[ServiceKey, str], dict[str, int]]:
-        """Current active and inactive connections, and connections ever scheduled, of every destination."""
+        """Active and inactive connections now, and connections ever scheduled (the kernel adds those up every 2 s)."""
         found = {}
         for key, _ in self._dump_services():
             for c in self._dump_dests(key):
@@ -130,6 +130,9 @@ def refusal(server: VirtualServer) -> str:
     for word, name in (("scheduler", server.scheduler), ("persistence_engine", server.persistence_engine)):
         if len(name) > NAME_MAX or not name.isascii():
             return f"{word} {name!r}: the kernel takes at most {NAME_MAX} ASCII characters"
+    for real in server.real_servers:
+        if real.lthreshold > real.uthreshold:  # ip_vs_add_dest: ERANGE
+            return f"{real.key}: lthreshold {real.lthreshold} is above uthreshold {real.uthreshold}"
     family = "inet6" if ":" in server.ip else "inet" if server.ip else server.family
     members = [(r.key, r.ip, r.forward) for r in server.real_servers]
     if sorry := server.sorry_server:

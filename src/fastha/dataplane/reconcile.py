@@ -15,9 +15,11 @@ So a service that has a live destination (weight > 0) before and after has one a
 service disappears before the one that replaces it is there.
 
 mh and wrr pay O(destinations) for each change: mh fills its table again, wrr computes a greatest common divisor. A
-*new* service with many destinations therefore starts under rr and gets its scheduler with one SET_SERVICE (3 to 30
-times cheaper; bench/bench_dataplane.py holds the figures). A service that carries traffic never changes its scheduler
-for cheapness.
+*new* service with many destinations therefore starts under rr and gets its scheduler with one SET_SERVICE (measured
+on Linux 6.1 and 7.2 with 1 000 to 10 000 destinations: mh 3.5 to 30 times cheaper, wrr 2 to 3 times). A service that
+carries traffic never changes its scheduler for cheapness. mh refuses more destinations than its table has slots (4 093
+in Debian's kernels, CONFIG_IP_VS_MH_TAB_INDEX) with EINVAL: such a service stays under rr and serves, and the error
+comes back with every reconciliation, so it is seen.
 """
 
 from __future__ import annotations
@@ -79,12 +81,17 @@ def _new(key: ServiceKey, service: Service, dests: dict[DestKey, Dest]) -> Itera
 
 def _dests(key: ServiceKey, wanted: dict[DestKey, Dest], actual: dict[DestKey, Dest]) -> Iterator[Op]:
     """The destinations of a service that is there: new ones, then rising, then other changes, then removals."""
+    if wanted == actual:
+        return
+    changed: list[tuple[bool, DestKey, Dest]] = []
     for dest_key, dest in wanted.items():
-        if dest_key not in actual:
+        there = actual.get(dest_key)
+        if there is None:
             yield Op(Verb.NEW_DEST, key, dest_key=dest_key, dest=dest)
-    changed = [k for k, dest in wanted.items() if k in actual and actual[k] != dest]
-    for dest_key in sorted(changed, key=lambda k: wanted[k].weight <= actual[k].weight):  # stable: rising ones first
-        yield Op(Verb.SET_DEST, key, dest_key=dest_key, dest=wanted[dest_key])
+        elif there != dest:
+            changed.append((dest.weight > there.weight, dest_key, dest))
+    for _rising, dest_key, dest in sorted(changed, key=lambda c: not c[0]):  # stable: the order of the configuration
+        yield Op(Verb.SET_DEST, key, dest_key=dest_key, dest=dest)
     for dest_key in actual:
         if dest_key not in wanted:
             yield Op(Verb.DEL_DEST, key, dest_key=dest_key)

@@ -12,15 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from oracles import ipvs_random, ipvsadm
-from oracles.ipvs_kernel import KernelModel
-from vm import guest
 
 from fastha.dataplane.choose import open_backend
 from fastha.dataplane.ipvs import IpvsBackend
 from fastha.dataplane.reconcile import describe, reconcile, same_service
 from fastha.dataplane.rows import OUR_FLAGS, Dest, DestKey, Forward, Op, Service, ServiceKey, ServiceRow, Table, Verb
 from fastha.errors import SystemFault
+from oracles import ipvs_random, ipvsadm
+from oracles.ipvs_kernel import KernelModel
+from vm import guest
 
 guest.only_inside()
 
