@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import socket
+import sys
 import time
 from collections.abc import Iterator
 from socket import AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP
@@ -11,7 +13,9 @@ import pytest
 
 import need
 from farm import Farm, say
+from fastha.dataplane.choose import open_backend
 from fastha.dataplane.nft import NftBackend
+from fastha.dataplane.nft_library import Library
 from fastha.dataplane.reconcile import reconcile
 from fastha.dataplane.rows import Dest, DestKey, Forward, Op, Service, ServiceFlag, ServiceKey, ServiceRow, Table, Verb
 from fastha.lab.netns import Namespace
@@ -250,6 +254,56 @@ def test_nothing_to_do_commits_nothing(space: Namespace, backend: NftBackend) ->
     assert backend.apply([]) == []
     assert backend.apply([Op(Verb.SET_SERVICE, key, Service("rr"))]) == [0]
     assert space.run(["nft", "-a", "list", "ruleset"]).stdout == before
+
+
+def test_a_change_of_others_costs_no_listing(
+    space: Namespace, backend: NftBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody who commits all day (containers come and go) must not make us list a large table each time."""
+    wanted: Table = {ServiceKey(AF_INET, IPPROTO_TCP, "10.1.0.100", 80): row(AF_INET, "rr", 1, 1)}
+    make_true(backend, wanted)
+    lists = []
+    run = Library.run
+    monkeypatch.setattr(Library, "run", lambda self, text, **more: (lists.append(text), run(self, text, **more))[1])
+    for name in ("one", "two"):
+        space.run(["nft", f"add table inet {name}; add chain inet {name} c; add rule inet {name} c drop"])
+    space.run(["nft", "add table ip fastha_not; add chain ip fastha_not c"])
+    assert backend.dump() == wanted
+    key = next(iter(wanted))
+    wanted[key] = row(AF_INET, "wrr", 1, 1)
+    assert backend.apply([Op(Verb.SET_SERVICE, key, Service("wrr"))]) == [0]
+    assert backend.dump() == wanted
+    assert not [text for text in lists if text.startswith("list")]
+    # Ours among theirs is seen; so is one that went by while the queue was full.
+    space.run(["nft", "add table inet three; delete element ip fastha addresses { 10.1.0.100 . tcp . 80 }"])
+    space.run(["nft", "add table inet four"])
+    assert backend.dump() != wanted
+    make_true(backend, wanted)
+    backend._generation._hearing.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    space.run(["nft", "flush", "chain", "ip", "fastha", "output"])
+    for i in range(40):
+        space.run(["nft", f"add table inet many{i}"])
+    assert backend.dump() != wanted
+    make_true(backend, wanted)
+    assert backend.dump() == wanted
+
+
+def test_opening_leaves_no_trace(space: Namespace) -> None:
+    before = space.run(["nft", "-a", "list", "ruleset"]).stdout
+    with space.entered():
+        backend = open_backend("nft")
+    assert backend.name == "nft"
+    assert backend.dump() == {}
+    backend.close()
+    assert space.run(["nft", "-a", "list", "ruleset"]).stdout == before == ""
+
+
+def test_missing_privilege_is_one_line(space: Namespace) -> None:
+    code = "import os; from fastha.dataplane.nft import NftBackend; os.setgroups([]); os.setuid(65534); NftBackend()"
+    done = space.run([sys.executable, "-c", code], check=False)
+    assert done.returncode
+    last = done.stderr.splitlines()[-1]
+    assert last == "fastha.errors.SystemFault: nft dataplane: needs CAP_NET_ADMIN (root): Operation not permitted"
 
 
 def test_missing_forwarding_is_a_warning(space: Namespace, backend: NftBackend) -> None:

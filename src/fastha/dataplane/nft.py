@@ -1,7 +1,7 @@
 """The nft backend: a Table held in the nftables tables `ip fastha` and `ip6 fastha` of this network namespace (shell).
 
-The kernel's generation number says whether anybody changed the ruleset since it was last read; while nobody has,
-dump() costs one system call and apply() does not list anything.
+The table is listed when the backend starts, and again only after somebody else changed it (nft_generation). Otherwise
+dump() costs one system call, and apply() does not list anything.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import orjson
 
 from fastha.dataplane import nft_limits
 from fastha.dataplane.nft_conntrack import forget, lost_flows
+from fastha.dataplane.nft_generation import Generation
 from fastha.dataplane.nft_library import (
     OUTPUT_JSON,
     OUTPUT_NUMERIC_ALL,
     OUTPUT_STATELESS,
-    Generation,
     Library,
     NftError,
 )
@@ -48,10 +48,11 @@ class NftBackend:
     """See dataplane.backend.Backend. SystemFault without libnftables, CAP_NET_ADMIN, or a kernel that can do it."""
 
     name = "nft"
+    exclusive = True  # every row it dumps was once written by fastha: the tables are its own
 
     def __init__(self) -> None:
         self._library = Library()
-        self._generation = Generation()
+        self._generation = Generation(TABLE)
         self._held: dict[int, Held] = {}
         self._trouble = ""
         self._seen: int | None = None  # the generation that _held describes
@@ -147,6 +148,7 @@ class NftBackend:
             now = self._generation.read()
             if generation is not None and now == generation + 1:  # ours was the only change
                 self._held, self._seen = new, now
+                self._generation.forget()
             if flows := lost_flows(before, wanted):
                 try:
                     forget(flows)
@@ -155,8 +157,10 @@ class NftBackend:
         return results
 
     def _current(self) -> dict[int, Held]:
-        """What the kernel holds, listed only if its generation moved."""
+        """What the kernel holds, listed only if somebody may have changed it."""
         generation = self._generation.read()
+        if self._seen is not None and generation != self._seen and self._generation.only_others(self._seen, generation):
+            self._seen = generation
         while generation != self._seen:
             self._held = {family: self._list(family) for family in WORDS}
             self._seen, generation = generation, self._generation.read()

@@ -1,8 +1,8 @@
 """Forgetting the UDP flows of destinations that are gone (shell).
 
 Connection tracking keeps a flow on its destination as long as packets come. A TCP connection to a dead server ends
-by itself, but a client that sends datagrams from one port (syslog, RADIUS, a resolver) would reach the removed server for ever.
-IPVS lets such a flow expire; here its entry is deleted, and the next datagram is spread anew.
+by itself, but a client that sends datagrams from one port (syslog, RADIUS, a resolver) would reach the removed
+server for ever. IPVS lets such a flow expire; here its entry is deleted, and the next datagram is spread anew.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""libnftables and the ruleset's generation (shell): the only two ways this backend talks to the kernel.
+"""libnftables, bound by ctypes (shell). Source: nftables/libnftables.h (libnftables.so.1, nftables 0.9.1 and later).
 
-Source: nftables/libnftables.h (libnftables.so.1, nftables 0.9.1 and later); linux/netfilter/nf_tables.h.
-Both sockets belong to the network namespace in which the object was made.
+A context's socket belongs to the network namespace in which it was made.
 """
 
 from __future__ import annotations
@@ -10,8 +9,6 @@ import ctypes
 import errno
 import os
 import re
-import socket
-import struct
 from typing import Any
 
 from fastha.errors import SystemFault
@@ -89,37 +86,3 @@ def refusal(complaint: str) -> NftError:
     reason = found[1][:200] if found else "libnftables refused without a reason"
     code = next((c for text, c in ERRNO.items() if reason.startswith(text)), errno.EINVAL)
     return NftError(code, reason)
-
-
-NETLINK_NETFILTER = 12  # linux/netlink.h
-NFNL_SUBSYS_NFTABLES, NFT_MSG_GETGEN, NFTA_GEN_ID = 10, 16, 1
-NLMSG_ERROR, NLM_F_REQUEST = 2, 1
-
-
-class Generation:
-    """Asks for the ruleset's generation, which the kernel counts up by one for each committed transaction."""
-
-    def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
-        self._socket.settimeout(5)
-
-    def read(self) -> int:
-        """OSError: EPERM without CAP_NET_ADMIN, EINVAL or EOPNOTSUPP from a kernel without nf_tables."""
-        # nlmsghdr, then nfgenmsg {family, version, res_id}
-        self._socket.send(
-            struct.pack("=IHHIIBBH", 20, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN, NLM_F_REQUEST, 0, 0, 0, 0, 0)
-        )
-        answer = self._socket.recv(4096)
-        if struct.unpack_from("=H", answer, 4)[0] == NLMSG_ERROR:
-            code = -struct.unpack_from("=i", answer, 16)[0]
-            raise OSError(code, os.strerror(code))
-        offset = 20
-        while offset + 4 <= len(answer):
-            length, kind = struct.unpack_from("=HH", answer, offset)
-            if kind == NFTA_GEN_ID:
-                return int(struct.unpack_from("!I", answer, offset + 4)[0])
-            offset += max(4, (length + 3) & ~3)
-        raise OSError(errno.EPROTO, "nf_tables answered without a generation")
-
-    def close(self) -> None:
-        self._socket.close()

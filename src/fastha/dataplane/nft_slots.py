@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import blake2b
 from math import gcd
 
@@ -59,7 +60,7 @@ def spread(service: Service, dests: Mapping[DestKey, Dest]) -> Spread:
         case "dh":
             return _spread(Pick.DESTINATION, _reduced(live))
         case "mh":
-            return _spread(by_source, [(key, 1) for key in maglev(live)])
+            return _spread(by_source, [(key, 1) for key in maglev(tuple(live))])
         case "fo":  # all to the heaviest; ip_vs_fo.c keeps the first of equals
             return _spread(Pick.TURN, [(max(live, key=lambda item: item[1])[0], 1)] if live else [])
         case _:
@@ -82,14 +83,15 @@ def interleave(live: list[tuple[DestKey, int]]) -> list[tuple[DestKey, int]]:
     ]
 
 
-def maglev(live: list[tuple[DestKey, int]]) -> list[DestKey]:
+@lru_cache(maxsize=64)  # 10 to 40 ms each, wanted again when the rule is compared with what the kernel holds
+def maglev(live: tuple[tuple[DestKey, int], ...]) -> tuple[DestKey, ...]:
     """The lookup table of Maglev (Eisenbud et al., NSDI 2016, section 3.4) with weights: who owns each slot.
 
     A destination that goes or comes moves few slots of the others. With more than MAGLEV_SLOTS destinations
     the last ones get none, as in IPVS.
     """
     if not live:
-        return []
+        return ()
     size = MAGLEV_SLOTS
     heaviest = max(weight for _, weight in live)
     walkers = []
@@ -113,7 +115,7 @@ def maglev(live: list[tuple[DestKey, int]]) -> list[DestKey]:
             walker[0] = position
             filled += 1
             if filled == size:
-                return [key for key in table if key is not None]
+                return tuple(key for key in table if key is not None)
 
 
 def _reduced(live: list[tuple[DestKey, int]]) -> list[tuple[DestKey, int]]:
