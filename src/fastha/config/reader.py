@@ -78,7 +78,7 @@ class _Reader:
             statement, _ = self.open[-1]
             more = f"; {len(self.open)} blocks are open at the end" if len(self.open) > 1 else ""
             self.faults.error(
-                statement.place(), f"the block '{shown(statement.word)}' is never closed{more}", "add a }"
+                statement.place(), f"the block '{shown(statement.words[0])}' is never closed{more}", "add a }"
             )
         self.tree.faults = list(self.faults)
         return self.tree

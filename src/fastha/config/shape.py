@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import NamedTuple
 
-from fastha.config.keywords import FREE, TABLE, Keyword, Status
+from fastha.config.keywords import TABLE, Keyword, Status
 from fastha.config.keywords.table import ROOT
 from fastha.config.tree import Faults, Statement, shown
 
@@ -37,7 +37,8 @@ def items(statements: list[Statement], block: str, faults: Faults) -> Iterator[I
         if status is Status.REFUSED:
             faults.error(place, f"{word} is not supported yet, and running without it would be dangerous")
         else:
-            faults.not_supported(place, f"{word} is accepted but has no effect", item.keyword.help)
+            about = item.keyword.help[:1].lower() + item.keyword.help[1:]
+            faults.not_supported(place, f"{word} has no effect ({about})")
         _check_words(item, faults)
 
 
@@ -118,7 +119,3 @@ def unknown(statement: Statement, block: str, faults: Faults) -> None:
     else:
         hint = ""
     faults.error(statement.place(), f"unknown keyword '{shown(word)}' {where}", hint)
-
-
-def is_free(block: str) -> bool:
-    return block in FREE
