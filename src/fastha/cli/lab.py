@@ -10,59 +10,63 @@ from collections.abc import Iterator
 import orjson
 from rich.console import Console
 
-from fastha.errors import FasthaError
+from fastha.channel.status import Exit
 from fastha.lab import plan
 from fastha.lab.laboratory import Laboratory, Options
-from fastha.lab.network import signals_unwind
+from fastha.lab.signals import signals_unwind
 from fastha.lab.story import Outcome, Story
 from fastha.lab.view import LiveScreen, PlainScreen, print_outcome
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
-def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser(
-        "lab",
-        help="a laboratory in network namespaces: failover through a client's eyes (needs root)",
-        description="Two directors, three real servers and a client in network namespaces; things are killed and "
-        "revived, and what the client saw is told. Nothing stays behind.",
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Two directors, three real servers and a client in network namespaces: things are killed and revived, "
+        "and what the client saw is told. Nothing stays behind. Needs root."
     )
     parser.add_argument("--keep", action="store_true", help="after the story everything stays up until Ctrl-C")
-    parser.add_argument("--dataplane", choices=("auto", "ipvs", "nft"), default="auto", help="who balances")
+    parser.add_argument("--dataplane", choices=("auto", "ipvs", "nft"), default="auto", help="who balances the load")
     parser.add_argument(
         "--director",
         choices=("fastha", "keepalived"),
         default="fastha",
         help="keepalived: the same story with Debian's keepalived (VRRP only where the kernel has no IPVS)",
     )
-    parser.add_argument("--rate", type=float, default=200.0, help="the client's requests per second (default: 200)")
+    parser.add_argument("--rate", type=_rate, default=200.0, metavar="N", help="the client's requests per second (200)")
     parser.add_argument("--json", action="store_true", help="the result as JSON on standard output, progress on stderr")
-    parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> int:
-    options = Options(args.director, args.dataplane, args.rate, args.keep)
-    out = Console(stderr=args.json, highlight=False, soft_wrap=True)
-    live = out.is_terminal and not args.json
+def _rate(text: str) -> float:
     try:
-        with signals_unwind(), _screen(out, live) as screen, Laboratory(options, screen) as lab:
+        rate = float(text)
+    except ValueError:
+        rate = 0
+    if not 1 <= rate <= 2000:
+        raise argparse.ArgumentTypeError("a number from 1 to 2000")
+    return rate
+
+
+def main(options: argparse.Namespace) -> int:
+    asked = Options(options.director, options.dataplane, options.rate)
+    out = Console(stderr=options.json, highlight=False, soft_wrap=True)
+    live = out.is_terminal and not options.json
+    try:
+        with signals_unwind(), _screen(out, live) as screen, Laboratory(asked, screen) as lab:
             outcome = Story(lab).tell()
             if not outcome.ok:
                 print_logs(out, lab)
-            if args.keep:
+            if options.keep:
                 stay(out, lab, outcome)
     except KeyboardInterrupt:
         out.print("interrupted; everything is removed")
         return INTERRUPTED
-    except FasthaError as error:
-        print(f"fastha lab: {error}", file=sys.stderr)
-        return 1
-    if not args.keep:
+    if not options.keep:
         print_outcome(out, outcome)
-    if args.json:
+    if options.json:
         sys.stdout.buffer.write(orjson.dumps(outcome.plain(), option=orjson.OPT_INDENT_2) + b"\n")
     out.print("everything went as it should" if outcome.ok else "not everything went as it should")
-    return 0 if outcome.ok else 1
+    return Exit.OK if outcome.ok else Exit.FAILED
 
 
 @contextlib.contextmanager

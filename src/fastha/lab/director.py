@@ -30,9 +30,13 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What a director says of itself. `states`: instance name to init, backup, master, fault."""
+    """What a director says of itself. `states`: instance name to init, backup, master, fault.
+
+    `heard` False: the process runs but did not answer, so nothing else here says anything.
+    """
 
     running: bool = False
+    heard: bool = True
     states: dict[str, str] = field(default_factory=dict)
     rows: dict[str, Row] = field(default_factory=dict)
     sees_servers: bool = True  # False: this daemon checks nothing here, `rows` says nothing
@@ -48,6 +52,11 @@ class Observation:
             return "down"
         have = set(self.states.values())
         return have.pop() if len(have) == 1 else "mixed" if have else "starting"
+
+    def gives_to(self, server: str) -> bool | None:
+        """Whether its table gives `server` new connections; None while that is not known."""
+        row = self.rows.get(server)
+        return None if row is None else bool(row.weight)
 
 
 class Director:
@@ -84,9 +93,8 @@ class Director:
     def power_off(self) -> None:
         """The plug is pulled: all processes die at one moment, its cables go dead, its kernel forgets everything."""
         namespace = self._machine()
+        self.network.unplug(*self._ports)  # first: killing takes a moment in which the kernel would go on forwarding
         namespace.kill_all()
-        for port in self._ports:
-            self.network.unplug(port)
         self._ports.clear()
         self.network.remove(namespace)
         self.namespace = None
@@ -151,7 +159,7 @@ class Director:
 def fastha_argv() -> list[str]:
     """How to run the `fastha` this code belongs to."""
     script = Path(sys.executable).with_name("fastha")
-    return [str(script)] if script.exists() else [sys.executable, "-m", "fastha.cli.main"]
+    return [str(script)] if script.exists() else [sys.executable, "-m", "fastha.cli"]
 
 
 def ask(control: Path, command: str, timeout_s: float = 0.5) -> dict[str, Any]:
@@ -174,15 +182,15 @@ def ask(control: Path, command: str, timeout_s: float = 0.5) -> dict[str, Any]:
 
 def read_status(reply: dict[str, Any]) -> Observation:
     """The picture `fastha status --json` prints (docs/ARCHITECTURE.md, "Facts") as an Observation."""
-    facts = reply.get("facts", reply)
-    instances = facts.get("vrrp", {}).get("instances", {})
-    checker = facts.get("checker", {})
+    instances = reply.get("vrrp", {}).get("instances", {})
+    checker = reply.get("checker", {})
     servers = checker.get("virtual_servers", {}).get(plan.VIRTUAL_SERVER, {}).get("real_servers", {})
     return Observation(
         running=True,
-        states={name: instances[name]["state"] for name in plan.INSTANCES if name in instances},
+        states={name: instances[name].get("state", "init") for name in plan.INSTANCES if name in instances},
         rows={
-            server.name: Row(servers[server.key]["health"], servers[server.key]["in_table"])
+            # A weight of null in a report deletes the key (RFC 7396): a server that is not in the table has none.
+            server.name: Row(servers[server.key].get("health", "unknown"), servers[server.key].get("in_table"))
             for server in plan.SERVERS
             if server.key in servers
         },
@@ -202,8 +210,8 @@ class FasthaDirector(Director):
             return Observation()
         try:
             return read_status(ask(self.control, "status"))
-        except (OSError, ValueError, KeyError):  # not listening yet, or just being killed
-            return Observation(running=True)
+        except (OSError, ValueError):  # not listening yet, or just being killed
+            return Observation(running=True, heard=False)
 
     def looking_around(self) -> list[str]:
         return [*super().looking_around(), f"{' '.join(fastha_argv())} status --control {self.control}"]
@@ -244,7 +252,7 @@ class KeepalivedDirector(Director):
         base = self.network.folder / self.name
         pids = [f"--pid={base}.pid", f"--vrrp_pid={base}.vrrp.pid", f"--checkers_pid={base}.checkers.pid"]
         only_vrrp = ["--vrrp"] if self.dataplane == "nft" else []
-        return [program, "--dont-fork", "--log-console", "--dump-conf", *only_vrrp, *pids, "-f", str(self.conf)]
+        return [program, "--dont-fork", "--log-console", *only_vrrp, *pids, "-f", str(self.conf)]
 
     def crash(self) -> None:
         super().crash()

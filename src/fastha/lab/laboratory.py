@@ -29,7 +29,6 @@ class Options:
     director: str = "fastha"
     dataplane: str = "auto"
     rate: float = 200.0
-    keep: bool = False
 
 
 @dataclass(slots=True)
@@ -63,6 +62,7 @@ class Laboratory:
         self.servers: dict[str, Namespace] = {}
         self.directors: dict[str, Director] = {}
         self.observed: dict[str, Observation] = {}
+        self._told: dict[str, Observation] = {}  # what the last changes were told from
         self._server_processes: dict[str, subprocess.Popen[bytes]] = {}
         self._witness: Witness | None = None
 
@@ -130,15 +130,16 @@ class Laboratory:
         """Ask everybody once, tell what changed, refresh the view."""
         self.witness.poll()
         for name, director in self.directors.items():
-            before, now = self.observed.get(name, Observation()), director.observe()
-            self.observed[name] = now
-            for text in changes(name, before, now):
-                self.say(text)
+            now = self.observed[name] = director.observe()
+            if now.heard:
+                for text in changes(name, self._told.get(name, Observation()), now):
+                    self.say(text)
+                self._told[name] = now
         answers, errors, answered_by = self.witness.recent()
         self.screen.show(
             Snapshot(
                 seconds=self.seconds,
-                directors=dict(self.observed),
+                directors=dict(self._told),
                 servers_alive={name: process.poll() is None for name, process in self._server_processes.items()},
                 answers_per_s=answers,
                 errors_per_s=errors,
@@ -175,10 +176,12 @@ class Laboratory:
         """Directors whose kernel has the service address."""
         return [name for name, director in self.directors.items() if director.holds(plan.SERVICE_ADDRESS)]
 
-    def in_table(self, director: str, server: str) -> bool:
-        """Whether a director's table gives `server` new connections."""
-        row = self.observed[director].rows.get(server)
-        return row is not None and bool(row.weight)
+    def in_all_tables(self, *servers: str) -> bool:
+        """Whether both directors' tables give all of `servers` new connections."""
+        return all(seen.gives_to(server) is True for seen in self.observed.values() for server in servers)
+
+    def in_no_table(self, server: str) -> bool:
+        return all(seen.gives_to(server) is False for seen in self.observed.values())
 
 
 def changes(name: str, before: Observation, now: Observation) -> list[str]:

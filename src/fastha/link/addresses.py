@@ -1,0 +1,114 @@
+"""Adds and removes addresses in batches: many messages per send, an acknowledgement for each.
+
+The kernel answers before send() returns, so no wait is needed. Work is done in slices with the reactor in between:
+adverts of other instances do not wait for a takeover of thousands of addresses.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fastha.link import rtnl
+from fastha.link.monitor import ROOM, open_netlink
+
+if TYPE_CHECKING:
+    from fastha.loop.reactor import Reactor
+
+SLICE = 64  # messages per send: about 1 ms
+HARMLESS = {errno.EEXIST, errno.EADDRNOTAVAIL}  # adding what is there, removing what is not
+
+Key = tuple[int, str, int]  # interface index, IP, prefix length
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A prebuilt message. `done(errno)` is told 0 for success and for what was so already."""
+
+    key: Key
+    message: bytes
+    done: Callable[[int], object]
+
+
+class AddressQueue:
+    """First in, first out. `operations` and `errors` count what the kernel answered."""
+
+    def __init__(self, reactor: Reactor) -> None:
+        self._reactor = reactor
+        self._sock = open_netlink()
+        self._sock.setblocking(False)
+        self._queue: deque[Operation] = deque()
+        self._queued: Counter[Key] = Counter()
+        self._sequence = 0
+        self._scheduled = False
+        self.operations = 0
+        self.errors = 0
+
+    def submit(self, operations: Iterable[Operation]) -> None:
+        """Queue them; `pump` (or the next turn) sends."""
+        for operation in operations:
+            self._queue.append(operation)
+            self._queued[operation.key] += 1
+        self._schedule()
+
+    def busy(self, key: Key) -> bool:
+        """An operation on this address is still queued: what the kernel has now says nothing."""
+        return self._queued[key] > 0
+
+    @property
+    def idle(self) -> bool:
+        return not self._queue
+
+    def pump(self) -> None:
+        """Send one slice now and tell the results."""
+        batch: dict[int, Operation] = {}
+        buffer = bytearray()
+        while self._queue and len(batch) < SLICE:
+            operation = self._queue.popleft()
+            self._sequence += 1
+            offset = len(buffer)
+            buffer += operation.message
+            rtnl.number(buffer, offset, self._sequence)
+            batch[self._sequence] = operation
+        if batch:
+            results = self._exchange(buffer, batch)
+            for sequence, operation in batch.items():
+                self._queued[operation.key] -= 1
+                if not self._queued[operation.key]:
+                    del self._queued[operation.key]
+                result = results.get(sequence, errno.ETIMEDOUT)
+                self.operations += 1
+                self.errors += result not in HARMLESS and result != 0
+                operation.done(0 if result in HARMLESS else result)
+        self._schedule()
+
+    def _exchange(self, buffer: bytearray, batch: dict[int, Operation]) -> dict[int, int]:
+        results: dict[int, int] = {}
+        try:
+            self._sock.send(buffer)
+        except OSError as error:
+            return dict.fromkeys(batch, error.errno or errno.EIO)
+        while len(results) < len(batch):
+            try:
+                data = self._sock.recv(ROOM)
+            except OSError:
+                break  # an acknowledgement was lost: the monitor's picture will tell
+            for message in rtnl.parse(data):
+                if isinstance(message, rtnl.Reply) and message.sequence in batch:
+                    results[message.sequence] = message.errno
+        return results
+
+    def _schedule(self) -> None:
+        if self._queue and not self._scheduled:
+            self._scheduled = True
+            self._reactor.call_at(self._reactor.now_ns(), self._next)
+
+    def _next(self) -> None:
+        self._scheduled = False
+        self.pump()
+
+    def close(self) -> None:
+        self._sock.close()

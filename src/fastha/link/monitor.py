@@ -1,0 +1,117 @@
+"""Keeps a Table true: a dump at start, then the kernel's notifications; a lost one means another dump."""
+
+from __future__ import annotations
+
+import errno
+import select
+import socket
+import struct
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from fastha.errors import SystemFault
+from fastha.link import rtnl
+from fastha.link.table import Table
+
+if TYPE_CHECKING:
+    from fastha.loop.reactor import Reactor
+
+SO_RCVBUFFORCE = 33  # asm-generic/socket.h; needs CAP_NET_ADMIN
+ROOM = 1 << 18
+BUFFER = 4 << 20  # notifications of some 5000 addresses; more than that costs one more dump
+DUMP_TIMEOUT = struct.pack("ll", 2, 0)
+
+
+def open_netlink(groups: int = 0) -> socket.socket:
+    """A route netlink socket with a large receive buffer. SystemFault if the kernel refuses."""
+    try:
+        sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+        sock.bind((0, groups))
+    except OSError as error:
+        raise SystemFault(f"cannot open a netlink socket: {error.strerror}") from None
+    for option in (SO_RCVBUFFORCE, socket.SO_RCVBUF):
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, option, BUFFER)
+            break
+        except PermissionError:
+            continue
+    return sock
+
+
+def dump() -> Table:
+    """A fresh Table of everything there is now."""
+    with open_netlink() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, DUMP_TIMEOUT)
+        table = Table()
+        for sequence, request in enumerate((rtnl.dump_links(1), rtnl.dump_addresses(2)), 1):
+            sock.send(request)
+            for message in _until_done(sock, sequence):
+                table.apply(message)
+        return table
+
+
+def _until_done(sock: socket.socket, sequence: int) -> Iterator[rtnl.Link | rtnl.Address | rtnl.Gone]:
+    while True:
+        try:
+            data = sock.recv(ROOM)
+        except OSError as error:
+            raise SystemFault(f"cannot list interfaces: {error.strerror}") from None
+        for message in rtnl.parse(data):
+            if not isinstance(message, rtnl.Reply):
+                yield message
+            elif message.sequence == sequence:
+                if message.errno:
+                    raise SystemFault(f"cannot list interfaces: errno {message.errno}")
+                return
+
+
+Changes = set[tuple[int, str]]  # (interface index, address that came or went; "" for the link itself)
+
+
+class Monitor:
+    """`table` is the present picture; `changed(changes)` is called after each batch of news that changed it, with
+    None when everything may have."""
+
+    def __init__(self, reactor: Reactor, changed: Callable[[Changes | None], object]) -> None:
+        self._reactor = reactor
+        self._changed = changed
+        self.lost = 0  # how often notifications were lost
+        # Subscribed before the dump, so that nothing falls between them.
+        self._sock = open_netlink(rtnl.RTMGRP_LINK | rtnl.RTMGRP_IPV4_IFADDR)
+        self._sock.setblocking(False)
+        self.table = dump()
+        reactor.add(self._sock.fileno(), select.EPOLLIN, self._ready)
+
+    def _ready(self, _events: int) -> None:
+        changes = self.read()
+        if changes is None or changes:
+            self._changed(changes)
+
+    def read(self) -> Changes | None:
+        """Take in what has been announced so far."""
+        changes: Changes = set()
+        everything = False
+        while True:
+            try:
+                data = self._sock.recv(ROOM)
+            except BlockingIOError:
+                return None if everything else changes
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                self.lost += 1  # the picture is worth nothing now
+                self.table = dump()
+                everything = True
+                continue
+            for message in rtnl.parse(data):
+                if self.table.apply(message):
+                    changes.add(_subject(message))
+
+    def close(self) -> None:
+        self._reactor.remove(self._sock.fileno())
+        self._sock.close()
+
+
+def _subject(message: rtnl.Link | rtnl.Address | rtnl.Gone | rtnl.Reply) -> tuple[int, str]:
+    what = message.what if isinstance(message, rtnl.Gone) else message
+    return (what.index, what.ip if isinstance(what, rtnl.Address) else "") if not isinstance(what, rtnl.Reply) else (0, "")

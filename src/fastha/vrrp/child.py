@@ -1,0 +1,265 @@
+"""The VRRP process: configuration in two phases, events from the lane, the host and the checker to the routers.
+
+Decisions of this process:
+
+- It waits with an instance that tracks a virtual server without weight until the checker's first word about it
+  (role init). Run by hand nobody speaks, so such tracking is said to be ignored.
+- When the parent dies it stops in an orderly way (priority 0, addresses removed): nobody would restart it, and a new
+  daemon on this host must not find a second speaker for the same virtual routers.
+- Python's garbage collector is off from the first commit on, and what exists then is frozen: a collection of some tens
+  of milliseconds would delay adverts. Objects made per event hold no cycles; reloads may leave a few.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+from fastha.channel.endpoint import Endpoint
+from fastha.channel.messages import Message
+from fastha.child import Child
+from fastha.child.child import EXIT_ORPHANED, EXIT_STOPPED
+from fastha.errors import SystemFault
+from fastha.link.monitor import Changes
+from fastha.link.rtnl import Link
+from fastha.loop.reactor import Reactor
+from fastha.model import Config, VrrpInstance, codec
+from fastha.model.config import diff
+from fastha.model.units import NS_PER_MS
+from fastha.vrrp import frames, lane, machine
+from fastha.vrrp.house import House
+from fastha.vrrp.router import Router, resumable
+
+SLICE_NS = 2 * NS_PER_MS  # of events per turn: the lane is served between slices
+COUNT_NS = 100 * NS_PER_MS  # a tenth of the routers publish their counters: each once a second
+REPAIR_NS = 100 * NS_PER_MS  # from a change of addresses to the look whether a master's are there
+
+SOMEWHERE = Link(1, "lo", bytes(6), 1500, True, True, True)
+
+
+class VrrpChild:
+    """Puts the VRRP handlers into the common Child."""
+
+    def __init__(self, endpoint: Endpoint | None) -> None:
+        self.child = Child("vrrp", endpoint, reactor=Reactor())
+        self.routers: dict[tuple[int, str, str], Router] = {}
+        self._by_index: dict[int, Router] = {}
+        self._house: House | None = None
+        self._prepared: tuple[int, Config, dict[str, Any], int] | None = None
+        self._events: deque[tuple[int, int, int, int, int, int]] = deque()
+        self._to_survey: dict[Router, None] = {}
+        self._more_due = False
+        self._repair_due = False
+        self._beat = 0
+        self._stopping = False
+        for kind, handler in {
+            "propose": self._propose,
+            "commit": self._commit,
+            "abandon": self._abandon,
+            "quorums": self._quorums,
+            "stop": lambda _: self._stop(EXIT_STOPPED),
+        }.items():
+            self.child.on(kind, handler)
+        self.child.orphaned = self._orphaned
+        self.child.reactor.before_sleep(self._look)
+
+    @property
+    def house(self) -> House:
+        assert self._house is not None
+        return self._house
+
+    # -- configuration --
+
+    def _propose(self, message: Message) -> None:
+        generation = message["generation"]
+        try:
+            config = codec.read(Config, message["config"])
+            self.prepare(generation, config, message["previous"])
+        except (SystemFault, ValueError) as error:
+            self.child.send("refused", generation=generation, reason=str(error))
+        else:
+            self.child.send("ready", generation=generation)
+
+    def prepare(self, generation: int, config: Config, previous: dict[str, Any]) -> None:
+        """Everything that can fail, before anything changes. SystemFault or ValueError, one line."""
+        seen: dict[object, str] = {}
+        for instance in config.instances:
+            other = seen.setdefault(instance.identity, instance.name)
+            if other != instance.name:
+                raise ValueError(f"{instance.name}: same interface and VRID as {other}")
+            try:
+                frames.advert_frames(instance, instance.unicast_src or "127.0.0.1", SOMEWHERE)
+            except ValueError as error:
+                raise ValueError(f"{instance.name}: {error}") from None
+        if self._house is None:
+            self._house = House(self.child, self._host_changed)
+        self._prepared = generation, config, previous, self.child.reactor.now_ns()
+
+    def _abandon(self, message: Message) -> None:
+        if self._prepared is not None and self._prepared[0] == message["generation"]:
+            self._prepared = None
+
+    def _commit(self, message: Message) -> None:
+        self.commit()
+        self.child.send("committed", generation=message["generation"])
+
+    def commit(self) -> None:
+        """Make the prepared configuration the running one."""
+        assert self._prepared is not None
+        _, config, previous, prepared_ns = self._prepared
+        self._prepared = None
+        house, reactor = self.house, self.child.reactor
+        changes = diff(
+            [(key, r.instance) for key, r in self.routers.items()], [(i.identity, i) for i in config.instances]
+        )
+        house.service_ips = {a.ip for i in config.instances for a in i.addresses}
+        if self.child.by_hand:
+            self._assume_quorums(config)
+        for instance in changes.removed:
+            self._remove(instance)
+        for _, instance in changes.changed:
+            self.routers[instance.identity].change(instance, reactor.now_ns())
+        told: dict[str, dict[str, Any]] = previous.get("instances", {})
+        for instance in changes.added:
+            known = told.get(instance.name, {})
+            router = self.routers[instance.identity] = Router(house, instance, known)
+            self._by_index[router.index] = router
+            age_ns = previous.get("died_ago_ns", 1 << 62) + reactor.now_ns() - prepared_ns
+            router.survey(reactor.now_ns(), resume=resumable(instance, router.rules, known, age_ns))
+            router.publish()
+        house.close_stale_receivers({i.interface for i in config.instances})
+        house.addresses.pump()
+        if not self._beat:
+            self._count()
+            gc.collect()
+            gc.disable()
+        gc.freeze()
+
+    def _remove(self, instance: VrrpInstance) -> None:
+        router = self.routers.pop(instance.identity)
+        router.give_up(self.child.reactor.now_ns())
+        del self._by_index[router.index]
+        self._to_survey.pop(router, None)
+        self._events = deque(e for e in self._events if e[0] != router.index)  # the index will be used again
+        router.close()
+        self.child.facts({"instances": {instance.name: None}})
+
+    def _assume_quorums(self, config: Config) -> None:
+        for key in dict.fromkeys(t.key for i in config.instances for t in i.track_virtual_servers):
+            if key not in self.house.quorums:
+                self.child.log.warning("run by hand, nobody reports on virtual server %s: taken to have quorum", key)
+                self.house.quorums[key] = True
+
+    # -- events --
+
+    def _look(self) -> None:
+        """Once per turn that concerns Python: what the lane left for the machine."""
+        if self._house is None:
+            return
+        self._events.extend(self._house.lane.take())
+        if not self._more_due:
+            self._play()
+
+    def _play(self) -> None:
+        """Adverts of all first, then addresses, then ARP: the queues of those are served after the slice."""
+        self._more_due = False
+        reactor, events = self.child.reactor, self._events
+        end_ns = reactor.now_ns() + SLICE_NS
+        while events:
+            index, what, priority, src, adver_ns, heard_ns = events.popleft()
+            router = self._by_index.get(index)
+            if router is None:
+                continue
+            if what == lane.ADVERT:
+                router.happen(machine.Advert(priority, src, adver_ns), heard_ns)
+            elif what == lane.ZERO:
+                router.happen(machine.AdvertZero(src), heard_ns)
+            elif what == lane.TIMER:
+                router.happen(machine.TimerFired(), reactor.now_ns())
+            else:
+                text = f"{machine.dotted(src)} announces other addresses than ours; honoured"
+                self.child.event("addresses", router.instance.name, text)
+            if reactor.now_ns() >= end_ns:
+                break
+        if events:
+            self._more_due = True
+            reactor.call_at(reactor.now_ns(), self._play)
+        if not self.house.addresses.idle:
+            self.house.addresses.pump()
+
+    def _host_changed(self, changes: Changes | None) -> None:
+        house = self.house
+        house.close_stale_receivers({r.instance.interface for r in self.routers.values()})
+        if changes is None:
+            self._survey(self.routers.values())
+        else:  # our own service addresses come and go by the thousand; they concern `repair` alone
+            links = {index for index, ip in changes if ip not in house.service_ips}
+            names = {link.name for index in links if (link := house.monitor.table.links.get(index)) is not None}
+            gone = bool(links - house.monitor.table.links.keys())
+            self._survey(r for r in self.routers.values() if gone or not names.isdisjoint(r.interfaces))
+        if not self._repair_due:
+            self._repair_due = True
+            self.child.reactor.call_later(REPAIR_NS, self._repair)
+
+    def _survey(self, routers: Iterable[Router]) -> None:
+        """Have them look at the host again, in slices like events."""
+        idle = not self._to_survey
+        self._to_survey.update(dict.fromkeys(routers))
+        if idle and self._to_survey:
+            self._survey_slice()
+
+    def _survey_slice(self) -> None:
+        reactor = self.child.reactor
+        end_ns = reactor.now_ns() + SLICE_NS
+        while self._to_survey and reactor.now_ns() < end_ns:
+            router = next(iter(self._to_survey))
+            del self._to_survey[router]
+            router.survey(reactor.now_ns())
+            router.publish()
+        if self._to_survey:
+            reactor.call_at(reactor.now_ns(), self._survey_slice)
+
+    def _repair(self) -> None:
+        self._repair_due = False
+        for router in self.routers.values():
+            router.repair()
+
+    def _quorums(self, message: Message) -> None:
+        self.house.quorums.update(message["states"])
+        self._survey(self.routers.values())
+
+    def _count(self) -> None:
+        """Every router once a second, a tenth at a time."""
+        routers = list(self.routers.values())
+        for router in routers[self._beat % 10 :: 10]:
+            router.count()
+        self._beat += 1
+        self.child.reactor.call_later(COUNT_NS, self._count)
+
+    # -- the end --
+
+    def _orphaned(self) -> None:
+        self.child.log.error("the parent is gone: giving up addresses in an orderly way")
+        self._stop(EXIT_ORPHANED)
+
+    def _stop(self, code: int) -> None:
+        if self._stopping:
+            return
+        self._stopping = True
+        for router in self.routers.values():
+            router.give_up(self.child.reactor.now_ns())
+        if self._house is not None:
+            while not self._house.addresses.idle:
+                self._house.addresses.pump()
+        self.child.finish(code)
+
+    def run(self) -> int:
+        """Until stopped; the exit code."""
+        try:
+            return self.child.run()
+        finally:
+            if self._house is not None:
+                self._house.close()
+            self.child.reactor.close()

@@ -1,0 +1,123 @@
+"""Gratuitous ARP: which copies leave when. One copy of every address first, across all instances, then the repeats.
+
+A *block* is `repeat` copies of every address. After a transition: one block, another after master_delay, then one
+of refresh_repeat copies every master_refresh (the first at delay + refresh, as keepalived). On an interface with a
+`garp_interval` one frame leaves per interval; otherwise a slice of frames per turn of the reactor.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from fastha.model import Garp
+from fastha.vrrp.frames import ArpBlock
+from fastha.wire.arp import FRAME_SIZE
+
+if TYPE_CHECKING:
+    from fastha.loop.reactor import Reactor, Timer
+
+SLICE = 64  # frames per turn and interface: about 0.1 ms
+
+Send = Callable[[bytes | memoryview, int, bytes], tuple[int, int]]  # frames, size, to -> burst.send's answer
+
+
+@dataclass(slots=True)
+class Token:
+    """One occasion to announce; cancelled when its instance stops being master."""
+
+    blocks: list[ArpBlock]
+    interval_ns: int
+    timers: list[Timer] = field(default_factory=list)
+    live: bool = True
+
+
+@dataclass(slots=True)
+class Chunk:
+    token: Token
+    frames: memoryview
+    to: bytes
+
+
+@dataclass(slots=True)
+class Line:
+    """What waits to leave on one interface."""
+
+    first: deque[Chunk] = field(default_factory=deque)
+    again: deque[Chunk] = field(default_factory=deque)
+    scheduled: bool = False
+    not_before_ns: int = 0
+
+
+class Announcer:
+    """All gratuitous ARP of a process. `sent` and `errors` count frames."""
+
+    def __init__(self, reactor: Reactor, send: Send) -> None:
+        self._reactor = reactor
+        self._send = send
+        self._lines: dict[int, Line] = {}
+        self.sent = 0
+        self.errors = 0
+
+    def announce(self, blocks: list[ArpBlock], garp: Garp, occasion: str) -> Token:
+        """Begin; `occasion` is machine.Garp's: "master" or "lower_prio"."""
+        token = Token(blocks, garp.interval_ns)
+        if occasion == "master":
+            delay_ns, repeat = garp.master_delay_ns, garp.master_repeat
+            if garp.master_refresh_ns:
+                self._later(token, delay_ns + garp.master_refresh_ns, lambda: self._refresh(token, garp))
+        else:
+            delay_ns, repeat = garp.lower_prio_delay_ns, garp.lower_prio_repeat
+        self._block(token, repeat)
+        if delay_ns:
+            self._later(token, delay_ns, lambda: self._block(token, repeat))
+        return token
+
+    def cancel(self, token: Token) -> None:
+        """Nothing more of this leaves."""
+        token.live = False
+        for timer in token.timers:
+            timer.cancel()
+        token.timers.clear()
+
+    def _later(self, token: Token, delay_ns: int, action: Callable[[], object]) -> None:
+        token.timers = [t for t in token.timers if t.when_ns > self._reactor.now_ns()]
+        token.timers.append(self._reactor.call_later(delay_ns, action))
+
+    def _refresh(self, token: Token, garp: Garp) -> None:
+        self._block(token, garp.master_refresh_repeat)
+        self._later(token, garp.master_refresh_ns, lambda: self._refresh(token, garp))
+
+    def _block(self, token: Token, repeat: int) -> None:
+        for block in token.blocks:
+            line = self._lines.setdefault(block.index, Line())
+            for copy in range(repeat):
+                frames = memoryview(block.frames)
+                step = FRAME_SIZE * (1 if token.interval_ns else SLICE)
+                queue = line.again if copy else line.first
+                queue.extend(Chunk(token, frames[i : i + step], block.to) for i in range(0, len(frames), step))
+            self._schedule(line)
+
+    def _schedule(self, line: Line) -> None:
+        if not line.scheduled and (line.first or line.again):
+            line.scheduled = True
+            when = max(self._reactor.now_ns(), line.not_before_ns)
+            self._reactor.call_at(when, lambda: self._pump(line))
+
+    def _pump(self, line: Line) -> None:
+        line.scheduled = False
+        while line.first or line.again:
+            chunk = (line.first or line.again).popleft()
+            if not chunk.token.live:
+                continue
+            sent, failed = self._send(chunk.frames, FRAME_SIZE, chunk.to)
+            self.sent += sent
+            self.errors += len(chunk.frames) // FRAME_SIZE - sent
+            if failed:
+                logging.getLogger("fastha").debug("gratuitous ARP: errno %d", failed)
+            line.not_before_ns = self._reactor.now_ns() + chunk.token.interval_ns
+            break
+        self._schedule(line)

@@ -1,0 +1,82 @@
+"""What Python sees of the lane (lane.pxd is the native side)."""
+
+from collections.abc import Sequence
+
+from fastha.loop.reactor import Reactor
+
+REASONS: tuple[str, ...]
+LATE_BELOW_NS: tuple[int, ...]
+
+TIMER: int
+ADVERT: int
+ZERO: int
+ADDRESSES: int
+
+class Lane:
+    """All routers of a process. One per reactor. Indexes and slots are reused after removal."""
+
+    reactor: Reactor
+    def __init__(self, reactor: Reactor) -> None: ...
+    def add_socket(self, fd: int) -> int:
+        """Receive from this non-blocking raw socket (the caller keeps and closes it); returns its slot."""
+    def remove_socket(self, slot: int) -> None:
+        """Forget it, before it is closed. Its routers hear nothing until configured with another."""
+    def add(self) -> int:
+        """A new router: role init, no timer, no frame. Returns its index."""
+    def remove(self, index: int) -> None: ...
+    def configure(
+        self,
+        index: int,
+        *,
+        slot: int,
+        listen_ip: bytes,
+        version: int,
+        vrid: int,
+        own_ip: int,
+        advert_int_ns: int,
+        silence_ns: int,
+        down_adverts: int,
+        preempt: bool,
+        patient: bool,
+        auth: bytes,
+        addresses: bytes,
+        tx_fd: int,
+        frames: Sequence[tuple[bytes, int, bytes]],
+    ) -> None:
+        """Set rules and frames; state and counters stay.
+
+        `slot` -1 and `tx_fd` -1: none. `listen_ip`: 4 bytes, the destination this router's adverts come to. `auth`: empty
+        or the 8 bytes of a type 1 password. `addresses`: 4 bytes each. Each frame is (bytes, offset of the IP packet
+        in it, socket address as the kernel's struct, empty for a connected socket).
+        """
+    def load(
+        self,
+        index: int,
+        role: int,
+        priority: int,
+        deadline_ns: int,
+        master_adver_ns: int,
+        master_ip: int,
+        holding: bool,
+        delaying: bool,
+    ) -> None:
+        """Set the state that the machine decided and arm its timer (deadline -1: none)."""
+    def timers(self, index: int) -> tuple[int, int]:
+        """(deadline_ns or -1, master_adver_ns): what the lane itself may have moved since `load`."""
+    def send(self, index: int, priority: int) -> None:
+        """Send the frames now, once with another priority if it differs from the loaded one."""
+    def take(self) -> list[tuple[int, int, int, int, int, int]]:
+        """(index, TIMER | ADVERT | ZERO | ADDRESSES, priority, src, adver_ns, heard_ns) of all dirty routers."""
+    def counters(self, index: int) -> dict[str, object]:
+        """sent, send_errors, last_errno, received, zero_received, addresses_differ, late_max_ns, late (a list beside
+        LATE_BELOW_NS), discarded {reason: n, only those above 0}."""
+    def socket_counters(self, slot: int) -> dict[str, int]:
+        """unknown_vrid, malformed, errors."""
+    def hear(self, slot: int, packet: bytes, now_ns: int) -> bool:
+        """As if the socket had delivered this IP packet (tests and benchmarks). True if a router became dirty."""
+    def hear_many(self, slot: int, packet: bytes, now_ns: int, times: int) -> int:
+        """The same again and again without returning to Python (benchmarks); how often a router became dirty."""
+    def fire(self, index: int, now_ns: int) -> bool:
+        """As if the router's timer were due now (tests). True if it became dirty."""
+    def close(self) -> None:
+        """Disarm everything and release the memory. Idempotent."""

@@ -1,0 +1,355 @@
+"""One virtual router: feeds the machine with what the lane, the host and the operator say, and does what it answers."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from dataclasses import replace
+from typing import Any
+
+from fastha.link import rtnl
+from fastha.link.addresses import Key, Operation
+from fastha.link.rtnl import Link
+from fastha.model import VrrpInstance
+from fastha.model.units import NS_PER_S
+from fastha.vrrp import frames, machine
+from fastha.vrrp.frames import ArpBlock
+from fastha.vrrp.garp import Token
+from fastha.vrrp.house import House
+from fastha.vrrp.machine import Event, Role, State
+from fastha.vrrp.rules import Rules, effective_priority, lost_quorums, rules_of, unknown_quorums
+from fastha.vrrp.sockets import GROUP
+
+ROLES = list(Role)  # lane_role is the position
+TELL_DISCARDED_PER_S = 1 / 60
+
+
+class Router:
+    """`survey` compares with the host and the quorums; `happen` plays one event."""
+
+    def __init__(self, house: House, instance: VrrpInstance, previous: dict[str, Any]) -> None:
+        self.house = house
+        self.instance = instance
+        self.index = house.lane.add()
+        self.since = time.time()
+        self.why = "started"
+        self.became_master = int(previous.get("became_master", 0))
+        self.repaired = 0
+        self.messages: dict[Key, tuple[bytes, bytes]] = {}  # address -> its prebuilt RTM_NEWADDR and RTM_DELADDR
+        self.arp: list[ArpBlock] = []
+        self.token: Token | None = None
+        self._adding = 0  # addresses whose acknowledgement is awaited
+        self._announce = ""  # the occasion to announce when they have come
+        self._built: object = None
+        self._told_discarded: dict[str, int] = {}
+        self._published: dict[str, Any] = {}
+        self.rules = rules_of(instance, 0)
+        self._build()
+        holding = previous.get("state") == "master" or any(house.monitor.table.has(*key) for key in self.messages)
+        self.state = State(priority=effective_priority(instance, house.quorums), holding=holding)
+        self._load()
+
+    # -- events --
+
+    def happen(self, event: Event, now_ns: int) -> None:
+        """Play one event: the lane's timers in, the machine's answer out, effects in order."""
+        old = self._present()
+        self.state, effects = machine.step(self.rules, old, event, now_ns)
+        if self.state != old:
+            self._load()
+        for effect in effects:
+            self._perform(effect)
+
+    def _present(self) -> State:
+        """The state with what the lane has moved since it was loaded."""
+        deadline_ns, master_adver_ns = self.house.lane.timers(self.index)
+        return replace(
+            self.state, deadline_ns=deadline_ns if deadline_ns >= 0 else None, master_adver_ns=master_adver_ns
+        )
+
+    def _load(self) -> None:
+        s = self.state
+        self.house.lane.load(
+            self.index,
+            ROLES.index(s.role),
+            s.priority,
+            -1 if s.deadline_ns is None else s.deadline_ns,
+            s.master_adver_ns,
+            s.master_ip,
+            s.holding,
+            s.preempt_at_ns is not None,
+        )
+
+    @property
+    def interfaces(self) -> set[str]:
+        """Names of all it uses."""
+        return {self.instance.interface, *(a.dev for a in self.instance.addresses if a.dev)}
+
+    # -- what the host says --
+
+    def survey(self, now_ns: int, resume: bool = False) -> None:
+        """Bring faults, frames, rules and priority up to what is true now; take part once nothing is in the way.
+
+        New faults come first, while the old frames can still say goodbye; faults are cleared last.
+        """
+        faults = self._faults()
+        for reason in sorted(faults - self.state.faults):
+            self.happen(machine.FaultRaised(reason), now_ns)
+        old = self.rules
+        self._build()
+        if self.rules != old and self.state.role is not Role.INIT:
+            self.happen(machine.RulesChanged(old), now_ns)
+        self._weigh(now_ns)
+        faults = self._faults()  # opening a socket may have failed
+        for reason in sorted(faults - self.state.faults):
+            self.happen(machine.FaultRaised(reason), now_ns)
+        for reason in sorted(self.state.faults - faults):
+            self.happen(machine.FaultCleared(reason), now_ns)
+        if self.state.role is Role.INIT:
+            if waiting := unknown_quorums(self.instance, self.house.quorums):
+                self.why = f"waits for the first word about virtual server {waiting[0]}"
+            else:
+                self.happen(machine.Startup(resume), now_ns)
+
+    def _weigh(self, now_ns: int) -> None:
+        priority = effective_priority(self.instance, self.house.quorums)
+        if priority != self.state.priority:
+            text = f"effective priority {self.state.priority} -> {priority}"
+            self.happen(machine.PriorityChanged(priority), now_ns)
+            self.house.child.event("priority", self.instance.name, text)
+
+    def _faults(self) -> frozenset[str]:
+        instance, table = self.instance, self.house.monitor.table
+        reasons = [f"virtual server {key} has lost its quorum" for key in lost_quorums(instance, self.house.quorums)]
+        for name in self.interfaces:
+            link = table.link(name)
+            if link is None:
+                reasons.append(f"interface {name} does not exist")
+            elif not link.running:
+                reasons.append(f"interface {name} is down")
+            elif name == instance.interface:
+                if not self._own_ip(link):
+                    reasons.append(f"interface {name} has no IPv4 address")
+                if name in self.house.refused:
+                    reasons.append(self.house.refused[name])
+        return frozenset(reasons)
+
+    def _own_ip(self, link: Link) -> str:
+        table = self.house.monitor.table
+        if self.instance.unicast_src:
+            return self.instance.unicast_src
+        return table.primary(link.index, self.house.service_ips)
+
+    # -- what is built beforehand --
+
+    def _build(self) -> None:
+        """Frames, address messages and ARP for the interfaces as they are now; nothing if they are as they were."""
+        instance, house = self.instance, self.house
+        link = house.link(instance.interface)
+        devs = {a.dev or instance.interface for a in instance.addresses}
+        links = {dev: found for dev in devs if (found := house.link(dev)) is not None}
+        own = self._own_ip(link) if link is not None else ""
+        slot = house.slot(link) if link is not None else -1
+        built = (instance, _constant(link), own, slot, {dev: _constant(found) for dev, found in links.items()})
+        if built == self._built:
+            return
+        self._built = built
+        if own or not self.rules.own_ip:
+            self.rules = rules_of(instance, frames.number(own))
+        rules = self.rules
+        source = house.unicast if instance.unicast else house.packet
+        house.lane.configure(
+            self.index,
+            slot=slot,
+            listen_ip=frames.packed([own or "0.0.0.0" if instance.unicast else GROUP]),
+            version=rules.version,
+            vrid=instance.vrid,
+            own_ip=rules.own_ip,
+            advert_int_ns=rules.advert_int_ns,
+            silence_ns=rules.silence_ns,
+            down_adverts=rules.down_timer_adverts,
+            preempt=rules.preempt,
+            patient=rules.preempt_delay_ns > 0,
+            auth=frames.password(instance),
+            addresses=frames.packed([a.ip for a in instance.addresses]),
+            tx_fd=source.fileno() if link is not None else -1,
+            frames=frames.advert_frames(instance, own, link) if link is not None and own else [],
+        )
+        self.messages = {}
+        for a in instance.addresses:
+            if found := links.get(a.dev or instance.interface):
+                self.messages[found.index, a.ip, a.prefixlen] = (
+                    rtnl.add_address(found.index, a.ip, a.prefixlen, a.scope, a.label),
+                    rtnl.delete_address(found.index, a.ip, a.prefixlen),
+                )
+        self.arp = frames.arp_blocks(instance, links)
+
+    def change(self, new: VrrpInstance, now_ns: int) -> None:
+        """A reload changed this instance: role, timers and counters stay, only the difference is applied."""
+        old, old_messages, old_rules = self.instance, self.messages, self.rules
+        if new.name != old.name:
+            self.house.child.facts({"instances": {old.name: None}})
+            self._published = {}
+        self.instance = new
+        for reason in sorted(self._faults() - self.state.faults):  # while the old frames can still say goodbye
+            self.happen(machine.FaultRaised(reason), now_ns)
+        self._build()
+        if self.state.role is Role.MASTER or self.state.holding:
+            dropped = [(k, m) for k, m in old_messages.items() if k not in self.messages]
+            self.house.addresses.submit(Operation(k, m[1], self._removed) for k, m in dropped)
+        fresh = tuple(a for a in new.addresses if a not in old.addresses)
+        if self.state.role is not Role.INIT and self.state.role is not Role.FAULT:
+            priority = effective_priority(new, self.house.quorums)
+            if priority != self.state.priority:
+                self.happen(machine.PriorityChanged(priority), now_ns)
+            self.happen(machine.RulesChanged(old_rules), now_ns)
+            if fresh and self.state.role is Role.MASTER:
+                self._announce_only(replace(new, addresses=fresh))
+        self.survey(now_ns)
+        self.publish()
+
+    def _announce_only(self, part: VrrpInstance) -> None:
+        """ARP for added addresses, in a burst of its own; the refresh knows all of them from now on."""
+        links = {dev: link for dev in {a.dev or part.interface for a in part.addresses} if (link := self.house.link(dev))}
+        self.house.announcer.announce(frames.arp_blocks(part, links), replace(part.garp, master_refresh_ns=0), "master")
+        if self.token is not None:
+            self.token.blocks[:] = self.arp
+
+    def give_up(self, now_ns: int) -> None:
+        """Stop or removal: priority 0 if master, addresses returned."""
+        self.happen(machine.Shutdown(), now_ns)
+
+    def close(self) -> None:
+        """Forget the router (after `give_up`)."""
+        self._silence()
+        self.house.lane.remove(self.index)
+
+    # -- effects --
+
+    def _perform(self, effect: machine.Effect) -> None:
+        match effect:
+            case machine.SendAdvert(priority):
+                self.house.lane.send(self.index, priority)
+            case machine.AddAddresses():
+                self._add_missing()
+            case machine.RemoveAddresses():
+                self._announce = ""
+                self._silence()
+                self.house.addresses.submit(Operation(k, m[1], self._removed) for k, m in self.messages.items())
+            case machine.Garp(occasion):
+                self._announce = occasion
+                if not self._adding:
+                    self._start_announcing()
+            case machine.Notify(old, new, why):
+                self.since, self.why = time.time(), why
+                self.became_master += new is Role.MASTER
+                level = logging.WARNING if new is Role.FAULT else logging.INFO
+                self.house.child.event("state", self.instance.name, f"{old} -> {new}: {why}", level)
+                self.publish()
+            case machine.Warn(text):
+                self.house.child.limited(f"{self.instance.name} {text}", TELL_DISCARDED_PER_S, f"{self.instance.name}: {text}")
+
+    def _add_missing(self) -> list[Key]:
+        """Ask for every address the kernel does not hold; those it has are not touched."""
+        queue, table = self.house.addresses, self.house.monitor.table
+        missing = [key for key in self.messages if queue.busy(key) or not table.has(*key)]
+        self._adding += len(missing)
+        queue.submit(Operation(key, self.messages[key][0], self._added) for key in missing)
+        return missing
+
+    def _added(self, error: int) -> None:
+        self._adding -= 1
+        self._complain("add", error)
+        if self._adding == 0 and self._announce:
+            self._start_announcing()
+
+    def _removed(self, error: int) -> None:
+        self._complain("remove", error)
+
+    def _complain(self, verb: str, error: int) -> None:
+        if error:
+            name = self.instance.name
+            text = f"{name}: cannot {verb} an address: {os.strerror(error)}"
+            self.house.child.limited(f"{name} {verb}", TELL_DISCARDED_PER_S, text, logging.ERROR)
+
+    def _start_announcing(self) -> None:
+        occasion, self._announce = self._announce, ""
+        if self.state.role is Role.MASTER and self.arp:
+            self._silence()
+            self.token = self.house.announcer.announce(self.arp, self.instance.garp, occasion)
+
+    def _silence(self) -> None:
+        if self.token is not None:
+            self.house.announcer.cancel(self.token)
+            self.token = None
+
+    def repair(self) -> None:
+        """Somebody took addresses of a master away: they come back."""
+        if self.state.role is not Role.MASTER or self._adding:
+            return
+        if missing := self._add_missing():
+            self.repaired += len(missing)
+            lost = ", ".join(ip for _, ip, _ in missing[:3]) + (", ..." if len(missing) > 3 else "")
+            name = self.instance.name
+            self.house.child.limited(f"{name} lost", 1.0, f"{name}: somebody removed {lost}; added again")
+
+    # -- facts --
+
+    def publish(self) -> None:
+        """Tell the parent what differs from what it was told."""
+        facts = self._facts()
+        patch = {k: v for k, v in facts.items() if self._published.get(k) != v}
+        if patch:
+            self._published.update(patch)
+            self.house.child.facts({"instances": {self.instance.name: patch}})
+
+    def _facts(self) -> dict[str, Any]:
+        state, instance = self.state, self.instance
+        counters = self.house.lane.counters(self.index)
+        return {
+            "state": str(state.role),
+            "since": self.since,
+            "why": self.why,
+            "interface": instance.interface,
+            "vrid": instance.vrid,
+            "version": instance.version,
+            "advert_int_ns": instance.advert_int_ns,
+            "priority_base": instance.priority,
+            "priority": state.priority,
+            "master": machine.dotted(state.master_ip) if state.master_ip else "",
+            "addresses": [str(a) for a in instance.addresses],
+            "holding": state.holding,
+            "faults": sorted(state.faults),
+            "became_master": self.became_master,
+            "repaired": self.repaired,
+            **counters,
+        }
+
+    def count(self) -> None:
+        """The slow beat: publish counters, and tell of adverts that were dropped, within limits."""
+        discarded: Any = self.house.lane.counters(self.index)["discarded"]
+        for reason, n in discarded.items():
+            before = self._told_discarded.get(reason, 0)
+            if n > before:
+                name = self.instance.name
+                text = f"{name}: {n - before} adverts dropped: {reason}"
+                self.house.child.limited(f"{name} {reason}", TELL_DISCARDED_PER_S, text)
+        self._told_discarded = discarded
+        self.publish()
+
+
+def resumable(instance: VrrpInstance, rules: Rules, previous: dict[str, Any], died_ago_ns: int) -> bool:
+    """Can no peer have given up the predecessor yet?
+
+    A master whose loop lived sent its last advert at most one interval before its last sign of life; a peer waits
+    down_timer_adverts intervals (and its skew).
+    """
+    return previous.get("state") == "master" and died_ago_ns < (rules.down_timer_adverts - 1) * min(
+        rules.advert_int_ns, 10 * NS_PER_S
+    )
+
+
+def _constant(link: Link | None) -> object:
+    """What frames depend on: not whether it is up."""
+    return None if link is None else (link.index, link.name, link.mac, link.arp)

@@ -1,0 +1,105 @@
+"""What an instance must know to decide: its configuration joined with facts of its interface, and the timers
+that follow from both. Pure; RFC 9568 section 6.1, RFC 3768 section 6.1 for version 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fastha.model import VrrpInstance
+from fastha.model.units import NS_PER_CS, NS_PER_S
+
+OWNER = 255  # RFC 9568 section 5.2.4: the router that owns the addresses
+MIN_INTERVAL_NS = NS_PER_CS  # the smallest interval version 3 can say
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The parameters of one virtual router. `own_ip` is the primary (or unicast source) address, 0: none."""
+
+    version: int = 3
+    priority: int = 100  # configured; the effective one is in machine.State
+    advert_int_ns: int = NS_PER_S
+    preempt: bool = True
+    preempt_delay_ns: int = 0
+    down_timer_adverts: int = 3
+    own_ip: int = 0
+
+    @property
+    def owner(self) -> bool:
+        return self.priority == OWNER
+
+    def skew_ns(self, priority: int, master_adver_ns: int) -> int:
+        """Skew_Time: the higher the priority, the sooner. In ns, so that it orders routers also at 10 ms intervals."""
+        unit = NS_PER_S if self.version == 2 else master_adver_ns  # RFC 3768 6.1: seconds; RFC 9568 6.1: intervals
+        return (256 - priority) * unit // 256
+
+    def master_down_ns(self, priority: int, master_adver_ns: int) -> int:
+        """Active_Down_Interval (version 2: Master_Down_Interval): silence that makes a backup take over."""
+        return self.down_timer_adverts * self.interval_ns(master_adver_ns) + self.skew_ns(priority, master_adver_ns)
+
+    def interval_ns(self, heard_ns: int) -> int:
+        """The interval a backup counts with: version 3 learns it from the master, version 2 uses its own."""
+        return self.advert_int_ns if self.version == 2 else max(heard_ns, MIN_INTERVAL_NS)
+
+    @property
+    def silence_ns(self) -> int:
+        """The longest that any peer with these timers waits: after it, every living peer has given us up.
+
+        Skew is below one interval (version 3) or one second (version 2).
+        """
+        unit = NS_PER_S if self.version == 2 else self.advert_int_ns
+        return self.down_timer_adverts * self.advert_int_ns + unit
+
+
+def rules_of(instance: VrrpInstance, own_ip: int) -> Rules:
+    """Join a configured instance and the address it speaks from.
+
+    `nopreempt` does not bind an owner or an instance with `state MASTER`, and those (and `nopreempt`) leave no
+    room for `preempt_delay`, as in keepalived.
+    """
+    preempt = instance.preempt or instance.wants_master or instance.priority == OWNER
+    patient = instance.preempt and not instance.wants_master and instance.priority != OWNER
+    return Rules(
+        version=instance.version,
+        priority=instance.priority,
+        advert_int_ns=on_the_wire_ns(instance.version, instance.advert_int_ns),
+        preempt=preempt,
+        preempt_delay_ns=instance.preempt_delay_ns if patient else 0,
+        down_timer_adverts=instance.down_timer_adverts,
+        own_ip=own_ip,
+    )
+
+
+def on_the_wire_ns(version: int, advert_int_ns: int) -> int:
+    """The interval as an advert can say it: whole seconds (version 2) or centiseconds, rounded up, at least one."""
+    unit = NS_PER_S if version == 2 else NS_PER_CS
+    return max(-(-advert_int_ns // unit), 1) * unit
+
+
+def effective_priority(instance: VrrpInstance, quorums: Mapping[str, bool]) -> int:
+    """Base priority plus the weights of tracked virtual servers, held within 1..254; an owner's never changes.
+
+    A positive weight counts while the server has its quorum, a negative one while it has not; a server nobody has
+    reported yet adds nothing either way.
+    """
+    if instance.priority == OWNER:
+        return OWNER
+    total = instance.priority
+    for track in instance.track_virtual_servers:
+        up = quorums.get(track.key)
+        if up is not None and up == (track.weight > 0):
+            total += track.weight
+    return min(max(total, 1), 254)
+
+
+def lost_quorums(instance: VrrpInstance, quorums: Mapping[str, bool]) -> list[str]:
+    """Keys of tracked virtual servers without weight that have lost their quorum: each is a reason for FAULT."""
+    return [t.key for t in instance.track_virtual_servers if t.weight == 0 and quorums.get(t.key) is False]
+
+
+def unknown_quorums(instance: VrrpInstance, quorums: Mapping[str, bool]) -> list[str]:
+    """Keys of tracked virtual servers without weight that nobody has spoken about: the instance waits for the first
+    word, because an election it would have to give up a moment later helps nobody."""
+    return [t.key for t in instance.track_virtual_servers if t.weight == 0 and t.key not in quorums]

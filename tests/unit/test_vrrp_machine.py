@@ -1,0 +1,303 @@
+"""Every cell of the table: state x event, RFC 9568 section 6.4 and what operators of keepalived rely on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+
+from fastha.model.units import NS_PER_MS, NS_PER_S
+from fastha.vrrp.machine import (
+    TABLE,
+    AddAddresses,
+    Advert,
+    AdvertZero,
+    Effect,
+    Event,
+    FaultCleared,
+    FaultRaised,
+    Garp,
+    Notify,
+    PriorityChanged,
+    RemoveAddresses,
+    Role,
+    RulesChanged,
+    SendAdvert,
+    Shutdown,
+    Startup,
+    State,
+    TimerFired,
+    Warn,
+    step,
+)
+from fastha.vrrp.rules import Rules
+
+OWN, LOW, HIGH = 0x0A000005, 0x0A000001, 0x0A000009
+RULES = Rules(version=3, priority=100, own_ip=OWN)
+NOW = 1000 * NS_PER_S
+DOWN = RULES.master_down_ns(100, NS_PER_S)
+INIT = State(priority=100)
+BACKUP = State(Role.BACKUP, 100, NOW + DOWN, NS_PER_S, HIGH)
+HOLDING = replace(BACKUP, holding=True, master_ip=0)
+MASTER = State(Role.MASTER, 100, NOW + NS_PER_S // 2, NS_PER_S, OWN)
+FAULT = State(Role.FAULT, 100, None, NS_PER_S, 0, faults=frozenset({"link down"}))
+STATES = [INIT, BACKUP, MASTER, FAULT]
+EVENTS: list[Event] = [
+    Startup(), Shutdown(), TimerFired(), Advert(50, LOW, NS_PER_S), AdvertZero(LOW), FaultRaised("x"),
+    FaultCleared("link down"), PriorityChanged(90), RulesChanged(RULES),
+]  # fmt: skip
+
+
+def kinds(effects: tuple[Effect, ...]) -> list[type]:
+    return [type(e) for e in effects]
+
+
+def test_table_is_dense() -> None:
+    assert set(TABLE) == set(Role)
+    assert all(set(row) == set(get_args(Event)) == {type(e) for e in EVENTS} for row in TABLE.values())
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda s: s.role)
+@pytest.mark.parametrize("event", EVENTS, ids=lambda e: type(e).__name__)
+def test_what_every_cell_obeys(state: State, event: Event) -> None:
+    new, effects = step(RULES, state, event, NOW)
+    told = [e for e in effects if isinstance(e, Notify)]
+    assert (new.role != state.role) == bool(told), "a change of role is told, nothing else is"
+    assert all((t.old, t.new) == (state.role, new.role) for t in told)
+    assert (new.deadline_ns is not None) == (new.role in (Role.BACKUP, Role.MASTER)), "who takes part has a timer"
+    order = [SendAdvert, RemoveAddresses, AddAddresses, Garp, Notify]
+    ranks = [order.index(k) for k in kinds(effects)]
+    assert ranks == sorted(ranks), "advert first, addresses, ARP, notifications"
+    if state.role is Role.MASTER and new.role is not Role.MASTER and not new.holding:
+        assert RemoveAddresses in kinds(effects)
+
+
+# -- INIT ----------------------------------------------------------------------------------------------------------
+
+
+def test_startup_waits_a_master_down_interval() -> None:
+    new, effects = step(RULES, INIT, Startup(), NOW)
+    assert (new.role, new.deadline_ns, new.holding) == (Role.BACKUP, NOW + DOWN, False)
+    assert kinds(effects) == [Notify]
+
+
+def test_owner_is_master_at_once() -> None:
+    new, effects = step(replace(RULES, priority=255), State(priority=255), Startup(), NOW)
+    assert (new.role, new.deadline_ns) == (Role.MASTER, NOW + NS_PER_S)
+    assert kinds(effects) == [SendAdvert, AddAddresses, Garp, Notify]
+    assert effects[0] == SendAdvert(255)
+
+
+def test_startup_with_a_fault() -> None:
+    new, effects = step(RULES, replace(INIT, faults=frozenset({"no eth0"}), holding=True), Startup(), NOW)
+    assert (new.role, new.holding) == (Role.FAULT, False)
+    assert kinds(effects) == [RemoveAddresses, Notify]
+
+
+def test_startup_holding_keeps_the_addresses() -> None:
+    new, effects = step(RULES, replace(INIT, holding=True), Startup(), NOW)
+    assert new.holding
+    assert kinds(effects) == [Notify]
+
+
+def test_startup_resume_is_master_at_once() -> None:
+    new, effects = step(RULES, replace(INIT, holding=True), Startup(resume=True), NOW)
+    assert (new.role, new.holding) == (Role.MASTER, False)
+    assert effects[0] == SendAdvert(100)
+
+
+def test_waiting_holder_gives_way() -> None:
+    new, effects = step(RULES, replace(INIT, holding=True), Advert(1, LOW, NS_PER_S), NOW)
+    assert not new.holding
+    assert kinds(effects) == [RemoveAddresses]
+    assert step(RULES, new, Advert(1, LOW, NS_PER_S), NOW)[1] == ()
+
+
+# -- BACKUP --------------------------------------------------------------------------------------------------------
+
+
+def test_backup_takes_over_when_its_timer_fires() -> None:
+    new, effects = step(RULES, BACKUP, TimerFired(), NOW + DOWN)
+    assert (new.role, new.deadline_ns, new.master_ip) == (Role.MASTER, NOW + DOWN + NS_PER_S, OWN)
+    assert effects == (
+        SendAdvert(100),
+        AddAddresses(),
+        Garp("master"),
+        Notify(Role.BACKUP, Role.MASTER, "no advert from 10.0.0.9"),
+    )
+
+
+def test_stale_timer_does_nothing() -> None:
+    assert step(RULES, BACKUP, TimerFired(), NOW + DOWN - 1) == (BACKUP, ())
+
+
+@pytest.mark.parametrize("priority", [100, 101, 255])
+def test_backup_honours_equal_and_higher(priority: int) -> None:
+    new, effects = step(RULES, BACKUP, Advert(priority, LOW, NS_PER_S // 2), NOW)
+    assert effects == ()
+    assert new.deadline_ns == NOW + RULES.master_down_ns(100, NS_PER_S // 2), "version 3 learns the interval"
+    assert (new.master_ip, new.master_adver_ns) == (LOW, NS_PER_S // 2)
+
+
+def test_version_2_backup_uses_its_own_interval() -> None:
+    rules = replace(RULES, version=2)
+    new, _ = step(rules, BACKUP, Advert(200, LOW, 5 * NS_PER_S), NOW)
+    assert (new.deadline_ns, new.master_adver_ns) == (NOW + rules.master_down_ns(100, 0), NS_PER_S)
+
+
+def test_backup_that_preempts_ignores_lower() -> None:
+    new, effects = step(RULES, BACKUP, Advert(99, LOW, NS_PER_S), NOW)
+    assert (new.deadline_ns, new.master_ip, effects) == (BACKUP.deadline_ns, LOW, ())
+
+
+def test_nopreempt_honours_lower() -> None:
+    new, _ = step(replace(RULES, preempt=False), BACKUP, Advert(1, LOW, NS_PER_S), NOW + 5)
+    assert new.deadline_ns == NOW + 5 + DOWN
+
+
+def test_preempt_delay_honours_lower_for_a_while() -> None:
+    rules = replace(RULES, preempt_delay_ns=10 * NS_PER_S)
+    low = Advert(50, LOW, NS_PER_S)
+    state, _ = step(rules, BACKUP, low, NOW)
+    assert state.preempt_at_ns == NOW + 10 * NS_PER_S
+    state, _ = step(rules, state, low, NOW + 9 * NS_PER_S)
+    assert state.deadline_ns == NOW + 9 * NS_PER_S + DOWN
+    after, _ = step(rules, state, low, NOW + 10 * NS_PER_S)
+    assert after.deadline_ns == state.deadline_ns, "the delay is over: the timer runs out"
+    cancelled, _ = step(rules, state, Advert(100, LOW, NS_PER_S), NOW + 9 * NS_PER_S)
+    assert cancelled.preempt_at_ns is None, "a better master starts the delay afresh"
+
+
+def test_priority_zero_leaves_only_the_skew() -> None:
+    new, effects = step(RULES, HOLDING, AdvertZero(HIGH), NOW)
+    assert (new.deadline_ns, new.holding, effects) == (NOW + RULES.skew_ns(100, NS_PER_S), True, ())
+
+
+@pytest.mark.parametrize("priority", [1, 100, 200])
+def test_holder_gives_way_to_any_master(priority: int) -> None:
+    new, effects = step(RULES, HOLDING, Advert(priority, LOW, NS_PER_S), NOW)
+    assert (new.role, new.holding, kinds(effects)) == (Role.BACKUP, False, [RemoveAddresses])
+
+
+def test_holder_in_silence_is_master() -> None:
+    new, effects = step(RULES, HOLDING, TimerFired(), NOW + DOWN)
+    assert (new.role, new.holding) == (Role.MASTER, False)
+    assert RemoveAddresses not in kinds(effects)
+
+
+def test_priority_moves_the_backups_timer_by_the_skew() -> None:
+    new, effects = step(RULES, BACKUP, PriorityChanged(200), NOW + 7)
+    assert new.deadline_ns == NOW + RULES.master_down_ns(200, NS_PER_S)
+    assert effects == ()
+
+
+def test_backup_shutdown_and_fault() -> None:
+    for event, role in ((Shutdown(), Role.INIT), (FaultRaised("x"), Role.FAULT)):
+        assert kinds(step(RULES, BACKUP, event, NOW)[1]) == [Notify]
+        new, effects = step(RULES, HOLDING, event, NOW)
+        assert (new.role, new.holding, kinds(effects)) == (role, False, [RemoveAddresses, Notify])
+
+
+def test_backup_reload_keeps_time_already_waited() -> None:
+    slower = replace(RULES, version=2, advert_int_ns=2 * NS_PER_S)
+    new, _ = step(slower, BACKUP, RulesChanged(RULES), NOW + 5)
+    assert new.deadline_ns == NOW + slower.master_down_ns(100, 2 * NS_PER_S)
+    assert step(RULES, BACKUP, RulesChanged(RULES), NOW + 5)[0] == BACKUP
+
+
+# -- MASTER --------------------------------------------------------------------------------------------------------
+
+
+def test_master_advertises_without_drift_or_burst() -> None:
+    due = MASTER.deadline_ns
+    assert due is not None
+    new, effects = step(RULES, MASTER, TimerFired(), due + 3)
+    assert (new.deadline_ns, effects) == (due + NS_PER_S, (SendAdvert(100),))
+    late = due + 2 * NS_PER_S + 1
+    new, effects = step(RULES, MASTER, TimerFired(), late)
+    assert (new.deadline_ns, effects) == (late + NS_PER_S, (SendAdvert(100),))
+    assert step(RULES, MASTER, TimerFired(), due - 1) == (MASTER, ())
+
+
+def test_master_that_lost_the_cpu_listens() -> None:
+    assert MASTER.deadline_ns is not None
+    last_sent = MASTER.deadline_ns - NS_PER_S
+    still, _ = step(RULES, MASTER, TimerFired(), last_sent + RULES.silence_ns)
+    assert still.role is Role.MASTER
+    now = last_sent + RULES.silence_ns + 1
+    new, effects = step(RULES, MASTER, TimerFired(), now)
+    assert (new.role, new.holding, new.deadline_ns) == (Role.BACKUP, True, now + DOWN)
+    assert kinds(effects) == [Notify]
+
+
+def test_master_that_lost_the_cpu_gives_way_to_whoever_spoke() -> None:
+    now = NOW + 60 * NS_PER_S
+    new, effects = step(replace(RULES, preempt=False), MASTER, Advert(50, LOW, NS_PER_S), now)
+    assert (new.role, new.holding, new.master_ip, new.deadline_ns) == (Role.BACKUP, False, LOW, now + DOWN)
+    assert kinds(effects) == [RemoveAddresses, Notify]
+    assert step(RULES, MASTER, AdvertZero(LOW), now)[0].holding, "nobody is left: keep the addresses, listen"
+
+
+@pytest.mark.parametrize(("priority", "src"), [(101, LOW), (255, LOW), (100, HIGH)])
+def test_master_yields_without_an_advert(priority: int, src: int) -> None:
+    new, effects = step(RULES, MASTER, Advert(priority, src, NS_PER_S // 2), NOW)
+    assert (new.role, new.master_ip) == (Role.BACKUP, src)
+    assert new.deadline_ns == NOW + RULES.master_down_ns(100, NS_PER_S // 2)
+    assert kinds(effects) == [RemoveAddresses, Notify]
+
+
+@pytest.mark.parametrize(("priority", "src"), [(99, HIGH), (1, HIGH), (100, LOW)])
+def test_master_asserts_itself(priority: int, src: int) -> None:
+    new, effects = step(RULES, MASTER, Advert(priority, src, NS_PER_S), NOW)
+    assert new.role is Role.MASTER
+    assert effects == (SendAdvert(100), Garp("lower_prio"))
+    flood, quiet = step(RULES, new, Advert(priority, src, NS_PER_S), NOW + 99 * NS_PER_MS)
+    assert (flood, quiet) == (new, ())
+    assert step(RULES, new, Advert(priority, src, NS_PER_S), NOW + 100 * NS_PER_MS)[1] != ()
+
+
+def test_two_owners_are_told_apart_by_address() -> None:
+    rules, state = replace(RULES, priority=255), replace(MASTER, priority=255)
+    assert step(rules, state, Advert(255, LOW, NS_PER_S), NOW)[0].role is Role.MASTER
+    assert step(rules, state, Advert(255, HIGH, NS_PER_S), NOW)[0].role is Role.BACKUP
+
+
+def test_our_own_address_from_somebody_else_is_a_warning() -> None:
+    new, effects = step(RULES, MASTER, Advert(100, OWN, NS_PER_S), NOW)
+    assert (new, kinds(effects)) == (MASTER, [Warn])
+
+
+def test_master_answers_a_resignation() -> None:
+    new, effects = step(RULES, MASTER, AdvertZero(LOW), NOW)
+    assert (new.deadline_ns, effects) == (NOW + NS_PER_S, (SendAdvert(100),))
+
+
+def test_master_stops_with_priority_zero_first() -> None:
+    for event, role in ((Shutdown(), Role.INIT), (FaultRaised("x"), Role.FAULT)):
+        new, effects = step(RULES, MASTER, event, NOW)
+        assert (new.role, kinds(effects)) == (role, [SendAdvert, RemoveAddresses, Notify])
+        assert effects[0] == SendAdvert(0)
+
+
+def test_master_reload_says_what_is_new_and_stays() -> None:
+    new, effects = step(replace(RULES, advert_int_ns=NS_PER_S // 10), MASTER, RulesChanged(RULES), NOW)
+    assert (new.role, new.deadline_ns) == (Role.MASTER, NOW + NS_PER_S // 10)
+    assert effects == (SendAdvert(100), AddAddresses())
+
+
+# -- FAULT ---------------------------------------------------------------------------------------------------------
+
+
+def test_fault_is_left_for_backup_when_the_last_reason_goes() -> None:
+    two, _ = step(RULES, FAULT, FaultRaised("no address"), NOW)
+    one, effects = step(RULES, two, FaultCleared("link down"), NOW)
+    assert (one.role, effects) == (Role.FAULT, ())
+    new, effects = step(RULES, one, FaultCleared("no address"), NOW)
+    assert (new.role, new.deadline_ns, kinds(effects)) == (Role.BACKUP, NOW + DOWN, [Notify])
+    owner, _ = step(replace(RULES, priority=255), replace(one, priority=255), FaultCleared("no address"), NOW)
+    assert owner.role is Role.BACKUP
+
+
+def test_priority_in_fault_is_remembered() -> None:
+    assert step(RULES, FAULT, PriorityChanged(7), NOW)[0].priority == 7

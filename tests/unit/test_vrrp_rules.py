@@ -1,0 +1,76 @@
+"""Timers and priorities an instance derives from its configuration."""
+
+from __future__ import annotations
+
+from fastha.model import TrackVirtualServer, VrrpInstance
+from fastha.model.units import NS_PER_MS, NS_PER_S
+from fastha.vrrp.rules import Rules, effective_priority, lost_quorums, rules_of, unknown_quorums
+
+
+def test_version_2_counts_skew_in_seconds() -> None:
+    rules = Rules(version=2, advert_int_ns=2 * NS_PER_S)
+    assert rules.skew_ns(100, 7) == 156 * NS_PER_S // 256
+    assert rules.master_down_ns(100, 7) == 6 * NS_PER_S + 156 * NS_PER_S // 256, "own interval, whatever was heard"
+
+
+def test_version_3_counts_in_the_masters_interval() -> None:
+    rules = Rules(version=3, advert_int_ns=NS_PER_S)
+    assert rules.master_down_ns(200, 100 * NS_PER_MS) == 300 * NS_PER_MS + 56 * 100 * NS_PER_MS // 256
+    assert rules.interval_ns(0) == 10 * NS_PER_MS, "an interval of 0 on the wire is held at the smallest"
+
+
+def test_at_ten_milliseconds_priority_still_orders_routers() -> None:
+    rules = Rules(version=3, advert_int_ns=10 * NS_PER_MS)
+    downs = [rules.master_down_ns(p, 10 * NS_PER_MS) for p in range(1, 256)]
+    assert downs == sorted(downs, reverse=True)
+    assert len(set(downs)) == 255
+
+
+def test_no_peer_waits_longer_than_silence() -> None:
+    for version in (2, 3):
+        rules = Rules(version=version, advert_int_ns=NS_PER_S, down_timer_adverts=5)
+        assert all(rules.master_down_ns(p, NS_PER_S) < rules.silence_ns for p in range(1, 256))
+
+
+def test_down_timer_adverts() -> None:
+    assert Rules(down_timer_adverts=1).master_down_ns(255, NS_PER_S) == NS_PER_S + NS_PER_S // 256
+
+
+def instance(**more: object) -> VrrpInstance:
+    return VrrpInstance(name="a", interface="eth0", vrid=1, **more)  # type: ignore[arg-type]
+
+
+def test_nopreempt_binds_neither_owner_nor_state_master() -> None:
+    assert not rules_of(instance(preempt=False), 1).preempt
+    assert rules_of(instance(preempt=False, wants_master=True), 1).preempt
+    assert rules_of(instance(preempt=False, priority=255), 1).preempt
+
+
+def test_preempt_delay_needs_a_preempting_backup() -> None:
+    assert rules_of(instance(preempt_delay_ns=5), 1).preempt_delay_ns == 5
+    assert rules_of(instance(preempt_delay_ns=5, wants_master=True), 1).preempt_delay_ns == 0
+    assert rules_of(instance(preempt_delay_ns=5, preempt=False), 1).preempt_delay_ns == 0
+    assert rules_of(instance(preempt_delay_ns=5, priority=255), 1).preempt_delay_ns == 0
+
+
+def test_weights() -> None:
+    tracked = instance(track_virtual_servers=(TrackVirtualServer("a", 20), TrackVirtualServer("b", -30)))
+    assert effective_priority(tracked, {}) == 100, "nobody has spoken"
+    assert effective_priority(tracked, {"a": True, "b": True}) == 120
+    assert effective_priority(tracked, {"a": False, "b": False}) == 70
+    assert effective_priority(tracked, {"a": True, "b": False}) == 90
+
+
+def test_weights_are_held_within_bounds_and_an_owner_never_changes() -> None:
+    down, up = (TrackVirtualServer("a", -253),), (TrackVirtualServer("a", 253),)
+    assert effective_priority(instance(track_virtual_servers=down), {"a": False}) == 1
+    assert effective_priority(instance(track_virtual_servers=up), {"a": True}) == 254
+    assert effective_priority(instance(priority=255, track_virtual_servers=down), {"a": False}) == 255
+
+
+def test_quorums_without_weight() -> None:
+    tracked = instance(
+        track_virtual_servers=(TrackVirtualServer("a"), TrackVirtualServer("b"), TrackVirtualServer("c", 9))
+    )
+    assert lost_quorums(tracked, {"a": False, "b": True, "c": False}) == ["a"]
+    assert unknown_quorums(tracked, {"a": False}) == ["b"]
