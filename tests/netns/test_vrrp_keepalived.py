@@ -10,13 +10,13 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import need
 import pytest
-from netns.vrrp_director import Director, Keepalived, has_vip, instance, keepalived_conf
 
+import need
 from fastha.lab.network import Network
 from fastha.model import Auth, VrrpInstance
 from fastha.model.units import NS_PER_S
+from netns.vrrp_director import Director, Keepalived, has_vip, instance, keepalived_conf
 
 pytestmark = [pytest.mark.root, pytest.mark.interop]
 

@@ -15,6 +15,7 @@ from typing import Any
 from fastha.channel.endpoint import Closed, Endpoint
 from fastha.child.patch import apply
 from fastha.lab.netns import Namespace
+from fastha.lab.network import Network
 from fastha.lab.wait import wait_until
 from fastha.model import Config, VirtualAddress, VrrpInstance, codec
 
@@ -38,11 +39,13 @@ def instance(**values: Any) -> VrrpInstance:
 class Director:
     """`facts` is the picture its parent would have; call `poll` (or `until`) to take in what it has said."""
 
+    prefix: tuple[str, ...] = ()  # of the command line
+
     def __init__(self, namespace: Namespace, previous: dict[str, Any] | None = None) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             self.process = namespace.popen(
-                [sys.executable, "-m", "fastha.vrrp", "--channel", str(theirs.fileno())],
+                [*self.prefix, sys.executable, "-m", "fastha.vrrp", "--channel", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stderr=subprocess.PIPE,
             )
@@ -127,6 +130,13 @@ class Director:
         age_ns = time.monotonic_ns() - self.heard_ns
         return Director.start(self.namespace, *instances, previous={**self.facts, "died_ago_ns": age_ns})
 
+    def quorums(self, **states: bool) -> None:
+        """What the checker says, by way of the parent."""
+        self.endpoint.send(type="quorums", states=states)
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
     def hang_up(self) -> None:
         """The parent dies."""
         self.endpoint.close()
@@ -144,6 +154,14 @@ class Director:
         if not self.process.stderr.closed:
             self.process.kill()
             self._reap(self.process.wait(5))
+
+
+def directors(network: Network) -> tuple[Namespace, Namespace]:
+    """Two namespaces on one switch: 10.9.0.1 and 10.9.0.2 on their eth0."""
+    a, b = network.namespace("a"), network.namespace("b")
+    network.attach("lan", a, "eth0", "10.9.0.1/24")
+    network.attach("lan", b, "eth0", "10.9.0.2/24")
+    return a, b
 
 
 def addresses(namespace: Namespace, dev: str = "eth0") -> list[str]:

@@ -56,8 +56,9 @@ class Bench:
         frame = packet(rules.priority, OWN, rules.version, rules.advert_int_ns // NS_PER_CS)
         values: dict[str, object] = {
             "listen_ip": socket.inet_aton("224.0.0.18"), "version": rules.version, "vrid": 7, "own_ip": rules.own_ip,
-            "advert_int_ns": rules.advert_int_ns, "silence_ns": rules.silence_ns, "down_adverts": rules.down_timer_adverts,
-            "preempt": rules.preempt, "patient": rules.preempt_delay_ns > 0, "auth": b"",
+            "advert_int_ns": rules.advert_int_ns, "silence_ns": rules.silence_ns,
+            "down_adverts": rules.down_timer_adverts, "preempt": rules.preempt,
+            "patient": rules.preempt_delay_ns > 0, "auth": b"",
             "addresses": socket.inet_aton(VIP), "tx_fd": -1, "frames": [(frame, 0, b"")], **more,
         }  # fmt: skip
         self.lane.configure(self.index, slot=self.slot, **values)  # type: ignore[arg-type]

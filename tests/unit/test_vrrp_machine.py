@@ -239,6 +239,16 @@ def test_master_that_lost_the_cpu_gives_way_to_whoever_spoke() -> None:
     assert step(RULES, MASTER, AdvertZero(LOW), now)[0].holding, "nobody is left: keep the addresses, listen"
 
 
+def test_nopreempt_protects_a_master_that_took_over_a_little_late() -> None:
+    assert MASTER.deadline_ns is not None
+    now = MASTER.deadline_ns + 2 * NS_PER_S + 1  # more than the three intervals that the quickest peer waits
+    low = Advert(50, LOW, NS_PER_S)
+    assert step(RULES, MASTER, low, now)[0].role is Role.MASTER, "one that preempts asserts itself at once"
+    for rules in (replace(RULES, preempt=False), replace(RULES, preempt_delay_ns=NS_PER_S)):
+        assert step(rules, MASTER, low, now)[0].role is Role.BACKUP
+        assert step(rules, MASTER, low, now - 1)[0].role is Role.MASTER
+
+
 @pytest.mark.parametrize(("priority", "src"), [(101, LOW), (255, LOW), (100, HIGH)])
 def test_master_yields_without_an_advert(priority: int, src: int) -> None:
     new, effects = step(RULES, MASTER, Advert(priority, src, NS_PER_S // 2), NOW)

@@ -114,4 +114,6 @@ class Monitor:
 
 def _subject(message: rtnl.Link | rtnl.Address | rtnl.Gone | rtnl.Reply) -> tuple[int, str]:
     what = message.what if isinstance(message, rtnl.Gone) else message
-    return (what.index, what.ip if isinstance(what, rtnl.Address) else "") if not isinstance(what, rtnl.Reply) else (0, "")
+    return (
+        (what.index, what.ip if isinstance(what, rtnl.Address) else "") if not isinstance(what, rtnl.Reply) else (0, "")
+    )

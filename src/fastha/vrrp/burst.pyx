@@ -27,7 +27,9 @@ cdef enum:
     BATCH = 64
 
 
-cdef int send_some(int fd, const uint8_t *frames, size_t size, int count, const uint8_t *to, unsigned int to_size) noexcept nogil:
+cdef int send_some(
+    int fd, const uint8_t *frames, size_t size, int count, const uint8_t *to, unsigned int to_size
+) noexcept nogil:
     # How many of at most BATCH frames left, or -errno if the first did not.
     cdef mmsghdr messages[BATCH]
     cdef iovec vectors[BATCH]

@@ -50,6 +50,7 @@ class VrrpChild:
         self._prepared: tuple[int, Config, dict[str, Any], int] | None = None
         self._events: deque[tuple[int, int, int, int, int, int]] = deque()
         self._to_survey: dict[Router, None] = {}
+        self._interfaces: dict[str, dict[str, int]] = {}
         self._more_due = False
         self._repair_due = False
         self._beat = 0
@@ -235,8 +236,19 @@ class VrrpChild:
         routers = list(self.routers.values())
         for router in routers[self._beat % 10 :: 10]:
             router.count()
+        if self._beat % 10 == 0:
+            self._count_interfaces()
         self._beat += 1
         self.child.reactor.call_later(COUNT_NS, self._count)
+
+    def _count_interfaces(self) -> None:
+        """What was heard and belongs to no router of ours."""
+        now = {r.link.name: self.house.lane.socket_counters(r.slot) for r in self.house.receivers.values()}
+        gone = dict.fromkeys(self._interfaces.keys() - now.keys())
+        patch = gone | {name: counters for name, counters in now.items() if self._interfaces.get(name) != counters}
+        if patch:
+            self._interfaces = now
+            self.child.facts({"interfaces": patch})
 
     # -- the end --
 

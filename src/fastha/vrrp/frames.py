@@ -36,9 +36,7 @@ def advert_frames(instance: VrrpInstance, src: str, link: Link) -> list[tuple[by
     addresses = [a.ip for a in instance.addresses]
     auth = password(instance)
     packets = [
-        advert.encode(
-            src, dst, version, instance.vrid, instance.priority, adver_cs, addresses, 1 if auth else 0, auth
-        )
+        advert.encode(src, dst, version, instance.vrid, instance.priority, adver_cs, addresses, 1 if auth else 0, auth)
         for dst in instance.unicast_peers or (GROUP,)
     ]
     if instance.unicast:

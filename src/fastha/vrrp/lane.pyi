@@ -45,9 +45,9 @@ class Lane:
     ) -> None:
         """Set rules and frames; state and counters stay.
 
-        `slot` -1 and `tx_fd` -1: none. `listen_ip`: 4 bytes, the destination this router's adverts come to. `auth`: empty
-        or the 8 bytes of a type 1 password. `addresses`: 4 bytes each. Each frame is (bytes, offset of the IP packet
-        in it, socket address as the kernel's struct, empty for a connected socket).
+        `slot` -1 and `tx_fd` -1: none. `listen_ip`: 4 bytes, the destination this router's adverts come to. `auth`:
+        empty or the 8 bytes of a type 1 password. `addresses`: 4 bytes each. Each frame is (bytes, offset of the IP
+        packet in it, socket address as the kernel's struct, empty for a connected socket).
         """
     def load(
         self,

@@ -107,7 +107,9 @@ cdef bint make_dirty(lane_t *lane, lane_router *r, uint32_t what) noexcept nogil
     return True
 
 
-cdef bint pend_advert(lane_t *lane, lane_router *r, const advert_t *a, uint32_t src, ns_t adver_ns, ns_t now_ns) noexcept nogil:
+cdef bint pend_advert(
+    lane_t *lane, lane_router *r, const advert_t *a, uint32_t src, ns_t adver_ns, ns_t now_ns
+) noexcept nogil:
     r.heard_ns = now_ns
     if a.priority == 0:
         r.zero_src = src
@@ -535,8 +537,9 @@ cdef class Lane:
         r.used = False
 
     def configure(
-        self, int index, *, int slot, bytes listen_ip, uint8_t version, uint8_t vrid, uint32_t own_ip, ns_t advert_int_ns,
-        ns_t silence_ns, uint8_t down_adverts, bint preempt, bint patient, bytes auth, bytes addresses, int tx_fd, frames,
+        self, int index, *, int slot, bytes listen_ip, uint8_t version, uint8_t vrid, uint32_t own_ip,
+        ns_t advert_int_ns, ns_t silence_ns, uint8_t down_adverts, bint preempt, bint patient, bytes auth,
+        bytes addresses, int tx_fd, frames,
     ) -> None:
         cdef lane_router *r = self.router(index)
         cdef lane_frame *frame

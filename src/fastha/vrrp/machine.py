@@ -14,7 +14,8 @@ Beyond the RFC:
 - A master that was silent for longer than any peer waits (`Rules.silence_ns`) is no longer master, whatever it
   believes: it becomes a holding BACKUP and listens. Before that point it just speaks: listening then would push
   patient peers into a takeover that speaking prevents; after it, every living peer has already decided, so silence
-  costs nothing, and `nopreempt` and `preempt_delay` keep their meaning after a freeze.
+  costs nothing. Where `nopreempt` or `preempt_delay` protect whoever is master, and another one is heard, the
+  shortest wait of a peer is enough to believe that it is.
 """
 
 from __future__ import annotations
@@ -357,16 +358,16 @@ def _listen(rules: Rules, state: State, now_ns: int) -> Outcome:
     return _become_backup(rules, replace(state, holding=True), now_ns, why, rules.advert_int_ns, 0)
 
 
-def silent_too_long(rules: Rules, state: State, now_ns: int) -> bool:
-    """Has this master sent nothing for as long as the most patient peer waits?"""
+def silent_too_long(rules: Rules, state: State, now_ns: int, limit_ns: int) -> bool:
+    """Has this master sent nothing for longer than this?"""
     assert state.deadline_ns is not None
-    return now_ns - (state.deadline_ns - rules.advert_int_ns) > rules.silence_ns
+    return now_ns - (state.deadline_ns - rules.advert_int_ns) > limit_ns
 
 
 def _master_timer(rules: Rules, state: State, event: TimerFired, now_ns: int) -> Outcome:
     if state.deadline_ns is None or now_ns < state.deadline_ns:
         return state, ()
-    if silent_too_long(rules, state, now_ns):
+    if silent_too_long(rules, state, now_ns, rules.silence_ns):
         return _listen(rules, state, now_ns)
     # (630)-(635) send, reset Adver_Timer: from the deadline (no drift), but never into the past (no burst)
     due_ns = state.deadline_ns + rules.advert_int_ns
@@ -376,14 +377,16 @@ def _master_timer(rules: Rules, state: State, event: TimerFired, now_ns: int) ->
 
 
 def _master_advert_zero(rules: Rules, state: State, event: AdvertZero, now_ns: int) -> Outcome:
-    if silent_too_long(rules, state, now_ns):
+    if silent_too_long(rules, state, now_ns, rules.silence_ns):
         return _listen(rules, state, now_ns)
     # (705)-(710) send an advert, reset Adver_Timer
     return replace(state, deadline_ns=now_ns + rules.advert_int_ns), (SendAdvert(state.priority),)
 
 
 def _master_advert(rules: Rules, state: State, event: Advert, now_ns: int) -> Outcome:
-    if silent_too_long(rules, state, now_ns):
+    protected = not rules.preempt or rules.preempt_delay_ns > 0
+    limit_ns = rules.down_timer_adverts * rules.advert_int_ns if protected else rules.silence_ns
+    if silent_too_long(rules, state, now_ns, limit_ns):
         state, effects = _listen(rules, state, now_ns)
         state, more = _backup_advert(rules, state, event, now_ns)
         return state, more + effects

@@ -211,7 +211,9 @@ class Router:
 
     def _announce_only(self, part: VrrpInstance) -> None:
         """ARP for added addresses, in a burst of its own; the refresh knows all of them from now on."""
-        links = {dev: link for dev in {a.dev or part.interface for a in part.addresses} if (link := self.house.link(dev))}
+        links = {
+            dev: link for dev in {a.dev or part.interface for a in part.addresses} if (link := self.house.link(dev))
+        }
         self.house.announcer.announce(frames.arp_blocks(part, links), replace(part.garp, master_refresh_ns=0), "master")
         if self.token is not None:
             self.token.blocks[:] = self.arp
@@ -248,7 +250,9 @@ class Router:
                 self.house.child.event("state", self.instance.name, f"{old} -> {new}: {why}", level)
                 self.publish()
             case machine.Warn(text):
-                self.house.child.limited(f"{self.instance.name} {text}", TELL_DISCARDED_PER_S, f"{self.instance.name}: {text}")
+                self.house.child.limited(
+                    f"{self.instance.name} {text}", TELL_DISCARDED_PER_S, f"{self.instance.name}: {text}"
+                )
 
     def _add_missing(self) -> list[Key]:
         """Ask for every address the kernel does not hold; those it has are not touched."""

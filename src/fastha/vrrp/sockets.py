@@ -1,7 +1,7 @@
 """The descriptors adverts pass through. Every failure is one clear SystemFault.
 
 - receive: one raw socket (protocol 112) per interface, bound to it and a member of the group there.
-- multicast out: one packet socket that only sends. Protocol 0: a *receiving* one would be shown every packet of the host.
+- multicast out: one packet socket that only sends. Protocol 0: a *receiving* one would be shown every packet.
 - unicast out: one raw socket with IP_HDRINCL; the kernel routes.
 """
 
