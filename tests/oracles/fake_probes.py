@@ -61,6 +61,10 @@ class FakeProbes:
     def generation(self, slot: int) -> int:
         return self.slots[slot].generation
 
+    def counters(self) -> dict[str, int]:
+        ended = sum(s.checks for s in self.slots.values())
+        return {"started": ended, "ended": ended}
+
     def at(self, ip: str, port: int = 80) -> int:
         """The slot that probes this address."""
         (slot,) = [n for n, s in self.slots.items() if s.target == (ip, port)]

@@ -341,6 +341,18 @@ def test_counters_of_steady_probes_are_reported_within_seconds(world: World) -> 
     assert world.picture["virtual_servers"][VS.key]["real_servers"]["192.0.2.2:80"]["checks"] == 1000
 
 
+def test_a_shortage_of_ours_blames_nobody(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.configure(VS)
+    weights = world.weights()
+    for _ in range(5):
+        world.end((1, Ending.NO_PORT))
+    assert world.weights() == weights
+    assert world.health(1) == "unknown 1"
+    assert [r.getMessage() for r in caplog.records] == [
+        "a check could not be made here: no free local port; no server is blamed for it"
+    ]
+
+
 def test_stop_takes_everything_of_ours_away(world: World) -> None:
     world.kernel.apply([Op(Verb.NEW_SERVICE, replace(KEY, ip="198.51.100.1"), Service("rr"))])  # a stranger's
     lost = Script(("/bin/lost",))

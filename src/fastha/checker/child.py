@@ -54,7 +54,7 @@ class Checker:
         self._proposal: Proposal | None = None
         engine = make_engine(self._results) if make_engine else Probes(child.reactor, self._results, probe_limit())
         self.engine = engine
-        self.roster = Roster(engine, child.reactor.now_ns, self._changed, self._seen)
+        self.roster = Roster(engine, child.reactor.now_ns, self._changed, self._seen, self._short)
         self._quorums: dict[str, bool] = {}
         self._noted: set[str] = set()
         self._told: dict[str, set[str]] = {}  # keys in the parent's picture: {virtual server: its real servers}
@@ -215,6 +215,11 @@ class Checker:
         one = facts.real_server(self.roster, server, self.table.wanted(ward.key))
         self.child.facts({"virtual_servers": {ward.plan.server.key: {"real_servers": {server.config.key: one}}}})
 
+    def _short(self, text: str) -> None:
+        self.child.limited(
+            f"shortage {text}", 0.1, f"a check could not be made here: {text}; no server is blamed for it"
+        )
+
     def _drifted(self, text: str) -> None:
         self.child.event("drift", "dataplane", f"the kernel's table had changed and is repaired: {text}", logging.DEBUG)
 
@@ -231,7 +236,13 @@ class Checker:
                 checks, failures, took = self.roster.stats(server)
                 moving[server.config.key] = {"checks": checks, "failures": failures, "response_ns": took}
             patch[ward.plan.server.key] = {"real_servers": moving}
-        self.child.facts({"virtual_servers": patch, "dataplane": facts.dataplane(self.table)})
+        self.child.facts(
+            {
+                "virtual_servers": patch,
+                "dataplane": facts.dataplane(self.table),
+                "probes": facts.probes(self.engine),
+            }
+        )
 
     def _tell_all(self) -> None:
         """The whole picture, after a commit."""

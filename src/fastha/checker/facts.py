@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastha.checker.roster import Roster, Server, Ward
+from fastha.checker.roster import Engine, Roster, Server, Ward
 from fastha.checker.table import TableKeeper
 from fastha.dataplane.rows import DestKey, ServiceRow
 
@@ -45,6 +45,11 @@ def virtual_server(ward: Ward) -> Facts:
 def ward_facts(roster: Roster, ward: Ward, row: ServiceRow) -> Facts:
     """One virtual server with all its real servers."""
     return virtual_server(ward) | {"real_servers": {s.config.key: real_server(roster, s, row) for s in ward.servers}}
+
+
+def probes(engine: Engine) -> Facts:
+    """The engine's counters: started == ended + cancelled + in_flight; and how probes ended."""
+    return engine.counters()
 
 
 def dataplane(table: TableKeeper) -> Facts:
