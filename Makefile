@@ -5,32 +5,52 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check -q
 
-# What the build, the tests and the laboratory need from Debian. Missing ones are installed as root.
-APT := gcc make python3-dev python3-venv libssl-dev iproute2 kmod procps nftables libnftables1 ipvsadm \
-       keepalived tshark nginx-light curl clang-format
+# What the daemon and the laboratory need from Debian, and what the tests need besides.
+APT := gcc make python3-dev python3-venv libssl-dev iproute2 kmod procps libnftables1
+APT_TEST := ipvsadm keepalived tshark nginx-light curl nftables clang-format
+PIP_BUILD := setuptools>=65 wheel Cython>=3.0 cffi>=1.15
+
+# $(call apt,PACKAGES): install the missing ones as root, without starting their services; say so otherwise.
+define apt
+missing=; for p in $(1); do dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null | grep -qx installed || missing="$$missing $$p"; done; \
+if [ -z "$$missing" ]; then :; \
+elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+  echo "installing:$$missing"; \
+  policy=/usr/sbin/policy-rc.d; \
+  [ -e $$policy ] || { printf '#!/bin/sh\nexit 101\n' >$$policy && chmod +x $$policy && trap "rm -f $$policy" EXIT; }; \
+  { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing; } >$(VENV)/apt.log 2>&1 \
+    || { tail -n 20 $(VENV)/apt.log; exit 1; }; \
+else echo "missing packages (install them, or run as root):$$missing"; fi
+endef
+
+# $(call requirements,EXTRAS): what pyproject.toml asks for.
+requirements = $$($(BIN)/python -c 'import sys, tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+  print(*p["dependencies"], *(d for e in sys.argv[1:] for d in p["optional-dependencies"][e]))' $(1))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench clean distclean
+.PHONY: help setup setup-test run test check format bench clean distclean
 
 help: ## this text
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 
-setup: $(VENV)/.built ## install everything: system packages, virtual environment, compiled extensions
+setup: $(VENV)/.built ## install what the daemon needs: system packages, virtual environment, compiled extensions
+
+setup-test: $(VENV)/.built $(VENV)/.test ## the same, and what the tests need
 
 $(VENV)/.apt: Makefile
-	@missing=; for p in $(APT); do dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null | grep -qx installed || missing="$$missing $$p"; done; \
-	if [ -n "$$missing" ]; then \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    echo "installing:$$missing"; apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing >/dev/null || exit 1; \
-	  else echo "missing packages (install them, or run as root):$$missing"; fi; \
-	fi
-	@mkdir -p $(VENV) && touch $@
+	@mkdir -p $(VENV); $(call apt,$(APT))
+	@touch $@
 
 $(VENV)/.deps: pyproject.toml $(VENV)/.apt
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/python || { $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fastha needs Python 3.11 or newer")' && $(PYTHON) -m venv $(VENV); }
 	@echo "installing Python packages"
-	@$(PIP) install 'setuptools>=65' wheel 'Cython>=3.0' 'cffi>=1.15' \
-	  $$($(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; o = p["optional-dependencies"]; print(*("\x27%s\x27" % d for d in p["dependencies"] + o["test"] + o["check"]))' | tr -d "'")
+	@set -f; $(PIP) install $(foreach r,$(PIP_BUILD),'$(r)') $(call requirements)
+	@touch $@
+
+$(VENV)/.test: pyproject.toml $(VENV)/.deps
+	@$(call apt,$(APT_TEST))
+	@echo "installing test packages"
+	@set -f; $(PIP) install $(call requirements,test check)
 	@touch $@
 
 NATIVE := $(shell find src csrc -name '*.pyx' -o -name '*.pxd' -o -name '*.c' -o -name '*.h' -o -name '*_build.py')
@@ -43,21 +63,21 @@ $(VENV)/.built: $(VENV)/.deps setup.py $(NATIVE)
 run: setup ## the laboratory: failover through a client's eyes (KEEP=1: stay up; CONF=file: the daemon itself)
 	@$(BIN)/fastha $(if $(CONF),run -f $(CONF),lab $(if $(KEEP),--keep))
 
-test: setup ## every test (as root; without root or a tool, tests skip and say why)
+test: setup-test ## every test (as root; without root or a tool, tests skip and say why)
 	@$(BIN)/python -m pytest $(ARGS)
 
-check: setup ## format, lint and types
+check: setup-test ## format, lint and types
 	@$(BIN)/ruff format --check -q . || { echo "run: make format"; exit 1; }
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/cython-lint $$(git ls-files '*.pyx' '*.pxd')
-	@files="$$(git ls-files 'csrc/*.[ch]' 'tests/c/*.[ch]')"; [ -z "$$files" ] || clang-format --dry-run -Werror $$files
+	@PATH="$(abspath $(BIN)):$$PATH" cython-lint $$(git ls-files '*.pyx' '*.pxd')
+	@files="$$(git ls-files '*.[ch]')"; [ -z "$$files" ] || clang-format --dry-run -Werror $$files
 
-format: setup ## put every file into shape
+format: setup-test ## put every file into shape
 	@$(BIN)/ruff format -q . && $(BIN)/ruff check -q --fix .
-	@files="$$(git ls-files 'csrc/*.[ch]' 'tests/c/*.[ch]')"; [ -z "$$files" ] || clang-format -i $$files
+	@files="$$(git ls-files '*.[ch]')"; [ -z "$$files" ] || clang-format -i $$files
 
-bench: setup ## timed micro-benchmarks, each beside its pure-Python twin
+bench: setup-test ## timed micro-benchmarks, each beside its pure-Python twin
 	@$(BIN)/python -m pytest bench --benchmark-enable --benchmark-only --benchmark-disable-gc --benchmark-group-by=group $(ARGS)
 
 clean: ## remove what the build made

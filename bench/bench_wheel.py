@@ -66,14 +66,14 @@ KINDS = pytest.mark.parametrize("kind", ["fastha", "python"])
 
 @KINDS
 @pytest.mark.benchmark(group="wheel: arm 10 000")
-def bench_arm(benchmark: Any, kind: str) -> None:
+def test_arm(benchmark: Any, kind: str) -> None:
     when = deadlines()
     benchmark.pedantic(lambda w: w.arm_all(when), setup=lambda: ((fresh(kind),), {}), rounds=rounds(kind))
 
 
 @KINDS
 @pytest.mark.benchmark(group="wheel: re-arm 10 000 armed")
-def bench_rearm(benchmark: Any, kind: str) -> None:
+def test_rearm(benchmark: Any, kind: str) -> None:
     wheel, when = fresh(kind), deadlines()
     wheel.arm_all(when)
     later = array("q", [w + S for w in when])
@@ -83,7 +83,7 @@ def bench_rearm(benchmark: Any, kind: str) -> None:
 
 @KINDS
 @pytest.mark.benchmark(group="wheel: disarm 10 000")
-def bench_disarm(benchmark: Any, kind: str) -> None:
+def test_disarm(benchmark: Any, kind: str) -> None:
     when = deadlines()
 
     def armed() -> Any:
@@ -96,7 +96,7 @@ def bench_disarm(benchmark: Any, kind: str) -> None:
 
 @KINDS
 @pytest.mark.benchmark(group="wheel: advance 10 s in 1 ms steps, 10 000 expire")
-def bench_advance(benchmark: Any, kind: str) -> None:
+def test_advance(benchmark: Any, kind: str) -> None:
     when = deadlines()
 
     def armed() -> Any:

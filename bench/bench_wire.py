@@ -37,14 +37,14 @@ def pair(fast: Any, slow: Any) -> Any:
 
 @pair(advert.encode, slow_advert.encode)
 @pytest.mark.benchmark(group="advert: encode, 20 addresses")
-def bench_encode(benchmark: Any, function: Any) -> None:
+def test_encode(benchmark: Any, function: Any) -> None:
     assert function(**ADVERT) == PACKET
     benchmark(function, **ADVERT)
 
 
 @pair(advert.decode, slow_advert.decode)
 @pytest.mark.benchmark(group="advert: decode, 20 addresses")
-def bench_decode(benchmark: Any, function: Any) -> None:
+def test_decode(benchmark: Any, function: Any) -> None:
     assert function(PACKET) == slow_advert.decode(PACKET)
     assert function(PACKET)[0] == "ok"
     benchmark(function, PACKET)
@@ -57,7 +57,7 @@ def slow_tally(packets: list[bytes]) -> tuple[int, ...]:
 
 @pair(advert.tally, slow_tally)
 @pytest.mark.benchmark(group="advert: decode 1 000, 20 addresses")
-def bench_decode_bare(benchmark: Any, function: Any) -> None:
+def test_decode_bare(benchmark: Any, function: Any) -> None:
     packets = [PACKET, PACKET[:-1], PACKET[:-1] + b"\1", PACKET] * 250
     assert function(packets) == (500, 250, 0, 0, 0, 0, 0, 250)
     benchmark(function, packets)
@@ -66,7 +66,7 @@ def bench_decode_bare(benchmark: Any, function: Any) -> None:
 @pair(checksum, slow_checksum)
 @pytest.mark.parametrize("size", [36, 1500])
 @pytest.mark.benchmark(group="checksum")
-def bench_checksum(benchmark: Any, function: Any, size: int) -> None:
+def test_checksum(benchmark: Any, function: Any, size: int) -> None:
     benchmark.group = f"checksum: {size} bytes"
     assert function(BLOCK[:size]) == slow_checksum(BLOCK[:size])
     benchmark(function, BLOCK[:size])
@@ -74,6 +74,6 @@ def bench_checksum(benchmark: Any, function: Any, size: int) -> None:
 
 @pair(arp.encode, slow_arp.encode)
 @pytest.mark.benchmark(group="arp: 1 000 frames")
-def bench_arp(benchmark: Any, function: Any) -> None:
+def test_arp(benchmark: Any, function: Any) -> None:
     assert function(MAC, ADDRESSES) == slow_arp.encode(MAC, ADDRESSES)
     benchmark(function, MAC, ADDRESSES)

@@ -79,5 +79,4 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    for name in netns.owned():
-        netns.Namespace(name).delete()
+    netns.remove_owned()

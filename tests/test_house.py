@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SRC = ROOT / "src" / "fastha"
 
 LEVEL = {
-    "__init__": 0, "errors": 0, "model": 1,
+    "__init__": 0, "errors": 0, "log": 0, "model": 1,
     "config": 2, "channel": 2, "wire": 2, "loop": 2, "dataplane": 2, "link": 2,
     "child": 3,
     "vrrp": 4, "checker": 4, "parent": 4,
@@ -82,8 +82,8 @@ WALL = re.compile(r"\btime\.(time|time_ns|monotonic|monotonic_ns|perf_counter)\b
 
 def cores() -> list[Path]:
     names = """model/*.py config/*.py vrrp/machine.py vrrp/rules.py checker/verdict.py checker/plan.py
-        dataplane/rows.py dataplane/reconcile.py parent/restart.py channel/frame.py channel/messages.py
-        child/patch.py"""
+        dataplane/rows.py dataplane/reconcile.py parent/restart.py parent/watchdog.py parent/facts.py parent/reload.py
+        parent/protocol.py channel/frame.py channel/status.py channel/messages.py child/patch.py"""
     return [p for n in names.split() for p in SRC.glob(n)]
 
 

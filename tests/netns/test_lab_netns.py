@@ -97,7 +97,8 @@ def test_a_failing_program_is_one_clear_error(network: Network) -> None:
 
 MAKER = """
     import signal, sys, time
-    from fastha.lab.network import Network, signals_unwind
+    from fastha.lab.network import Network
+    from fastha.lab.signals import signals_unwind
     with signals_unwind(), Network() as net:
         ns = net.namespace("left")
         net.attach("lan", ns, "eth0", "10.9.0.1/24")

@@ -35,7 +35,11 @@ class SlowWheel:
     def disarm(self, index: int) -> None:
         entry = self.entry.pop(index, None)
         if entry is not None:
-            (self.waiting if entry in self.waiting else self.expired).remove(entry)
+            place = bisect.bisect_left(self.waiting, entry)
+            if self.waiting[place : place + 1] == [entry]:
+                del self.waiting[place]
+            else:
+                self.expired.remove(entry)
 
     def advance(self, now_ns: int) -> None:
         self.now_tick = max(self.now_tick, now_ns // TICK_NS)

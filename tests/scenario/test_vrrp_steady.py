@@ -42,7 +42,7 @@ def test_neither_heard_nor_sent_adverts_touch_python() -> None:
                     down_adverts=100, preempt=True, patient=False, auth=b"", addresses=socket.inet_aton("10.0.1.1"),
                     tx_fd=out.fileno() if role is Role.MASTER else -1, frames=[(frame, 0, b"")],
                 )  # fmt: skip
-                # Masters that begin at different moments and backups with a long breath: a busy machine changes nothing.
+                # Masters begin at different moments and backups have a long breath: a busy machine changes nothing.
                 due = now + vrid * INTERVAL_NS // ROUTERS if role is Role.MASTER else now + 60 * NS_PER_S
                 lane.load(index, ROLES.index(role), 200, due, INTERVAL_NS, 0x0A000001, False, False)
         reactor.before_sleep(lambda: served.append(lane.take()))

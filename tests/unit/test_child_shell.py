@@ -15,6 +15,7 @@ from fastha.channel.endpoint import Endpoint
 from fastha.child import Child
 from fastha.child import log as child_log
 from fastha.child.patch import apply, combine, conflicts
+from fastha.log import Log
 from fastha.model import Script
 from oracles.virtual_reactor import VirtualReactor
 
@@ -171,15 +172,15 @@ def test_limited_lines_are_counted(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_a_full_stderr_loses_lines_and_owns_up() -> None:
     read, write = os.pipe2(os.O_NONBLOCK)
-    handler = child_log.StderrHandler("tester")
-    handler._fd, handler._socket = write, None
+    handler = child_log.Handler(Log("tester", fd=write, syslog=""))
     record = logging.LogRecord("fastha", logging.INFO, "", 0, "x" * 1000, (), None)
     for _ in range(200):
         handler.emit(record)  # 64 KiB are taken, the rest would block
     os.read(read, 1 << 20)
     handler.emit(record)
     line = os.read(read, 1 << 20).decode().splitlines()[0]
-    assert line.startswith("fastha[tester]: ")
-    assert "earlier lines were lost" in line
+    assert f" info tester[{os.getpid()}]: xxx" in line
+    assert "lines before this one were lost)" in line
     handler.close()
     os.close(read)
+    os.close(write)

@@ -35,5 +35,5 @@ def test_a_buffer_too_small_stays_untouched() -> None:
 def test_bad_arguments() -> None:
     with pytest.raises(ValueError, match="6 bytes"):
         arp.encode(b"\x01", ["10.0.0.1"])
-    with pytest.raises(ValueError, match="octets"):
+    with pytest.raises(ValueError, match="not an IPv4 address: 'fe80::1'"):
         arp.encode(MAC, ["fe80::1"])

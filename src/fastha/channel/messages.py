@@ -31,12 +31,13 @@ MESSAGES: Mapping[str, Kind] = {
     "propose": _kind(
         "down",
         "generation config dataplane previous",
-        "Prepare this Config slice (plain data); answer ready or "
-        "refused. `previous`: the facts this child's predecessor last reported, or {} on a cold start.",
+        "Prepare this Config slice (plain data); answer ready or refused. It replaces an earlier proposal that was "
+        "neither committed nor abandoned. `previous`: the facts this child's predecessor last reported, and "
+        "died_ago_ns, the age of its last sign of life; {} on a cold start and on a reload.",
     ),
     "commit": _kind("down", "generation", "Make the prepared configuration the running one."),
     "abandon": _kind("down", "generation", "Forget the prepared configuration."),
-    "ready": _kind("up", "generation", "The proposed configuration can be committed."),
+    "ready": _kind("up", "generation", "The proposed configuration can be committed at once."),
     "refused": _kind("up", "generation reason", "It cannot; one line says why."),
     "committed": _kind("up", "generation", "It is now running."),
     # -- life --
@@ -49,7 +50,8 @@ MESSAGES: Mapping[str, Kind] = {
     "facts": _kind(
         "up",
         "facts",
-        "What changed since the last facts; merged by key into the parent's picture (null deletes a key).",
+        "What changed since the last facts; merged by key into the parent's picture (null deletes a key). The first "
+        "ones of a process are complete: they replace its predecessor's.",
     ),
     "event": _kind("up", "event", "Something happened that an operator should see: {kind, subject, text}."),
     "script": _kind(
@@ -63,8 +65,9 @@ MESSAGES: Mapping[str, Kind] = {
 
 def check(message: Message, direction: str) -> None:
     """Raise ValueError unless `message` is one of the table, with exactly its fields, in this direction."""
-    kind = MESSAGES.get(message.get("type", ""))
+    name = message.get("type")
+    kind = MESSAGES.get(name) if isinstance(name, str) else None
     if kind is None or kind.direction != direction:
-        raise ValueError(f"no {direction} message {message.get('type')!r}")
+        raise ValueError(f"no {direction} message {name!r}")
     if (got := message.keys() - {"type"}) != kind.fields:
         raise ValueError(f"message {message['type']!r}: fields {sorted(got)}, not {sorted(kind.fields)}")

@@ -12,19 +12,17 @@ import os
 import select
 import signal
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastha.channel.endpoint import Closed, Endpoint
 from fastha.channel.messages import MESSAGES, Message
 from fastha.child.log import Limiter
 from fastha.child.patch import Patch, combine, conflicts
 from fastha.child.process import Memory
-from fastha.child.signals import Signals
+from fastha.loop.reactor import Reactor, Timer
+from fastha.loop.signals import Signals
 from fastha.model import Script
 from fastha.model.units import NS_PER_MS, NS_PER_S
-
-if TYPE_CHECKING:
-    from fastha.loop.reactor import Reactor, Timer
 
 HEARTBEAT_NS = 250 * NS_PER_MS
 LAST_WORDS_NS = NS_PER_S  # how long an ending child waits for a parent that does not read
@@ -46,8 +44,6 @@ class Child:
     ) -> None:
         self._owns_reactor = reactor is None
         if reactor is None:
-            from fastha.loop.reactor import Reactor  # here, so that a child can be tried on a virtual loop
-
             reactor = Reactor()
         self.role = role
         self.by_hand = endpoint is None
@@ -124,7 +120,7 @@ class Child:
 
     def run(self) -> int:
         """Say hello, turn until `finish`, and return the exit code. An exception of a handler is logged and raised."""
-        signals = Signals(self.reactor, self._signal_handlers())
+        signals = Signals(self.reactor, self._signal, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
         try:
             if self._endpoint is not None:
                 self._watch()
@@ -156,15 +152,9 @@ class Child:
         if self._owns_reactor:
             self.reactor.close()
 
-    def _signal_handlers(self) -> dict[int, Callable[[], object]]:
-        def ignore() -> None:
-            pass
-
-        stop = self._stop_by_signal if self.by_hand else ignore
-        return {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: ignore}
-
-    def _stop_by_signal(self) -> None:
-        self._dispatch({"type": "stop"})
+    def _signal(self, number: signal.Signals) -> None:
+        if self.by_hand and number != signal.SIGHUP:
+            self._dispatch({"type": "stop"})
 
     def _heartbeat(self) -> None:
         """Sent from our own loop, so it proves that the loop moved; kept on a fixed grid of 250 ms."""

@@ -1,22 +1,10 @@
-"""What a child asks of the kernel about itself."""
+"""What a child knows of itself as a process."""
 
 from __future__ import annotations
 
-import ctypes
 import os
 
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
 PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
-
-
-def die_with_parent(signum: int) -> None:
-    """Have the kernel send us `signum` when the thread that spawned us ends (prctl(2), PR_SET_PDEATHSIG).
-
-    The channel's end is the orderly news of the parent's death; this is for a child that no longer reads it.
-    """
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_PDEATHSIG, signum, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
 
 
 class Memory:

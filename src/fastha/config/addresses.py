@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from ipaddress import IPv4Address
 
 from fastha.config import values
+from fastha.config.keywords import TABLE
 from fastha.config.tree import Faults, Statement, shown
 from fastha.model import VirtualAddress
 
@@ -63,7 +64,7 @@ def _address(statement: Statement, faults: Faults) -> VirtualAddress | None:
     text, slash, length = words[0].partition("/")
     ip = values.parse_address(text)
     if ip is None:
-        faults.error(statement.place(), f"'{shown(text)}' is not an IP address")
+        faults.error(statement.place(), f"'{shown(text)}' is not an IP address", _why(text))
         return None
     if not isinstance(ip, IPv4Address):
         faults.error(statement.place(), "VRRP over IPv6 is not supported yet")
@@ -100,6 +101,11 @@ def _address(statement: Statement, faults: Faults) -> VirtualAddress | None:
             faults.not_supported(statement.place(i), f"address option {word} has no effect")
         i += 1 + needs
     return VirtualAddress(ip=str(ip), prefixlen=int(length) if slash else 32, dev=dev, label=label, scope=scope)
+
+
+def _why(word: str) -> str:
+    """A keyword among addresses: the block before it was not closed."""
+    return "is a } missing before this line?" if any(word in known for known in TABLE.values()) else ""
 
 
 def _scope(statement: Statement, index: int, faults: Faults) -> int:

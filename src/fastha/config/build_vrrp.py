@@ -145,11 +145,11 @@ def _authentication(statement: Statement, faults: Faults) -> Auth:
                 faults.error(place, "auth_type AH is not supported yet, and running without it would be dangerous")
             elif word != "PASS":
                 faults.error(place, f"auth_type '{shown(word)}' is neither PASS nor AH")
-        else:
+        elif item.name == "auth_pass":
             password = word
             if len(word.encode()) > AUTH_BYTES:
                 password = word.encode()[:AUTH_BYTES].decode(errors="ignore")
-                faults.warning(place, f"only the first {AUTH_BYTES} bytes of auth_pass count", f"{shown(password)}")
+                faults.warning(place, f"only the first {AUTH_BYTES} bytes of auth_pass count")
     if kind == "PASS" and not password:
         # keepalived runs such an instance without authentication; its peers would not believe it, nor it them.
         faults.error(statement.place(), "authentication without auth_pass")

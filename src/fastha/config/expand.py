@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 ASSIGN = re.compile(r"[ \t]*\$([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.S)
 CONDITION = re.compile(r"[ \t]*@(\^?)([^ \t]+)(.*)", re.S)
-USE = re.compile(r"\$(?:\{([^{}]*)\}|([A-Za-z_][A-Za-z0-9_]*)(?=([ \t\r,)]|$)?))")
+USE = re.compile(r"\$(?:\{([^{}]*)\}|([A-Za-z_][A-Za-z0-9_]*)(?=([ \t\r\n,)]|$)?))")
 REPEAT = re.compile(r"[ \t]*~(SEQx?|LST)\(([^()]*)\)")
 NUMBER = re.compile(r"[+-]?\d+")
 

@@ -34,9 +34,9 @@ def number(item: Item, faults: Faults, index: int = 1, low: int | None = None, h
     span = f"{low} to {high}" if high is not None else f"at least {low}"
     if keyword.clamps:
         value = low if low is not None and value < low else high  # type: ignore[assignment]  # one of them is crossed
-        faults.warning(place, f"{keyword.word}: {shown(word)} is outside {span}; {value} is used")
+        faults.warning(place, f"{keyword.word} must be {span}, not {shown(word)}; {value} is used")
         return value
-    faults.error(place, f"{keyword.word}: {shown(word)} is outside {span}")
+    faults.error(place, f"{keyword.word} must be {span}, not {shown(word)}")
     return None
 
 
@@ -61,7 +61,7 @@ def seconds_ns(
         return None
     if not low_us <= us <= high_us:
         span = span or (f"0 to {high_us / 1e6:g} s" if low_us == 0 else f"more than 0 and up to {high_us / 1e6:g} s")
-        faults.error(place, f"{item.keyword.word}: {shown(word)} s is outside {span}")
+        faults.error(place, f"{item.keyword.word} must be {span}, not {shown(word)}")
         return None
     return us * NS_PER_US
 

@@ -7,15 +7,33 @@ right exactly when it is equal.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 
 
 class Forward(IntEnum):
-    """How packets reach a destination: the kernel's IP_VS_CONN_F_* forwarding methods (linux/ip_vs.h)."""
+    """How packets reach a destination: the kernel's IP_VS_CONN_F_* forwarding methods (linux/ip_vs.h).
+
+    LOCAL and BYPASS are never wanted; foreign rows of a dump may have them.
+    """
 
     NAT = 0  # masquerade
+    LOCAL = 1
     TUN = 2
     DR = 3
+    BYPASS = 4
+
+
+class ServiceFlag(IntFlag):
+    """The IP_VS_SVC_F_* bits that are ours to set (linux/ip_vs.h); the kernel keeps others in the same word."""
+
+    PERSISTENT = 0x01
+    ONEPACKET = 0x04  # ops: each UDP datagram is scheduled anew
+    SCHED1 = 0x08  # sh-fallback, mh-fallback, flag-1
+    SCHED2 = 0x10  # sh-port, mh-port, flag-2
+    SCHED3 = 0x20  # flag-3
+
+
+OUR_FLAGS = 0x3D  # every ServiceFlag
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,6 @@ def has(feature: str) -> bool:
                 == 0
             )
         if feature == "nft":
-            rules = "table ip t { chain c { type nat hook prerouting priority dstnat; ip daddr 10.0.0.1 dnat to 10.0.0.2; } }"
+            rules = "table ip t { chain c { type nat hook prerouting priority dstnat; dnat to 10.0.0.2; }; }"
             return probe.run(["nft", "-f", "-"], stdin=rules, check=False).returncode == 0
     raise ValueError(f"no probe for kernel feature {feature!r}")

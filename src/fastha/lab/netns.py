@@ -7,8 +7,10 @@ repeated by hand.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
+import functools
 import os
 import shutil
 import signal
@@ -23,6 +25,7 @@ from typing import Any, Self
 
 from fastha.errors import SystemFault
 from fastha.lab import owner
+from fastha.lab.signals import signals_ignored
 
 RUN_NETNS = Path("/run/netns")
 CLONE_NEWNET = 0x40000000  # linux/sched.h
@@ -44,7 +47,10 @@ def ip(*lines: str, namespace: str | None = None) -> None:
 
 
 class Namespace:
-    """One named network namespace. `create` makes it; `delete` (or leaving a `with`) kills what runs inside and removes it."""
+    """One named network namespace. `create` makes it; `delete` (or leaving a `with`) ends its processes and it.
+
+    `Namespace(name)` alone names one that may or may not exist; `add` then makes it.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -53,10 +59,16 @@ class Namespace:
 
     @classmethod
     def create(cls, label: str) -> Self:
-        """Make a namespace; its loopback is up and IPv6 addresses are usable at once (no duplicate detection)."""
+        """Make a namespace with a name of its own that ends with `label`."""
         self = cls(owner.make_name(label))
-        ip(f"netns add {self.name}")
+        self.add()
+        return self
+
+    def add(self) -> None:
+        """Make it; its loopback is up and IPv6 addresses are usable at once (no duplicate detection)."""
+        _remove_at_exit()
         try:
+            ip(f"netns add {self.name}")
             ip("link set lo up", namespace=self.name)
             for scope in ("all", "default"):
                 with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6
@@ -64,7 +76,6 @@ class Namespace:
         except BaseException:
             self.delete()
             raise
-        return self
 
     def ip(self, *lines: str) -> None:
         """Run lines of `ip` in here: `ns.ip("addr add 10.0.0.1/24 dev eth0", "link set eth0 up")`."""
@@ -93,7 +104,11 @@ class Namespace:
         return done
 
     def popen(self, argv: Sequence[str | os.PathLike[str]], **options: Any) -> subprocess.Popen[Any]:
-        """Start a program in here; `options` as for subprocess.Popen. What runs at `delete` is killed and reaped."""
+        """Start a program in here; `options` as for subprocess.Popen. `delete` kills it and closes its pipes.
+
+        It has a process group of its own: Ctrl-C on the terminal is for us, who then tidy up.
+        """
+        options.setdefault("process_group", 0)
         child = subprocess.Popen(self.argv(argv), **options)
         self._children.append(child)
         return child
@@ -138,20 +153,23 @@ class Namespace:
         return found
 
     def kill_all(self, deadline_s: float = 5) -> None:
-        """SIGKILL everything in here, until nothing is left: a fork bomb's last child included."""
+        """SIGKILL everything in here, until nothing is left: a fork bomb's last child included.
+
+        All are stopped first, so that nobody lives to see the others die (and, say, says goodbye to its peers).
+        """
         end = time.monotonic() + deadline_s
+        for pid in self.pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
         while left := self.pids():
             for pid in left:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             if time.monotonic() > end:
                 raise SystemFault(f"{self.name}: processes {left} survive SIGKILL")
-            self._reap()
             time.sleep(0.002)
-        self._reap()
-
-    def _reap(self) -> None:
-        self._children = [child for child in self._children if child.poll() is None]
+            for child in self._children:
+                child.poll()
 
     def delete(self) -> None:
         """Kill what runs in here and remove the namespace. Does nothing when it is already gone."""
@@ -159,9 +177,12 @@ class Namespace:
             return
         self.kill_all()
         for child in self._children:  # one that moved on to another namespace, or is dying
-            with contextlib.suppress(ProcessLookupError):
-                child.kill()
+            child.kill()  # does nothing to one that has been waited for
             child.wait()
+            for pipe in (child.stdin, child.stdout, child.stderr):
+                if pipe is not None:
+                    with contextlib.suppress(OSError):  # what its standard input still held
+                        pipe.close()
         self._children.clear()
         with contextlib.suppress(SystemFault):  # somebody else's sweep may be quicker
             ip(f"netns delete {self.name}")
@@ -174,7 +195,8 @@ class Namespace:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.delete()
+        with signals_ignored():
+            self.delete()
 
     def __repr__(self) -> str:
         return f"<Namespace {self.name}>"
@@ -187,6 +209,19 @@ def _sysctl_path(name: str) -> Path:
 def owned() -> list[str]:
     """Names of the namespaces this process made and that still exist."""
     return [name for name in _names() if owner.is_ours(name)]
+
+
+@functools.cache
+def _remove_at_exit() -> None:
+    """The last net: an interrupt may have hit between two lines of those who would have tidied up."""
+    atexit.register(remove_owned)
+
+
+def remove_owned() -> None:
+    """Delete every namespace this process made and that still exists."""
+    with signals_ignored():
+        for name in owned():
+            Namespace(name).delete()
 
 
 def _names() -> list[str]:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
-import signal
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Self
 
 from fastha.lab import owner
 from fastha.lab.netns import Namespace
+from fastha.lab.signals import signals_ignored
 
 
 class Network:
@@ -35,8 +32,9 @@ class Network:
         self._folder: Path | None = None
 
     def namespace(self, label: str) -> Namespace:
-        made = Namespace.create(label)
-        self.namespaces.append(made)
+        made = Namespace(owner.make_name(label))
+        self.namespaces.append(made)  # before it exists: an interrupt between the two leaves nothing
+        made.add()
         return made
 
     @property
@@ -54,7 +52,7 @@ class Network:
         a.ip(f"link add {a_port} type veth peer name {b_port} netns {b.name}", f"link set {a_port} up")
         b.ip(f"link set {b_port} up")
 
-    def attach(self, bridge: str, namespace: Namespace, port: str, *addresses: str) -> str:
+    def attach(self, bridge: str, namespace: Namespace, port: str, *addresses: str, mac: str = "") -> str:
         """Plug a namespace into a bridge (made at first use), set addresses ("10.1.0.1/24"); returns the switch's port.
 
         `unplug` and `plug` take that port's name.
@@ -64,21 +62,24 @@ class Network:
         self._ports += 1
         switch_port = f"port{self._ports}"
         namespace.ip(
-            f"link add {port} type veth peer name {switch_port} netns {switch.name}",
+            f"link add {port} {f'address {mac} ' if mac else ''}type veth peer name {switch_port} netns {switch.name}",
             *(f"addr add {address} dev {port}{'' if ':' in address else ' brd +'}" for address in addresses),
             f"link set {port} up",
         )
         switch.ip(f"link set {switch_port} master {bridge} up")
         return switch_port
 
-    def unplug(self, switch_port: str) -> None:
-        """Pull a cable: both ends lose their carrier."""
-        assert self._switch is not None
-        self._switch.ip(f"link set {switch_port} down")
+    def remove(self, namespace: Namespace) -> None:
+        """Delete one namespace now; its cables go with it."""
+        namespace.delete()
+        self.namespaces.remove(namespace)
 
-    def plug(self, switch_port: str) -> None:
-        assert self._switch is not None
-        self._switch.ip(f"link set {switch_port} up")
+    def unplug(self, *switch_ports: str) -> None:
+        """Pull cables: both ends lose their carrier."""
+        self.switch.ip(*(f"link set {port} down" for port in switch_ports))
+
+    def plug(self, *switch_ports: str) -> None:
+        self.switch.ip(*(f"link set {port} up" for port in switch_ports))
 
     @property
     def switch(self) -> Namespace:
@@ -126,35 +127,3 @@ class Network:
 def _check_port(name: str) -> None:
     if not 0 < len(name) <= 15:  # IFNAMSIZ is 16 with the final zero, linux/if.h
         raise ValueError(f"interface name must have 1 to 15 characters: {name!r}")
-
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-@contextlib.contextmanager
-def signals_ignored() -> Iterator[None]:
-    """SIGINT, SIGTERM and SIGHUP wait meanwhile, and are then forgotten. For tidying up, which takes milliseconds."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    try:
-        yield
-    finally:
-        for pending in signal.sigpending() & set(_SIGNALS):
-            signal.sigwait({pending})
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextlib.contextmanager
-def signals_unwind() -> Iterator[None]:
-    """SIGTERM and SIGHUP unwind the stack as Ctrl-C does (SystemExit, 128 + number), so `with` blocks tidy up."""
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    pid = os.getpid()
-    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        if os.getpid() == pid:
-            for number, handler in before.items():
-                signal.signal(number, handler)

@@ -9,7 +9,10 @@ VERDICTS: tuple[str, ...]
 """Names of every way a received packet can end, indexed by advert_verdict; "ok" first."""
 
 class Advert(TypedDict):
-    """Fields of advert_t. With a verdict other than "ok", what was not read is 0 or empty."""
+    """Fields of advert_t (a name for type checkers only).
+
+    With a verdict other than "ok", what was not read is 0 or empty.
+    """
 
     src: str
     dst: str

@@ -3,7 +3,7 @@ from libc.string cimport memcpy, memset
 
 from fastha.wire.checksum cimport sum_fold, sum_words
 
-import ipaddress
+from fastha.wire import address
 
 cdef extern from "<arpa/inet.h>" nogil:
     uint16_t htons(uint16_t)
@@ -142,16 +142,15 @@ def decode(const uint8_t[::1] packet not None, bint check_ttl=True) -> tuple[str
     cdef size_t size = packet.shape[0]
     cdef int verdict = advert_decode(&packet[0] if size else &nothing, size, check_ttl, &a)
     return VERDICTS[verdict], {
-        "src": str(ipaddress.IPv4Address((<uint8_t *>&a.src)[:4])),
-        "dst": str(ipaddress.IPv4Address((<uint8_t *>&a.dst)[:4])),
+        "src": address.unpack((<uint8_t *>&a.src)[:4]),
+        "dst": address.unpack((<uint8_t *>&a.dst)[:4]),
         "ttl": a.ttl,
         "version": a.version,
         "vrid": a.vrid,
         "priority": a.priority,
         "auth_type": a.auth_type,
         "adver_cs": a.adver_cs,
-        "addresses": () if a.addresses == NULL else tuple(
-            str(ipaddress.IPv4Address(a.addresses[4 * i:4 * i + 4])) for i in range(a.count)),
+        "addresses": () if a.addresses == NULL else address.unpack_all(a.addresses[:4 * <int>a.count]),
         "auth": b"" if a.auth == NULL else a.auth[:AUTH_SIZE],
     }
 
@@ -170,8 +169,8 @@ def encode(src, dst, int version, int vrid, int priority, int adver_cs, addresse
            int ttl=255) -> bytes:
     cdef advert_t a
     cdef uint8_t packet[ADVERT_MAX]
-    cdef bytes packed = b"".join([ipaddress.IPv4Address(ip).packed for ip in addresses])
-    cdef bytes ends = ipaddress.IPv4Address(src).packed + ipaddress.IPv4Address(dst).packed
+    cdef bytes packed = address.pack_all(addresses)
+    cdef bytes ends = address.pack(src) + address.pack(dst)
     cdef bytes padded = auth.ljust(AUTH_SIZE, b"\0")
     if version not in (VERSION_2, VERSION_3):
         raise ValueError(f"VRRP version {version}")

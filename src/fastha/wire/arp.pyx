@@ -2,7 +2,7 @@ from libc.string cimport memcpy, memset
 
 from fastha.wire.ether cimport ETHER_ADDRESS, ETHER_HEADER, ETHERTYPE_ARP, ether_encode
 
-import ipaddress
+from fastha.wire import address
 
 cdef const char *FIXED = b"\0\1\x08\0\6\4\0\1"     # Ethernet, IPv4, their lengths, request
 
@@ -35,7 +35,7 @@ FRAME_SIZE = GARP_FRAME
 
 
 def encode_into(uint8_t[::1] out not None, bytes mac not None, addresses) -> int:
-    cdef bytes packed = b"".join([ipaddress.IPv4Address(ip).packed for ip in addresses])
+    cdef bytes packed = address.pack_all(addresses)
     cdef size_t count = len(packed) // 4
     cdef ssize_t written
     if len(mac) != ETHER_ADDRESS:

@@ -16,4 +16,4 @@ cdef enum:
 # `ethertype` in host order.
 cdef void ether_encode(uint8_t *frame, const uint8_t *dst, const uint8_t *src, uint16_t ethertype) noexcept nogil
 # The group address of an IPv4 multicast address (network byte order), RFC 1112 section 6.4.
-cdef void ether_multicast(uint32_t group, uint8_t *address) noexcept nogil
+cdef void ether_multicast(uint32_t group, uint8_t *out) noexcept nogil

@@ -1,6 +1,6 @@
 from libc.string cimport memcpy
 
-import ipaddress
+from fastha.wire import address
 
 
 cdef void ether_encode(uint8_t *frame, const uint8_t *dst, const uint8_t *src, uint16_t ethertype) noexcept nogil:
@@ -10,28 +10,27 @@ cdef void ether_encode(uint8_t *frame, const uint8_t *dst, const uint8_t *src, u
     frame[13] = <uint8_t>ethertype
 
 
-cdef void ether_multicast(uint32_t group, uint8_t *address) noexcept nogil:
+cdef void ether_multicast(uint32_t group, uint8_t *out) noexcept nogil:
     cdef const uint8_t *ip = <const uint8_t *>&group
-    address[0] = 0x01
-    address[1] = 0x00
-    address[2] = 0x5e
-    address[3] = ip[1] & 0x7f               # the low 23 bits
-    address[4] = ip[2]
-    address[5] = ip[3]
+    out[0] = 0x01
+    out[1] = 0x00
+    out[2] = 0x5e
+    out[3] = ip[1] & 0x7f               # the low 23 bits
+    out[4] = ip[2]
+    out[5] = ip[3]
 
 
 # -- for Python: tests, and prebuilding when a configuration is accepted ------------------------------------------
 
 def multicast_mac(group) -> bytes:
-    cdef uint8_t address[ETHER_ADDRESS]
+    cdef uint8_t out[ETHER_ADDRESS]
     cdef uint32_t ip
-    parsed = ipaddress.IPv4Address(group)
-    cdef bytes packed = parsed.packed
-    if not parsed.is_multicast:
-        raise ValueError(f"{parsed} is not a multicast address")
+    cdef bytes packed = address.pack(group)
+    if packed[0] >> 4 != 14:                # 224.0.0.0/4
+        raise ValueError(f"{group} is not a multicast address")
     memcpy(&ip, <const uint8_t *>packed, 4)
-    ether_multicast(ip, address)
-    return address[:ETHER_ADDRESS]
+    ether_multicast(ip, out)
+    return out[:ETHER_ADDRESS]
 
 
 def frame(bytes dst not None, bytes src not None, bytes packet not None, uint16_t ethertype=ETHERTYPE_IPV4) -> bytes:

@@ -123,13 +123,13 @@ vrrp_notify_priority_changes | [BOOL]                      | off         |      
 log_unknown_vrids        | -                               | off         |       | -   | Log adverts of unknown virtual routers
 vmac_prefix              | STRING                          | vrrp        |       | -   | Names of VMAC interfaces begin with this
 vmac_addr_prefix         | STRING                          | vrrp        |       | -   | Names of address VMAC interfaces begin with this
-vrrp_iptables            | [IN [OUT]]                      |             |       | -   | iptables chains for no_accept
+vrrp_iptables            | [IN [OUT]]                      |             |       | -   | Chains of iptables for no_accept
 vrrp_ipsets              | [NAME...]                       |             |       | -   | Names of IP sets for no_accept
-nftables                 | [NAME]                          | off         |       | -   | nftables table for no_accept
+nftables                 | [NAME]                          | off         |       | -   | Table of nftables for no_accept
 nftables_priority        | N                               | -1          |       | -   | Priority of that table's hooks
 nftables_counters        | -                               | off         |       | -   | Counters in that table
 nftables_ifindex         | -                               | off         |       | -   | Match interfaces by index in that table
-nftables_ipvs            | [NAME]                          |             |       | -   | nftables table that marks traffic of virtual_server_group
+nftables_ipvs            | [NAME]                          |             |       | -   | Table of nftables that marks traffic of virtual_server_group
 nftables_ipvs_priority   | N                               | -1          |       | -   | Priority of that table's hooks
 nftables_ipvs_start_fwmark | N                             | 1000        | 1..   | -   | First mark that is used for it
 lvs_timeouts             | [NAME N...]                     |             |       | -   | The kernel's tcp, tcpfin and udp timeouts

@@ -1,0 +1,55 @@
+"""What a starting checker takes over: health its predecessor reported, or what the kernel's table tells. Pure.
+
+docs/ARCHITECTURE.md, "Starting again: adoption".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastha.checker import plan
+from fastha.dataplane.rows import DestKey, ServiceKey, Table
+from fastha.model import VirtualServer
+
+Facts = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """Of one virtual server: {real server key: up}, for those that are known; and whether it had quorum."""
+
+    up: Mapping[str, bool] = field(default_factory=dict)
+    quorum: bool | None = None
+
+
+def adopted(server: VirtualServer, previous: Facts, kernel: Table) -> Adopted:
+    """From the `previous` facts if they know this virtual server, else from its row in the kernel, else nothing."""
+    facts = previous.get("virtual_servers", {}).get(server.key)
+    if facts is not None:
+        health = {key: rs.get("health") for key, rs in facts.get("real_servers", {}).items()}
+        return Adopted({key: word == "up" for key, word in health.items() if word in ("up", "down")}, facts.get("up"))
+    row = kernel.get(plan.key(server))
+    if row is None:
+        return Adopted()
+    up = {}
+    for rs in server.real_servers:
+        dest = row.dests.get(DestKey(rs.ip, rs.port))
+        # Weight 0 is how a failed server with inhibit_on_failure looks; one configured with weight 0 is there for good.
+        up[rs.key] = dest is not None and (dest.weight > 0 or rs.weight == 0)
+    return Adopted(up, not _sorry_serves(server, kernel))
+
+
+def _sorry_serves(server: VirtualServer, kernel: Table) -> bool:
+    sorry = server.sorry_server
+    if sorry is None or any((rs.ip, rs.port) == (sorry.ip, sorry.port) for rs in server.real_servers):
+        return False
+    dest = kernel[plan.key(server)].dests.get(DestKey(sorry.ip, sorry.port))
+    return dest is not None and dest.weight > 0
+
+
+def once_ours(previous: Facts, kernel: Table) -> set[ServiceKey]:
+    """Services in the kernel that a predecessor reported as its own."""
+    names = previous.get("virtual_servers", {})
+    return {key for key in kernel if str(key) in names}

@@ -1,0 +1,69 @@
+"""How a probe can end. The numbers are those of `ending_t` in probe.pxd (a test compares them)."""
+
+from __future__ import annotations
+
+import os
+from enum import IntEnum
+
+from fastha.checker.verdict import Outcome
+
+
+class Ending(IntEnum):
+    """Every way a probe ends, told apart; "failed" is not one of them."""
+
+    CONNECTED = 0
+    ANSWERED = 1
+    REFUSED = 2
+    UNREACHABLE = 3
+    CONNECT_TIMEOUT = 4
+    REPLY_TIMEOUT = 5
+    RESET = 6
+    STATUS = 7
+    DIGEST = 8
+    SHORT = 9
+    GARBAGE = 10
+    TOO_LONG = 11
+    NO_SOURCE = 12
+    DENIED = 13
+    ERROR = 14
+    NO_PORT = 15
+    NO_DESCRIPTOR = 16
+    NO_MEMORY = 17
+
+
+TEXTS = {
+    Ending.CONNECTED: "connected",
+    Ending.ANSWERED: "answered",
+    Ending.REFUSED: "connection refused",
+    Ending.UNREACHABLE: "unreachable",
+    Ending.CONNECT_TIMEOUT: "no connection in time",
+    Ending.REPLY_TIMEOUT: "no whole reply in time",
+    Ending.RESET: "connection reset",
+    Ending.STATUS: "status not accepted",
+    Ending.DIGEST: "digest differs",
+    Ending.SHORT: "reply cut short",
+    Ending.GARBAGE: "not an HTTP reply",
+    Ending.TOO_LONG: "endless header",
+    Ending.NO_SOURCE: "the address to bind to is not on this machine",
+    Ending.DENIED: "this machine does not permit the connection",
+    Ending.ERROR: "system error",
+    Ending.NO_PORT: "no free local port",
+    Ending.NO_DESCRIPTOR: "no free file descriptor",
+    Ending.NO_MEMORY: "out of memory",
+}
+GOOD = frozenset({Ending.CONNECTED, Ending.ANSWERED})
+OURS = frozenset({Ending.NO_PORT, Ending.NO_DESCRIPTOR, Ending.NO_MEMORY})
+WITH_ERRNO = frozenset({Ending.UNREACHABLE, Ending.NO_SOURCE, Ending.DENIED, Ending.ERROR})
+
+
+def outcome(ending: Ending) -> Outcome:
+    """What an ending means for the verdict: a shortage of ours says nothing about the server."""
+    return Outcome.OK if ending in GOOD else Outcome.OURS if ending in OURS else Outcome.FAIL
+
+
+def describe(ending: Ending, detail: int) -> str:
+    """`status not accepted (503)`, `unreachable (No route to host)`. `detail`: HTTP status, or errno."""
+    text = TEXTS[ending]
+    if ending is Ending.STATUS:
+        return f"{text} ({detail})"
+    return f"{text} ({os.strerror(detail)})" if detail and ending in WITH_ERRNO else text

@@ -1,0 +1,56 @@
+"""The checker's facts: docs/ARCHITECTURE.md, "Facts: what children report"."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastha.checker.roster import Roster, Server, Ward
+from fastha.checker.table import TableKeeper
+from fastha.dataplane.rows import DestKey, ServiceRow
+
+Facts = dict[str, Any]
+
+
+def real_server(roster: Roster, server: Server, row: ServiceRow) -> Facts:
+    """Everything about one real server. `in_table`: its weight in the wanted row, None if it is not there."""
+    checks, failures, took = roster.stats(server)
+    dest = row.dests.get(DestKey(server.config.ip, server.config.port))
+    return {
+        "health": server.health.value,
+        "since": server.since,
+        "why": server.why,
+        "weight": server.config.weight,
+        "in_table": dest.weight if dest else None,
+        "response_ns": took,
+        "checks": checks,
+        "failures": failures,
+    }
+
+
+def virtual_server(ward: Ward) -> Facts:
+    """Everything about one virtual server but its real servers."""
+    config = ward.plan.server
+    return {
+        "up": ward.plan.quorum,
+        "since": ward.since,
+        "quorum": config.quorum,
+        "live_weight": ward.plan.live_weight,
+        "sorry": ward.plan.sorry,
+        "scheduler": config.scheduler,
+        "forward": config.forward,
+    }
+
+
+def ward_facts(roster: Roster, ward: Ward, row: ServiceRow) -> Facts:
+    """One virtual server with all its real servers."""
+    return virtual_server(ward) | {"real_servers": {s.config.key: real_server(roster, s, row) for s in ward.servers}}
+
+
+def dataplane(table: TableKeeper) -> Facts:
+    return {
+        "backend": table.backend.name,
+        "drift": table.drift,
+        "operations": table.operations,
+        "errors": table.errors,
+        "reconciled": table.reconciled,
+    }

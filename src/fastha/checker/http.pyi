@@ -1,0 +1,12 @@
+class HttpReply:
+    """The C reader, for tests: the same steps as the probe engine takes."""
+
+    status: int
+    body: bytes
+    length: int
+    def __init__(self) -> None: ...
+    def feed(self, data: bytes) -> int:
+        """0: needs more, 1: complete, -1: garbage, -2: header too long."""
+    def end(self) -> bool:
+        """The connection has ended: whether the reply is whole."""
+    def has_status(self) -> bool: ...

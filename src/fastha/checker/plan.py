@@ -1,0 +1,183 @@
+"""One virtual server: the health of its real servers -> quorum, scripts, and the rows wanted in the kernel. Pure.
+
+`Plan` is frozen; `step(plan, changes)` gives the new plan and what is to be done besides the rows (which `row(plan)`
+computes whole: the dataplane finds the difference by itself).
+
+Quorum, with hysteresis (keepalived.conf(5)): gained at a live weight of quorum + hysteresis, lost below
+quorum - hysteresis or at 0. A threshold to gain that all real servers together cannot reach is lowered to what they
+can, or a quorum once lost would never come back.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from fastha.dataplane.rows import Dest, DestKey, Forward, Service, ServiceFlag, ServiceKey, ServiceRow
+from fastha.model import RealServer, Script, VirtualServer
+
+SCHEDULER_FLAGS = {
+    "ops": ServiceFlag.ONEPACKET,
+    "flag-1": ServiceFlag.SCHED1,
+    "flag-2": ServiceFlag.SCHED2,
+    "flag-3": ServiceFlag.SCHED3,
+    "sh-fallback": ServiceFlag.SCHED1,  # IP_VS_SVC_F_SCHED_SH_FALLBACK
+    "sh-port": ServiceFlag.SCHED2,  # IP_VS_SVC_F_SCHED_SH_PORT
+    "mh-fallback": ServiceFlag.SCHED1,  # IP_VS_SVC_F_SCHED_MH_FALLBACK
+    "mh-port": ServiceFlag.SCHED2,  # IP_VS_SVC_F_SCHED_MH_PORT
+}
+PROTOCOLS = {"TCP": socket.IPPROTO_TCP, "UDP": socket.IPPROTO_UDP, "SCTP": socket.IPPROTO_SCTP}
+SORRY_WEIGHT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A virtual server and what is known of it; `up[i]` is real_servers[i]."""
+
+    server: VirtualServer
+    up: tuple[bool, ...]
+    quorum: bool
+
+    @property
+    def live_weight(self) -> int:
+        return sum(rs.weight for rs, up in zip(self.server.real_servers, self.up, strict=True) if up)
+
+    @property
+    def sorry(self) -> bool:
+        """Whether the sorry server takes the traffic."""
+        return not self.quorum and self.server.sorry_server is not None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerChanged:
+    """A real server went up or down."""
+
+    server: RealServer
+    up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QuorumChanged:
+    up: bool
+    live_weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunScript:
+    """A notify script for the parent to run; `subject` is what it is about."""
+
+    script: Script
+    subject: str
+
+
+Effect = ServerChanged | QuorumChanged | RunScript
+
+
+def start(server: VirtualServer, up: Sequence[bool], quorum: bool | None = None) -> Plan:
+    """The plan at the beginning; no script runs for it. `quorum` is what a predecessor had, None if there was none:
+    then it is there unless `alpha` says that it has to be proved, or too few servers count as up."""
+    plan = Plan(server, tuple(up), (not server.alpha) if quorum is None else quorum)
+    return replace(plan, quorum=_has_quorum(plan))
+
+
+def carry(old: Plan, server: VirtualServer, up: Sequence[bool]) -> tuple[Plan, tuple[Effect, ...]]:
+    """The plan of a virtual server whose configuration changed: it has the quorum it had, judged by the new numbers."""
+    new = start(server, up, old.quorum)
+    return new, tuple(_quorum_effects(old, new))
+
+
+def step(plan: Plan, changes: Mapping[int, bool]) -> tuple[Plan, tuple[Effect, ...]]:
+    """Real servers {index: is now up}; those of one turn together, so that a storm costs O(servers) and not its square,
+    and a quorum is judged once by all of them."""
+    changes = {index: up for index, up in changes.items() if plan.up[index] != up}
+    if not changes:
+        return plan, ()
+    effects: list[Effect] = []
+    ups = list(plan.up)
+    for index, up in changes.items():
+        server = plan.server.real_servers[index]
+        ups[index] = up
+        effects.append(ServerChanged(server, up))
+        if script := server.notify_up if up else server.notify_down:
+            effects.append(RunScript(script, f"{plan.server.key} {server.key}"))
+    new = replace(plan, up=tuple(ups))
+    new = replace(new, quorum=_has_quorum(new))
+    return new, (*effects, *_quorum_effects(plan, new))
+
+
+def _quorum_effects(old: Plan, new: Plan) -> list[Effect]:
+    if new.quorum == old.quorum:
+        return []
+    script = new.server.quorum_up if new.quorum else new.server.quorum_down
+    effects: list[Effect] = [QuorumChanged(new.quorum, new.live_weight)]
+    return [*effects, RunScript(script, new.server.key)] if script else effects
+
+
+def farewell(plan: Plan) -> tuple[RunScript, ...]:
+    """What `omega` asks for when an orderly stop takes the virtual server away: the scripts of all that was up."""
+    if not plan.server.omega:
+        return ()
+    scripts = [
+        RunScript(rs.notify_down, f"{plan.server.key} {rs.key}")
+        for rs, up in zip(plan.server.real_servers, plan.up, strict=True)
+        if up and rs.notify_down
+    ]
+    if plan.quorum and plan.server.quorum_down:
+        scripts.append(RunScript(plan.server.quorum_down, plan.server.key))
+    return tuple(scripts)
+
+
+def _has_quorum(plan: Plan) -> bool:
+    server, live = plan.server, plan.live_weight
+    if plan.quorum:
+        return live > 0 and live >= server.quorum - server.hysteresis
+    reachable = sum(rs.weight for rs in server.real_servers)
+    return live > 0 and live >= min(server.quorum + server.hysteresis, reachable)
+
+
+# -- rows --
+
+
+def key(server: VirtualServer) -> ServiceKey:
+    """What identifies the virtual server in the kernel."""
+    family = socket.AF_INET6 if server.family == "inet6" or ":" in server.ip else socket.AF_INET
+    if server.fwmark:
+        return ServiceKey(family, 0, fwmark=server.fwmark)
+    return ServiceKey(family, PROTOCOLS[server.protocol], server.ip, server.port)
+
+
+def service(server: VirtualServer) -> Service:
+    """The service's settable half."""
+    whole = 128 if key(server).family == socket.AF_INET6 else 32
+    flags = ServiceFlag.PERSISTENT if server.persistence_timeout_s else ServiceFlag(0)
+    for word in server.scheduler_flags:
+        flags |= SCHEDULER_FLAGS[word]
+    return Service(
+        scheduler=server.scheduler,
+        flags=int(flags),
+        timeout_s=server.persistence_timeout_s,
+        netmask=server.persistence_prefix or whole,
+        pe_name=server.persistence_engine,
+    )
+
+
+def row(plan: Plan) -> ServiceRow:
+    """The wanted row: every live real server with its weight, failed ones with `inhibit_on_failure` at weight 0; the
+    sorry server instead of the live ones while there is no quorum (without one, those that live go on)."""
+    server = plan.server
+    dests = {}
+    for rs, up in zip(server.real_servers, plan.up, strict=True):
+        serving = up and not plan.sorry
+        if serving or rs.inhibit_on_failure:
+            dests[DestKey(rs.ip, rs.port)] = Dest(
+                Forward[rs.forward], rs.weight if serving else 0, rs.uthreshold, rs.lthreshold
+            )
+    sorry = server.sorry_server
+    if sorry is not None:
+        sorry_key = DestKey(sorry.ip, sorry.port)
+        if plan.sorry:
+            dests[sorry_key] = Dest(Forward[sorry.forward], SORRY_WEIGHT)
+        elif sorry.inhibit:
+            dests.setdefault(sorry_key, Dest(Forward[sorry.forward], 0))
+    return ServiceRow(service(server), dests)

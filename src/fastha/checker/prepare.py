@@ -1,0 +1,52 @@
+"""Whether a configuration can be run, before anybody commits to it: the first half of a reload."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fastha.checker import plan
+from fastha.checker.request import request
+from fastha.dataplane.backend import Backend
+from fastha.model import Check, HttpCheck, VirtualServer
+
+
+def refusal(servers: Iterable[VirtualServer], backend: Backend) -> str:
+    """Why these virtual servers cannot be run here ("" if they can), in one line that names the first that cannot."""
+    for server in servers:
+        if reason := backend.refuse(server) or _unbuildable(server):
+            return f"virtual server {server.key}: {reason}"
+    return ""
+
+
+def _unbuildable(server: VirtualServer) -> str:
+    """Build everything once that a commit will build; what cannot be is the reason."""
+    try:
+        plan.row(plan.start(server, [True] * len(server.real_servers)))
+    except KeyError as error:
+        return f"{error} is not known"
+    for rs in server.real_servers:
+        for check in rs.checks:
+            try:
+                _try(check)
+            except ValueError as error:
+                return f"real server {rs.key}: {check.kind}: {error}"
+    return ""
+
+
+def _try(check: Check) -> None:
+    if not 0 < check.port < 65536:
+        raise ValueError("which port to connect to? (connect_port)")
+    if check.timeout_ns <= 0 or check.delay_ns <= 0:
+        raise ValueError("connect_timeout and delay_loop are more than 0")
+    if check.bind_ip and (":" in check.bind_ip) != (":" in check.ip):
+        raise ValueError(f"cannot bind to {check.bind_ip} and connect to {check.ip}")
+    if not isinstance(check, HttpCheck):
+        return
+    if not check.urls:
+        raise ValueError("no url")
+    for url in check.urls:
+        request(check, url)
+        if len(bytes.fromhex(url.digest)) not in (0, 16):
+            raise ValueError(f"digest {url.digest!r} is not 32 hexadecimal digits")
+        if not all(100 <= low <= high <= 599 for low, high in url.status):
+            raise ValueError(f"statuses are within 100-599, not {url.status}")

@@ -1,0 +1,260 @@
+"""Who is under watch: virtual servers, their real servers, and one probe slot for each check (shell over the cores).
+
+`replace` makes it equal to a new configuration: checks that compare equal keep their slot, timers and health;
+`results` turns what the probe engine hands over into verdicts, verdicts into plans, plans into wanted rows.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from fastha.checker import plan, verdict
+from fastha.checker.adoption import Adopted
+from fastha.checker.ending import Ending, describe, outcome
+from fastha.checker.plan import Effect, Plan
+from fastha.checker.probe import RESULT
+from fastha.checker.request import request
+from fastha.checker.verdict import Health, Rules, Verdict
+from fastha.dataplane.rows import ServiceKey
+from fastha.model import Check, HttpCheck, RealServer, VirtualServer
+from fastha.model.units import NS_PER_S
+
+SOON_NS = 2 * NS_PER_S  # checks of adopted or reconfigured servers begin within this time
+
+
+class Engine(Protocol):
+    """The part of fastha.checker.probe.Probes that is used here."""
+
+    def open(
+        self,
+        ip: str,
+        port: int,
+        *,
+        timeout_ns: int,
+        delay_ns: int,
+        bind_ip: str = "",
+        bind_port: int = 0,
+        urls: Sequence[tuple[bytes, tuple[tuple[int, int], ...], bytes]] = (),
+    ) -> int: ...
+    def close_slot(self, slot: int) -> None: ...
+    def schedule(self, slot: int, when_ns: int, url: int = 0, steady: bool = False) -> None: ...
+    def stats(self, slot: int) -> tuple[int, int, int]: ...
+    def generation(self, slot: int) -> int: ...
+
+
+@dataclass(slots=True, eq=False)
+class Watch:
+    """One check under way."""
+
+    check: Check
+    rules: Rules
+    verdict: Verdict
+    slot: int
+    generation: int
+    server: Server
+    why: str = "not checked yet"
+
+
+@dataclass(slots=True, eq=False)
+class Server:
+    """One real server of one virtual server."""
+
+    config: RealServer
+    ward: Ward
+    index: int
+    since: float
+    watches: list[Watch] = field(default_factory=list)
+
+    @property
+    def up(self) -> bool:
+        """Up only when all its checks say so; always without one."""
+        return all(w.verdict.up for w in self.watches)
+
+    @property
+    def health(self) -> Health:
+        """The word for people: down as soon as one check says so, unknown while one has no answer."""
+        known = {w.verdict.health for w in self.watches}
+        for health in (Health.DOWN, Health.UNKNOWN):
+            if health in known:
+                return health
+        return Health.UP
+
+    @property
+    def why(self) -> str:
+        """What the check that decides the health found last."""
+        return next((w.why for w in self.watches if w.verdict.health is self.health), "no check")
+
+
+@dataclass(slots=True, eq=False)
+class Ward:
+    """One virtual server."""
+
+    plan: Plan
+    key: ServiceKey
+    since: float
+    servers: list[Server] = field(default_factory=list)
+
+
+class Roster:
+    """All wards. `changed(ward, effects)` is called once per turn and ward whose real servers or quorum changed;
+    `seen(server)` for a real server whose health became known or was found again without a change of its rows."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        now_ns: Callable[[], int],
+        changed: Callable[[Ward, Sequence[Effect]], object],
+        seen: Callable[[Server], object] = lambda _server: None,
+    ) -> None:
+        self.wards: dict[str, Ward] = {}
+        self._engine = engine
+        self._now_ns = now_ns
+        self._changed = changed
+        self._seen = seen
+        self._slots: dict[int, Watch] = {}
+
+    # -- configuration --
+
+    def replace(self, servers: Iterable[VirtualServer], adopt: Mapping[str, Adopted]) -> list[Ward]:
+        """Watch these virtual servers and no others; returns the wards that are gone. `adopt` is for virtual servers
+        that are new here, by key. OSError or ValueError only for what `prepare` refuses."""
+        old, self.wards = self.wards, {}
+        for server in servers:
+            self.wards[server.key] = self._ward(server, old.get(server.key), adopt.get(server.key, Adopted()))
+        gone = [ward for key, ward in old.items() if key not in self.wards]
+        for ward in gone:
+            self._close(w for s in ward.servers for w in s.watches)
+        return gone
+
+    def _ward(self, config: VirtualServer, old: Ward | None, adopt: Adopted) -> Ward:
+        if old is not None and old.plan.server == config:
+            return old
+        now = time.time()
+        ward = Ward(old.plan if old else Plan(config, (), False), plan.key(config), old.since if old else now)
+        before = {s.config.key: s for s in old.servers} if old else {}
+        for index, rs in enumerate(config.real_servers):
+            ward.servers.append(self._server(ward, index, rs, before.pop(rs.key, None), adopt.up.get(rs.key)))
+        for server in before.values():
+            self._close(server.watches)
+        ups = [s.up for s in ward.servers]
+        if old is None:
+            ward.plan = plan.start(config, ups, adopt.quorum)
+        else:
+            ward.plan, effects = plan.carry(old.plan, config, ups)
+            if effects:
+                ward.since = now
+                self._changed(ward, effects)
+        return ward
+
+    def _server(self, ward: Ward, index: int, rs: RealServer, old: Server | None, adopt: bool | None) -> Server:
+        server = Server(rs, ward, index, old.since if old else time.time())
+        left = list(old.watches) if old else []
+        kept: list[Watch | None] = []
+        for check in rs.checks:
+            match = next((w for w in left if w.check == check), None)
+            if match is not None:
+                left.remove(match)
+                match.server = server
+            kept.append(match)
+        for number, (check, watch) in enumerate(zip(rs.checks, kept, strict=True)):
+            if watch is None:
+                former = left.pop(0) if left else None
+                watch = self._open(server, number, check, old, former, adopt)
+                if former is not None:
+                    self._close([former])
+            server.watches.append(watch)
+        self._close(left)
+        return server
+
+    def _open(
+        self, server: Server, number: int, check: Check, old: Server | None, former: Watch | None, adopt: bool | None
+    ) -> Watch:
+        soon = min(check.warmup_ns, SOON_NS)
+        if old is not None:  # a changed check: forwarding stays as it is until it has an answer
+            state, span, why = verdict.assume(former.verdict.up if former else True), soon, "reconfigured"
+        elif adopt is not None:
+            state, span, why = verdict.adopt(adopt), soon, "found so at the start"
+        else:
+            state, span, why = verdict.start(check), check.warmup_ns, "not checked yet"
+        slot = open_slot(self._engine, check)
+        watch = Watch(check, verdict.rules(check), state, slot, self._engine.generation(slot), server, why)
+        self._slots[slot] = watch
+        phase = verdict.phase_ns(f"{server.ward.plan.server.key} {server.config.key} {number} {check}", span)
+        self._engine.schedule(slot, self._now_ns() + phase, state.url, state.steady)
+        return watch
+
+    def _close(self, watches: Iterable[Watch]) -> None:
+        for watch in watches:
+            self._engine.close_slot(watch.slot)
+            del self._slots[watch.slot]
+
+    # -- answers --
+
+    def results(self, data: bytes) -> None:
+        """An array of RESULT from the probe engine: one turn's answers."""
+        touched: dict[Server, None] = {}
+        now = self._now_ns()
+        for slot, generation, number, url, detail, started_ns, _ended_ns in RESULT.iter_unpack(data):
+            watch = self._slots.get(slot)
+            if watch is None or watch.generation != generation:
+                continue  # closed since
+            ending = Ending(number)
+            before = watch.verdict
+            watch.verdict, wait = verdict.step(watch.rules, before, outcome(ending))
+            watch.why = self._why(watch, ending, url, detail)
+            when = verdict.next_start_ns(watch.rules, wait, started_ns, now)
+            self._engine.schedule(slot, when, watch.verdict.url, watch.verdict.steady)
+            touched[watch.server] = None
+        self._judge(touched)
+
+    def _judge(self, touched: Iterable[Server]) -> None:
+        changes: dict[Ward, dict[int, bool]] = {}
+        for server in touched:
+            if server.up != server.ward.plan.up[server.index]:
+                changes.setdefault(server.ward, {})[server.index] = server.up
+                server.since = time.time()
+            else:
+                self._seen(server)
+        for ward, ups in changes.items():
+            quorum = ward.plan.quorum
+            ward.plan, effects = plan.step(ward.plan, ups)
+            if ward.plan.quorum != quorum:
+                ward.since = time.time()
+            self._changed(ward, effects)
+
+    @staticmethod
+    def _why(watch: Watch, ending: Ending, url: int, detail: int) -> str:
+        text = describe(ending, detail)
+        if isinstance(watch.check, HttpCheck) and len(watch.check.urls) > 1:
+            return f"{watch.check.urls[url].path}: {text}"
+        return text
+
+    def watches(self) -> Iterator[Watch]:
+        return iter(self._slots.values())
+
+    def stats(self, server: Server) -> tuple[int, int, int | None]:
+        """(probes ended, failures, ns the last good answer took or None) over all checks of a real server."""
+        checks, failures, took = 0, 0, -1
+        for watch in server.watches:
+            one = self._engine.stats(watch.slot)
+            checks, failures, took = checks + one[0], failures + one[1], max(took, one[2])
+        return checks, failures, took if took >= 0 else None
+
+
+def open_slot(engine: Engine, check: Check) -> int:
+    """A slot for a configured check."""
+    urls: list[tuple[bytes, tuple[tuple[int, int], ...], bytes]] = []
+    if isinstance(check, HttpCheck):
+        urls = [(request(check, url), url.status, bytes.fromhex(url.digest)) for url in check.urls]
+    return engine.open(
+        check.ip,
+        check.port,
+        timeout_ns=check.timeout_ns,
+        delay_ns=check.delay_ns,
+        bind_ip=check.bind_ip,
+        bind_port=check.bind_port,
+        urls=urls,
+    )

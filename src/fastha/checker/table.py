@@ -1,0 +1,178 @@
+"""The checker's side of the dataplane: keeps the kernel's table equal to the wanted one (shell).
+
+All changes of a turn go out in one `apply`, worked out against what the kernel is believed to hold. Any error means
+that the belief about those services is wrong: the table is dumped and reconciled, again and again with growing pauses
+while errors last. Every 10 s it is dumped anyway; what differs then is drift, somebody else's doing: repaired, counted
+and logged.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from fastha.child.log import Limiter
+from fastha.dataplane.backend import Backend
+from fastha.dataplane.reconcile import describe, reconcile
+from fastha.dataplane.rows import DestKey, Op, ServiceKey, ServiceRow, Table
+from fastha.loop.reactor import Reactor, Timer
+from fastha.model.units import NS_PER_MS, NS_PER_S
+
+RECONCILE_NS = 10 * NS_PER_S
+FIRST_RETRY_NS = 50 * NS_PER_MS
+LAST_RETRY_NS = 10 * NS_PER_S
+Place = tuple[ServiceKey, DestKey | None]  # what one operation is about: a destination, or the service itself
+
+TOLD = 3  # differences named in one log line
+
+
+class TableKeeper:
+    """`want`, `forget` and `flush`; the rest happens by itself. `drifted(text)` is called when drift was repaired."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        reactor: Reactor,
+        limited: Limiter,
+        drifted: Callable[[str], object] = lambda _text: None,
+    ) -> None:
+        self.backend = backend
+        self.operations = 0
+        self.errors = 0
+        self.drift = 0
+        self.reconciled = 0.0  # wall clock, for people
+        self._reactor = reactor
+        self._limited = limited
+        self._drifted = drifted
+        self._wanted: Table = {}
+        self._believed: Table = {}
+        self._owned: set[ServiceKey] = set()
+        self._dirty: dict[ServiceKey, None] = {}
+        self._suspect: set[Place] = set()  # what failed and is not known to be right since
+        self._blind = False  # nothing is known of the kernel's table
+        self._retry_ns = 0
+        self._timer: Timer | None = None
+
+    # -- what is wanted --
+
+    def adopt(self, believed: Table, owned: Iterable[ServiceKey] = ()) -> None:
+        """Begin with what the kernel holds; `owned` are services a predecessor added."""
+        self._believed = believed
+        self._owned |= set(owned)
+        self._dirty.update(dict.fromkeys(key for key in owned if key in believed))
+
+    def want(self, key: ServiceKey, row: ServiceRow) -> None:
+        """Want this row from the next `flush` on."""
+        self._wanted[key] = row
+        self._owned.add(key)
+        self._dirty[key] = None
+
+    def forget(self, key: ServiceKey) -> None:
+        """Want this service no more."""
+        if self._wanted.pop(key, None) is not None:
+            self._dirty[key] = None
+
+    def wanted(self, key: ServiceKey) -> ServiceRow:
+        return self._wanted[key]
+
+    # -- making it so --
+
+    def flush(self) -> None:
+        """Send what the changes since the last flush amount to, in one apply; no change, no kernel operation."""
+        dirty, self._dirty = self._dirty, {}
+        if not dirty or self._blind:
+            return  # `resync` will cover it
+        if self._suspect:  # one service in trouble does not hold up the others
+            for key, _dest in self._suspect:
+                dirty.pop(key, None)
+        self._send(reconcile(_part(self._wanted, dirty), _part(self._believed, dirty), dirty))
+
+    def start(self) -> None:
+        """Reconcile every 10 s from now on. Idempotent."""
+        if self._timer is None:
+            self._timer = self._reactor.call_later(RECONCILE_NS, self.resync)
+
+    def resync(self) -> bool:
+        """Dump, compare, repair; plan the next time. True if the kernel now holds what is wanted."""
+        try:
+            self._believed = self.backend.dump()
+        except OSError as error:
+            self._blind = True
+            self._trouble(f"cannot read the table: {error.strerror or error}")
+            return False
+        suspect, self._suspect, self._blind = self._suspect, set(), False
+        self._dirty.clear()
+        ops = reconcile(self._wanted, self._believed, self._owned)
+        drift = [op for op in ops if (op.key, op.dest_key) not in suspect]
+        if drift:
+            self.drift += len(drift)
+            text = "; ".join(describe(op) for op in drift[:TOLD])
+            more = f" and {len(drift) - TOLD} more" if len(drift) > TOLD else ""
+            self._limited("drift", 0.5, f"the kernel's table had changed; repairing: {text}{more}")
+            self._drifted(f"{text}{more}")
+        self._send(ops)
+        if self._suspect or self._blind:
+            return False
+        self.reconciled = time.time()
+        self._retry_ns = 0
+        self._again_in(RECONCILE_NS)
+        return True
+
+    def clear(self, tries: int = 3) -> bool:
+        """Take away everything that is ours, now. True if it is gone."""
+        self._wanted.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+        for _ in range(tries):
+            self._suspect = {(key, None) for key in self._owned}  # what goes now is no drift
+            if self.resync():
+                return True
+        return False
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self.backend.close()
+
+    def _send(self, ops: Sequence[Op]) -> None:
+        if not ops:
+            return
+        self.operations += len(ops)
+        try:
+            results = self.backend.apply(ops)
+        except OSError as error:
+            self._blind = True
+            self._suspect |= {(op.key, op.dest_key) for op in ops}
+            self._trouble(f"cannot change the table: {error.strerror or error}")
+            return
+        failed = [(op, code) for op, code in zip(ops, results, strict=True) if code]
+        wrong = {op.key for op, _ in failed}
+        for key in {op.key for op in ops} - wrong:
+            row = self._wanted.get(key)
+            if row is None:
+                self._believed.pop(key, None)
+            else:
+                self._believed[key] = ServiceRow(row.service, dict(row.dests))
+        if failed:
+            self._suspect |= {(op.key, op.dest_key) for op, _ in failed}
+            op, code = failed[0]
+            more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+            self._trouble(f"{describe(op)}: {os.strerror(code)}{more}", len(failed))
+
+    def _trouble(self, text: str, errors: int = 1) -> None:
+        """The belief is wrong: look again soon, later each time."""
+        self.errors += errors
+        self._limited("dataplane", 1, f"dataplane {self.backend.name}: {text}", logging.ERROR)
+        self._retry_ns = min(max(2 * self._retry_ns, FIRST_RETRY_NS), LAST_RETRY_NS)
+        self._again_in(self._retry_ns)
+
+    def _again_in(self, delay_ns: int) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._reactor.call_later(delay_ns, self.resync)
+
+
+def _part(table: Mapping[ServiceKey, ServiceRow], keys: Iterable[ServiceKey]) -> Table:
+    return {key: table[key] for key in keys if key in table}

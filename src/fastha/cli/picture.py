@@ -1,0 +1,172 @@
+"""The parent's picture as lines for people. Pure: the answer to `status` and a time in, lines out.
+
+A field that a child has not reported is "-": an older or younger child must not break the view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastha.cli.layout import INDENT, Cell, Line, duration, paragraph, short_kb, short_ns, table
+
+COLOURS = {
+    "master": "bold green", "backup": "cyan", "fault": "bold red", "init": "yellow",
+    "up": "green", "down": "bold red", "unknown": "yellow",
+    "running": "green", "held": "bold red", "waiting": "bold red",
+}  # fmt: skip
+
+Doc = Mapping[str, Any]
+
+
+def render(doc: Doc, now: float, width: int | None) -> list[Line]:
+    """Every section that has something to say, an empty line between them."""
+    checker = doc.get("checker", {})
+    sections = [
+        daemon(doc["daemon"], now, width),
+        children(doc["daemon"].get("children", {}), width),
+        instances(doc.get("vrrp", {}).get("instances", {}), now, width),
+        virtual_servers(checker.get("virtual_servers", {}), now, width),
+        dataplane(checker.get("dataplane", {}), now, width),
+    ]
+    lines: list[Line] = []
+    for section in filter(None, sections):
+        lines += [[], *section] if lines else section
+    return lines
+
+
+def daemon(about: Doc, now: float, width: int | None) -> list[Line]:
+    config = about["config"]
+    text = (
+        f"fastha {about['version']}  {about['state']}  pid {about['pid']}  up {duration(about['uptime_s'])}  "
+        f"config {config['file']}"
+    )
+    if config["loaded"]:
+        text += f" (loaded {duration(now - config['loaded'])} ago)"
+    lines = paragraph(text, "", width, "bold")
+    last = about.get("last_reload")
+    if last and last["outcome"] == "refused":
+        lines += paragraph(
+            f"last reload, {duration(now - last['at'])} ago, was refused: {last['text']}", "", width, "bold red"
+        )
+        for fault in last["faults"]:
+            lines += paragraph(fault, INDENT, width, "red")
+    return lines
+
+
+def children(by_role: Doc, width: int | None) -> list[Line]:
+    rows: list[list[Cell]] = []
+    for role, child in by_role.items():
+        if child["state"] == "idle" and not child.get("last_end"):
+            continue  # it has nothing to do
+        uptime = child.get("uptime_s")
+        rows.append(
+            [
+                role,
+                _coloured(child["state"]),
+                str(child.get("pid", "-")),
+                "-" if uptime is None else duration(uptime),
+                str(child.get("restarts", "-")),
+                short_ns(child.get("lag_ns")),
+                short_kb(child.get("rss_kb")),
+                f"last end: {child['last_end']}" if child.get("last_end") else "",
+            ]
+        )
+    return table(["CHILD", "STATE", "PID", "UP", "RESTARTS", "LAG", "RSS", ""], rows, width) if rows else []
+
+
+def instances(by_name: Doc, now: float, width: int | None) -> list[Line]:
+    if not by_name:
+        return []
+    head = ["INSTANCE", "STATE", "SINCE", "PRIO", "MASTER", "SENT", "RECV", "LATE", "WHY"]
+    rows: list[list[Cell]] = []
+    below: list[list[Line]] = []
+    for name, instance in by_name.items():
+        base, priority = instance.get("priority_base"), instance.get("priority", "-")
+        rows.append(
+            [
+                name,
+                _coloured(instance.get("state", "-")),
+                _since(instance, now),
+                f"{priority}" if base in (None, priority) else f"{priority} ({base})",
+                str(instance.get("master") or "-"),
+                str(instance.get("sent", "-")),
+                str(instance.get("received", "-")),
+                short_ns(instance.get("late_max_ns")),
+                str(instance.get("why", "")),
+            ]
+        )
+        below.append(_below_instance(instance, width))
+    return table(head, rows, width, below)
+
+
+def _below_instance(instance: Doc, width: int | None) -> list[Line]:
+    about = [f"{instance['interface']} vrid {instance.get('vrid', '-')}"] if "interface" in instance else []
+    if "version" in instance:
+        about.append(f"v{instance['version']}")
+    if "advert_int_ns" in instance:
+        about.append(f"advert {instance['advert_int_ns'] / 1e9:g}s")
+    about += map(str, instance.get("addresses", ()))
+    if instance.get("holding"):
+        about.append("(held over from its predecessor)")
+    lines = paragraph(" ".join(about), INDENT, width) if about else []
+    for fault in instance.get("faults", ()):
+        if fault != instance.get("why"):
+            lines += paragraph(f"fault: {fault}", INDENT, width, "red")
+    if discarded := {reason: n for reason, n in instance.get("discarded", {}).items() if n}:
+        counts = ", ".join(f"{reason} {n}" for reason, n in discarded.items())
+        lines += paragraph(f"discarded: {counts}", INDENT, width, "yellow")
+    return lines
+
+
+def virtual_servers(by_key: Doc, now: float, width: int | None) -> list[Line]:
+    if not by_key:
+        return []
+    head = ["SERVER", "HEALTH", "SINCE", "WEIGHT", "IN TABLE", "RESPONSE", "WHY"]
+    rows: list[list[Cell]] = []
+    for key, server in by_key.items():
+        up = server.get("up")
+        health = "-" if up is None else "up" if up else "down"
+        facts = [
+            f"{server.get('scheduler', '')} {server.get('forward', '')}".strip(),
+            f"live weight {server.get('live_weight', '-')}, quorum {server.get('quorum', '-')}",
+            "sorry server in use" if server.get("sorry") else "",
+        ]
+        # The long text of a virtual server starts where its real servers' why does.
+        rows.append([(key, "bold"), _coloured(health), _since(server, now), "", "", "", "; ".join(filter(None, facts))])
+        for real_key, real in server.get("real_servers", {}).items():
+            in_table = real.get("in_table")
+            rows.append(
+                [
+                    f"  {real_key}",
+                    _coloured(real.get("health", "-")),
+                    _since(real, now),
+                    str(real.get("weight", "-")),
+                    "no" if in_table is None else str(in_table),
+                    short_ns(real.get("response_ns")),
+                    str(real.get("why", "")),
+                ]
+            )
+    return table(head, rows, width)
+
+
+def dataplane(facts: Doc, now: float, width: int | None) -> list[Line]:
+    if not facts:
+        return []
+    at = facts.get("reconciled")
+    text = (
+        f"dataplane {facts.get('backend', '-')}: {facts.get('operations', '-')} operations, "
+        f"{facts.get('errors', '-')} errors, drift repaired {facts.get('drift', '-')}"
+    )
+    if at:
+        text += f", compared with the kernel {duration(now - at)} ago"
+    return paragraph(text, "", width, "bold red" if facts.get("errors") else "")
+
+
+def _coloured(word: str) -> Cell:
+    return word, COLOURS.get(word, "")
+
+
+def _since(facts: Doc, now: float) -> str:
+    since = facts.get("since")
+    return "-" if not since else duration(now - since)

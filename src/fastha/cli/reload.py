@@ -1,0 +1,26 @@
+"""`fastha reload`: returns when the new configuration runs, or has been refused."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from fastha.channel.status import Exit
+from fastha.cli.client import ask
+from fastha.parent.protocol import CONTROL_PATH
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--control", default=CONTROL_PATH, metavar="PATH", help=f"control socket ({CONTROL_PATH})")
+    parser.add_argument("--timeout", type=float, default=120.0, metavar="SECONDS", help="how long to wait (120)")
+
+
+def main(options: argparse.Namespace) -> int:
+    answer = ask(options.control, "reload", options.timeout)
+    for fault in answer["faults"]:
+        print(fault, file=sys.stderr)
+    if answer["ok"]:
+        print(f"{answer['outcome']}: {answer['text']}")
+        return Exit.OK
+    print(f"fastha: refused: {answer['text']}", file=sys.stderr)
+    return Exit.REFUSED

@@ -1,0 +1,134 @@
+"""Wanted table minus actual table = an ordered list of operations. Pure.
+
+The order keeps traffic served while the list is applied, whatever the difference is:
+
+    for each wanted service                       why here
+      NEW_SERVICE                                 a destination needs its service
+      SET_SERVICE     (to a cheap scheduler)      the changes below cost less under it
+      NEW_DEST        each missing one            capacity arrives before any leaves
+      SET_DEST        rising to a weight, then the others
+      DEL_DEST        each surplus one            what replaces it is there already
+      SET_SERVICE     (to a costly scheduler)     its tables are built once, not once for each change
+    DEL_SERVICE     owned and no longer wanted; the kernel drops its destinations with it
+
+So a service that has a live destination (weight > 0) before and after has one after every single operation, and no
+service disappears before the one that replaces it is there.
+
+mh and wrr pay O(destinations) for each change: mh fills its table again, wrr computes a greatest common divisor. A
+*new* service with many destinations therefore starts under rr and gets its scheduler with one SET_SERVICE (measured
+on Linux 6.1 and 7.2 with 1 000 to 10 000 destinations: mh 3.5 to 30 times cheaper, wrr 2 to 3 times). A service that
+carries traffic never changes its scheduler for cheapness. mh refuses more destinations than its table has slots (4 093
+in Debian's kernels, CONFIG_IP_VS_MH_TAB_INDEX) with EINVAL: such a service stays under rr and serves, and the error
+comes back with every reconciliation, so it is seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+
+from fastha.dataplane.rows import OUR_FLAGS, Dest, DestKey, Op, Service, ServiceFlag, ServiceKey, Table, Verb
+
+COSTLY = frozenset({"mh", "wrr"})  # schedulers that pay O(destinations) for each change
+HANDFUL = 16  # up to here a costly scheduler costs less than the extra operation is worth
+
+
+def reconcile(wanted: Table, actual: Table, owned: Collection[ServiceKey]) -> list[Op]:
+    """The operations that turn `actual` into `wanted`, in the order to send them.
+
+    Every key of `wanted` is owned; `owned` names services that were ours before as well. Rows that are neither stay
+    untouched, and so do rows that are right. Empty exactly when nothing is to be done. O(rows).
+    """
+    ops: list[Op] = []
+    for key, row in wanted.items():
+        there = actual.get(key)
+        if there is None:
+            ops += _new(key, row.service, row.dests)
+            continue
+        set_service = [] if same_service(row.service, there.service) else [Op(Verb.SET_SERVICE, key, row.service)]
+        dests = list(_dests(key, row.dests, there.dests))
+        ops += dests + set_service if row.service.scheduler in COSTLY else set_service + dests
+    mine = frozenset(owned)
+    ops += (Op(Verb.DEL_SERVICE, key) for key in actual if key in mine and key not in wanted)
+    return ops
+
+
+def same_service(wanted: Service, actual: Service) -> bool:
+    """Whether the kernel's service does what is wanted: flags that are not ours do not count, and neither do timeout
+    and netmask of a service that is not persistent (the kernel reads them for persistence alone)."""
+    if (wanted.flags ^ actual.flags) & OUR_FLAGS:
+        return False
+    if (wanted.scheduler, wanted.pe_name) != (actual.scheduler, actual.pe_name):
+        return False
+    persistent = wanted.flags & ServiceFlag.PERSISTENT
+    return not persistent or (wanted.timeout_s, wanted.netmask) == (actual.timeout_s, actual.netmask)
+
+
+def same_table(wanted: Table, actual: Table, owned: Collection[ServiceKey]) -> bool:
+    """Whether nothing is to be done."""
+    return not reconcile(wanted, actual, owned)
+
+
+def _new(key: ServiceKey, service: Service, dests: dict[DestKey, Dest]) -> Iterator[Op]:
+    """A service that is not there yet, with its destinations."""
+    by_detour = service.scheduler in COSTLY and len(dests) > HANDFUL
+    yield Op(Verb.NEW_SERVICE, key, replace(service, scheduler="rr") if by_detour else service)
+    for dest_key, dest in dests.items():
+        yield Op(Verb.NEW_DEST, key, dest_key=dest_key, dest=dest)
+    if by_detour:
+        yield Op(Verb.SET_SERVICE, key, service)
+
+
+def _dests(key: ServiceKey, wanted: dict[DestKey, Dest], actual: dict[DestKey, Dest]) -> Iterator[Op]:
+    """The destinations of a service that is there: new ones, then rising, then other changes, then removals."""
+    if wanted == actual:
+        return
+    changed: list[tuple[bool, DestKey, Dest]] = []
+    for dest_key, dest in wanted.items():
+        there = actual.get(dest_key)
+        if there is None:
+            yield Op(Verb.NEW_DEST, key, dest_key=dest_key, dest=dest)
+        elif there != dest:
+            changed.append((dest.weight > there.weight, dest_key, dest))
+    for _rising, dest_key, dest in sorted(changed, key=lambda c: not c[0]):  # stable: the order of the configuration
+        yield Op(Verb.SET_DEST, key, dest_key=dest_key, dest=dest)
+    for dest_key in actual:
+        if dest_key not in wanted:
+            yield Op(Verb.DEL_DEST, key, dest_key=dest_key)
+
+
+_WORDS = {
+    Verb.NEW_SERVICE: "add service",
+    Verb.SET_SERVICE: "change service",
+    Verb.DEL_SERVICE: "remove service",
+    Verb.NEW_DEST: "add destination",
+    Verb.SET_DEST: "change destination",
+    Verb.DEL_DEST: "remove destination",
+}
+
+
+def describe(op: Op) -> str:
+    """One operation as a log reads it: `add destination 10.2.0.1:80 to 10.0.0.1:80/tcp (NAT, weight 1)`."""
+    words = _WORDS[op.verb]
+    if op.dest_key is None:
+        return f"{words} {op.key}" + (f" ({_service_text(op.service)})" if op.service else "")
+    link = {Verb.NEW_DEST: "to", Verb.SET_DEST: "of", Verb.DEL_DEST: "from"}[op.verb]
+    return f"{words} {op.dest_key} {link} {op.key}" + (f" ({_dest_text(op.dest)})" if op.dest else "")
+
+
+def _service_text(service: Service) -> str:
+    parts = [service.scheduler]
+    if service.flags & ServiceFlag.PERSISTENT:
+        parts.append(f"persistent {service.timeout_s} s /{service.netmask}")
+    if rest := service.flags & OUR_FLAGS & ~ServiceFlag.PERSISTENT:
+        parts.append(f"flags {rest:#x}")
+    if service.pe_name:
+        parts.append(f"pe {service.pe_name}")
+    return ", ".join(parts)
+
+
+def _dest_text(dest: Dest) -> str:
+    parts = [dest.forward.name, f"weight {dest.weight}"]
+    if dest.uthreshold or dest.lthreshold:
+        parts.append(f"thresholds {dest.lthreshold}-{dest.uthreshold}")
+    return ", ".join(parts)

@@ -1,0 +1,71 @@
+"""What the control socket understands: one JSON object per line, one answer per request, in order. Pure.
+
+-> {"v": 1, "command": "status"}
+<- {"v": 1, "ok": true, ...}
+<- {"v": 1, "ok": false, "code": "denied", "error": "one line for people"}
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+VERSION = 1
+CONTROL_PATH = "/run/fastha/control.sock"
+MAX_REQUEST = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """`admin`: only root and the daemon's own user may."""
+
+    admin: bool
+    meaning: str
+
+
+COMMANDS: dict[str, Command] = {
+    "status": Command(False, "the merged picture: daemon, children, instances, virtual servers, dataplane"),
+    "version": Command(False, "version of fastha and of this protocol"),
+    "reload": Command(True, "read the configuration again; the answer is the outcome"),
+    "stop": Command(True, "give up addresses and rows in an orderly way and end"),
+}
+
+
+class BadRequest(Exception):
+    """A request that is not carried out; `code` is for programs, the text for people."""
+
+    def __init__(self, code: str, text: str) -> None:
+        self.code = code
+        super().__init__(text)
+
+
+def parse(line: bytes, admin: bool) -> str:
+    """The command that `line` asks for. BadRequest if there is none, or this client may not."""
+    try:
+        request = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        raise BadRequest("malformed", "a request is one JSON object on one line") from None
+    if not isinstance(request, dict):
+        raise BadRequest("malformed", "a request is one JSON object on one line")
+    if request.get("v") != VERSION:
+        raise BadRequest("version", f"this daemon speaks version {VERSION} of the protocol")
+    name = request.get("command")
+    command = COMMANDS.get(name) if isinstance(name, str) else None
+    if command is None or not isinstance(name, str):
+        raise BadRequest("unknown", f"unknown command; there are {', '.join(COMMANDS)}")
+    if unknown := request.keys() - {"v", "command"}:
+        raise BadRequest("malformed", f"{name} takes no {', '.join(map(repr, sorted(unknown)))}"[:200])
+    if command.admin and not admin:
+        raise BadRequest("denied", f"{name} is for root and the user the daemon runs as")
+    return name
+
+
+def answer(fields: dict[str, Any]) -> bytes:
+    """A line for a command that was carried out (`ok` may still be False in `fields`: a refused reload)."""
+    return orjson.dumps({"v": VERSION, "ok": True, **fields}, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def refusal(error: BadRequest) -> bytes:
+    return answer({"ok": False, "code": error.code, "error": str(error)})

@@ -1,0 +1,280 @@
+"""The children together: one proposal at a time, what they report, what they have to know of each other.
+
+Decisions are in reload.py, restart.py and watchdog.py; this says them to the processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from fastha.channel.messages import Message
+from fastha.log import ERROR, INFO, WARNING, Log
+from fastha.model import Config, Script
+from fastha.model.codec import read
+from fastha.model.units import NS_PER_S
+from fastha.parent import reload
+from fastha.parent.child import Child, State
+from fastha.parent.events import Events
+from fastha.parent.facts import Picture
+from fastha.parent.loop import Loop, Timer
+from fastha.parent.reload import Phase, Proposal
+from fastha.parent.restart import Ending
+from fastha.parent.scripts import Scripts
+from fastha.parent.spawn import Process
+from fastha.parent.watchdog import PREPARE_NS, START_NS, TICK_NS
+
+PHASE_NS = START_NS + PREPARE_NS + NS_PER_S  # the watchdog speaks first, and says who it was
+
+
+class Supervisor:
+    """Owns the children. `running` is what each of them does or should do: {role: its part of the configuration}."""
+
+    def __init__(
+        self, loop: Loop, log: Log, events: Events, scripts: Scripts, processes: Iterable[Process], dataplane: str
+    ) -> None:
+        self.picture = Picture()
+        self.quorums: dict[str, bool] = {}
+        self.config: Config | None = None
+        self.running: dict[str, Config] = {}
+        self.generation = 0
+        self.children = {p.role: Child(p, loop, log, self) for p in processes}
+        self._loop, self._log, self._events, self._scripts = loop, log, events, scripts
+        self._dataplane = dataplane
+        self._proposal: Proposal | None = None
+        self._next: Config = Config()
+        self._next_parts: dict[str, Config] = {}
+        self._deadline: Timer | None = None
+        self._done: Callable[[Proposal, Ending | None], object] | None = None
+        self._first_ending: Ending | None = None
+        self._stopping: list[Child] | None = None
+        self._when_stopped: Callable[[], object] | None = None
+        self._tick_due_ns = loop.now_ns() + TICK_NS
+        self._tick_timer = loop.call_at(self._tick_due_ns, self._tick)
+
+    # -- configuration, in two phases --
+
+    @property
+    def busy(self) -> bool:
+        """Whether a proposal is under way."""
+        return self._proposal is not None
+
+    def propose(self, config: Config, done: Callable[[Proposal, Ending | None], object]) -> None:
+        """Bring `config` to every child it concerns; `done(proposal, ending)` once it is DONE or ABANDONED.
+
+        `ending`: how a child died that was the reason to abandon it. Not while `busy`."""
+        assert self._proposal is None
+        self._next, self._done, self._first_ending = config, done, None
+        self._next_parts = {
+            role: part
+            for role, child in self.children.items()
+            if not child.process.idle(part := child.process.sees(config))
+        }
+        concerned = [role for role, part in self._next_parts.items() if self.running.get(role) != part]
+        self._proposal = reload.propose(self._new_generation(), concerned)
+        for role in self.running.keys() & self._next_parts.keys() - set(concerned):
+            self.children[role].revive()
+        for role in concerned:
+            child = self.children[role]
+            if child.state in (State.PREPARING, State.COMMITTING, State.RUNNING):
+                self._propose_to(child)
+            elif child.state is not State.STOPPING:  # of one that stops, its end starts the next
+                child.start()  # its hello is answered by the proposal
+        self._set_deadline()
+        if not concerned:
+            self._commit()
+
+    def _propose_to(self, child: Child) -> None:
+        """The proposal under way if it concerns `child`, else what it should be running."""
+        proposal = self._proposal
+        if proposal is not None and proposal.phase is Phase.PREPARING and child.role in proposal.roles:
+            generation, part = proposal.generation, self._next_parts[child.role]
+        elif child.role in self.running:
+            generation, part = self._new_generation(), self.running[child.role]
+        else:
+            child.stop()
+            return
+        previous: dict[str, Any] = {}
+        if child.state is not State.RUNNING and child.sign_of_life_ns:
+            age_ns = self._loop.now_ns() - child.sign_of_life_ns
+            previous = {**self.picture.of(child.role), "died_ago_ns": age_ns}
+        child.propose(generation, part, self._dataplane, previous)
+
+    def _step(self, after: Proposal) -> None:
+        """Take the proposal on, and do what its new phase asks for."""
+        before, self._proposal = self._proposal, after
+        if before is None or after.phase is before.phase:
+            return
+        if after.phase is Phase.COMMITTING:
+            self._commit()
+        elif after.phase is Phase.ABANDONED:
+            self._abandon()
+        elif after.phase is Phase.DONE:
+            self._finish()
+
+    def _commit(self) -> None:
+        proposal = self._proposal
+        assert proposal is not None
+        left = self.running.keys() - self._next_parts.keys()
+        self.config, self.running = self._next, self._next_parts
+        self._scripts.user, self._scripts.group = self.config.globals.script_user, self.config.globals.script_group
+        known = {server.key for server in self.config.virtual_servers}
+        self.quorums = {key: up for key, up in self.quorums.items() if key in known}
+        self._set_deadline()
+        for role, child in self.children.items():
+            if role in proposal.roles:
+                child.commit(proposal.generation)
+        for role in left:
+            self.children[role].stop()
+            self.children[role].sign_of_life_ns = 0
+            self.picture.forget(role)
+        if not proposal.roles:
+            self._step(reload.expired(proposal))
+
+    def _abandon(self) -> None:
+        proposal = self._proposal
+        assert proposal is not None
+        self._finish()
+        for role in proposal.roles:
+            child = self.children[role]
+            if child.state is State.RUNNING:
+                child.abandon(proposal.generation)
+            elif role not in self.running:
+                child.stop()
+            elif child.state is State.PREPARING:
+                self._propose_to(child)
+
+    def _finish(self) -> None:
+        proposal, self._proposal = self._proposal, None
+        done, self._done = self._done, None
+        if self._deadline is not None:
+            self._deadline.cancel()
+        assert proposal is not None
+        assert done is not None
+        # In a turn of its own: `done` may begin the next proposal.
+        self._loop.call_later(0, lambda: done(proposal, self._first_ending))
+
+    def _set_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = self._loop.call_later(PHASE_NS, self._expired)
+
+    def _expired(self) -> None:
+        if self._proposal is not None:
+            self._step(reload.expired(self._proposal))
+
+    def _new_generation(self) -> int:
+        self.generation += 1
+        return self.generation
+
+    # -- what children say (Owner) --
+
+    def wanted(self, child: Child) -> bool:
+        if self._stopping is not None:
+            return False
+        proposal = self._proposal
+        # One that ended as asked while a new configuration needs it again comes back.
+        return child.role in self.running or (proposal is not None and child.role in proposal.waiting)
+
+    def heard(self, child: Child, message: Message) -> None:
+        kind, role = message["type"], child.role
+        if kind == "hello":
+            if (message["role"], message["pid"]) != (role, child.pid):
+                raise ValueError(f"hello from {message['role']!r}, pid {message['pid']!r}")
+            self.picture.started(role)
+            if child.state is State.STARTING:
+                self._propose_to(child)
+        elif kind == "ready":
+            self._ready(child, message["generation"])
+        elif kind == "refused":
+            self._refused(child, message["generation"], str(message["reason"]))
+        elif kind == "committed":
+            self._committed(child, message["generation"])
+        elif kind == "facts":
+            if role in self.running or child.state is not State.STOPPING:
+                self.picture.merge(role, message["facts"])
+        elif kind == "event":
+            event = message["event"]
+            self._events.add(role, str(event["kind"]), str(event.get("subject", "")), str(event["text"]))
+        elif kind == "script":
+            self._scripts.run(read(Script, message["script"]), str(message["subject"]))
+        elif kind == "quorum":
+            changes = {str(key): bool(up) for key, up in message["states"].items()}
+            self.quorums.update(changes)
+            for other in self.children.values():
+                if other.process.wants_quorums and other.state is State.RUNNING:
+                    other.send(type="quorums", states=changes)
+
+    def _ready(self, child: Child, generation: int) -> None:
+        if generation != child.generation:
+            return
+        child.answered()
+        if self._proposal is not None and generation == self._proposal.generation:
+            self._step(reload.ready(self._proposal, child.role, generation))
+        elif child.state is State.PREPARING:
+            child.commit(generation)  # a replacement: what it prepared is already decided
+
+    def _refused(self, child: Child, generation: int, reason: str) -> None:
+        if generation != child.generation:
+            return
+        child.answered()
+        if self._proposal is not None and generation == self._proposal.generation:
+            self._step(reload.failed(self._proposal, child.role, f"{child.role}: {reason}"))
+        else:
+            self._events.log("refused", child.role, f"{child.role} refuses to start again: {reason}", ERROR)
+            child.stop(Ending.REFUSED)
+
+    def _committed(self, child: Child, generation: int) -> None:
+        if generation != child.generation or child.state is State.STOPPING:
+            return
+        child.confirmed()
+        if self.quorums and child.process.wants_quorums:
+            child.send(type="quorums", states=self.quorums)
+        if self._proposal is not None:
+            self._step(reload.committed(self._proposal, child.role, generation))
+
+    def ended(self, child: Child, ending: Ending, text: str) -> None:
+        expected = ending is Ending.ASKED
+        self._events.log("ended", child.role, text, INFO if expected else WARNING)
+        if self._stopping is not None:
+            self._stop_next()
+            return
+        if child.role not in self.running:
+            self.picture.forget(child.role)
+        proposal = self._proposal
+        if proposal is not None and child.role in proposal.roles:
+            if expected and child.role in proposal.waiting:
+                child.start()
+                return
+            self._first_ending = self._first_ending or ending
+            self._step(reload.failed(proposal, child.role, text))
+
+    # -- the watchdog, and the end --
+
+    def _tick(self) -> None:
+        late_ns = self._loop.now_ns() - self._tick_due_ns
+        for child in self.children.values():
+            child.judge(late_ns)
+        self._tick_due_ns = self._loop.now_ns() + TICK_NS
+        self._tick_timer = self._loop.call_at(self._tick_due_ns, self._tick)
+
+    def stop(self, when_stopped: Callable[[], object]) -> None:
+        """Stop every child in an orderly way, one after another in the order of the table."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._proposal = None
+        self._when_stopped = when_stopped
+        self._stopping = list(self.children.values())
+        self._stop_next()
+
+    def _stop_next(self) -> None:
+        while self._stopping:
+            child = self._stopping[0]
+            child.stop()
+            if child.alive:
+                return
+            self._stopping.pop(0)
+        if self._when_stopped is not None:
+            self._tick_timer.cancel()
+            when_stopped, self._when_stopped = self._when_stopped, None
+            self._loop.call_later(0, when_stopped)

@@ -1,0 +1,21 @@
+"""The IPVS backend against a real kernel: tests/vm/inside/ipvs_table.py and ipvs_traffic.py, run in one guest each."""
+
+from __future__ import annotations
+
+import pytest
+
+from vm import guest
+
+TABLE = guest.INSIDE / "ipvs_table.py"
+TRAFFIC = guest.INSIDE / "ipvs_traffic.py"
+pytestmark = pytest.mark.vm
+
+
+@pytest.mark.parametrize("name", guest.inner_tests(TABLE))
+def test_table(name: str) -> None:
+    guest.check(TABLE, name)
+
+
+@pytest.mark.parametrize("name", guest.inner_tests(TRAFFIC))
+def test_traffic(name: str) -> None:
+    guest.check(TRAFFIC, name)
