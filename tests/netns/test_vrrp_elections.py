@@ -6,20 +6,11 @@ import signal
 
 import pytest
 
-<<<<<<< HEAD
 import need
 from fastha.lab.network import Network
 from fastha.model import Auth, TrackVirtualServer, VirtualAddress
 from fastha.model.units import NS_PER_MS, NS_PER_S
 from netns.vrrp_director import FAST_NS, VIP, Director, addresses, directors, has_vip, instance
-=======
-import pytest
-
-import need
-from fastha.lab.netns import Namespace
-from fastha.lab.network import Network
-from netns.vrrp_director import Director, addresses, has_vip, instance
->>>>>>> main
 
 pytestmark = pytest.mark.root
 
