@@ -244,6 +244,7 @@ class VrrpChild:
         self._repair_due = False
         for router in self.routers.values():
             router.repair()
+            self._breathe()
 
     def _quorums(self, message: Message) -> None:
         self.house.quorums.update(message["states"])
