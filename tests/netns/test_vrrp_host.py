@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 
 import pytest
 
@@ -10,7 +11,7 @@ import need
 from fastha.lab.network import Network
 from fastha.model import VirtualAddress
 from fastha.model.units import NS_PER_MS, NS_PER_S
-from netns.vrrp_director import VIP, Director, addresses, directors, has_vip, instance
+from netns.vrrp_director import VIP, Director, addresses, directors, has_vip, instance, keepalived_conf
 
 pytestmark = pytest.mark.root
 
@@ -160,3 +161,25 @@ def test_without_privilege_one_clear_line(network: Network) -> None:
         assert "Traceback" not in weak.log
     finally:
         assert weak.stop() == 0
+
+
+def test_by_hand(network: Network) -> None:
+    """`python -m fastha.vrrp -f FILE`: no parent, no checker; SIGTERM is the orderly end."""
+    a, b = directors(network)
+    path = network.folder / "keepalived.conf"
+    path.write_text(
+        keepalived_conf(150, more="track_virtual_server {\n 10.9.0.100 80\n }")
+        + "virtual_server 10.9.0.100 80 {\n delay_loop 1\n lb_algo rr\n lb_kind NAT\n protocol TCP\n"
+        + " real_server 10.9.0.7 80 {\n weight 1\n }\n}\n"
+    )
+    with Director.start(b, instance()) as peer:
+        child = a.popen([sys.executable, "-m", "fastha.vrrp", "-f", path], stderr=subprocess.PIPE, text=True)
+        need.wait_until(lambda: has_vip(a), 5, "it is master")
+        peer.until_role("backup")
+        child.terminate()
+        _, log = child.communicate(timeout=5)
+        assert child.returncode == 0, log
+        assert "nobody reports on virtual server" in log
+        assert not has_vip(a)
+        peer.until_role("master")
+        assert peer.router()["zero_received"] == 1

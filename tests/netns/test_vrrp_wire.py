@@ -8,15 +8,15 @@ import subprocess
 import time
 from pathlib import Path
 
-import need
 import pytest
-from netns.vrrp_director import VIP, Director, directors, instance
 
+import need
 from fastha.lab.netns import Namespace
 from fastha.lab.network import Network
 from fastha.model import Auth, Garp, VirtualAddress
 from fastha.model.units import NS_PER_S
 from fastha.wire import advert
+from netns.vrrp_director import VIP, Director, directors, instance
 
 pytestmark = pytest.mark.root
 

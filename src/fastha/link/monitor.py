@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SO_RCVBUFFORCE = 33  # asm-generic/socket.h; needs CAP_NET_ADMIN
 ROOM = 1 << 18
 BUFFER = 4 << 20  # notifications of some 5000 addresses; more than that costs one more dump
+SLICE = 64  # notifications taken in per turn
 DUMP_TIMEOUT = struct.pack("ll", 2, 0)
 
 
@@ -91,11 +92,11 @@ class Monitor:
         """Take in what has been announced so far."""
         changes: Changes = set()
         everything = False
-        while True:
+        for _ in range(SLICE):  # the rest is reported again: others have their turn
             try:
                 data = self._sock.recv(ROOM)
             except BlockingIOError:
-                return None if everything else changes
+                break
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
@@ -106,6 +107,7 @@ class Monitor:
             for message in rtnl.parse(data):
                 if self.table.apply(message):
                     changes.add(_subject(message))
+        return None if everything else changes
 
     def close(self) -> None:
         self._reactor.remove(self._sock.fileno())

@@ -15,6 +15,7 @@ from __future__ import annotations
 import gc
 from collections import deque
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from fastha.channel.endpoint import Endpoint
@@ -76,12 +77,24 @@ class VrrpChild:
     def _propose(self, message: Message) -> None:
         generation = message["generation"]
         try:
-            config = codec.read(Config, message["config"])
-            self.prepare(generation, config, message["previous"])
+            self.prepare(generation, self._read(message["config"]), message["previous"])
         except (SystemFault, ValueError) as error:
             self.child.send("refused", generation=generation, reason=str(error))
         else:
             self.child.send("ready", generation=generation)
+
+    def _read(self, data: dict[str, Any]) -> Config:
+        """The configuration, with a breath after each instance: there may be thousands."""
+        instances = []
+        for item in data["instances"]:
+            instances.append(codec.read(VrrpInstance, item))
+            self._breathe()
+        return replace(codec.read(Config, {**data, "instances": ()}), instances=tuple(instances))
+
+    def _breathe(self) -> None:
+        """In the middle of long work: adverts that are due leave now."""
+        if self._house is not None:
+            self._house.lane.breathe()
 
     def prepare(self, generation: int, config: Config, previous: dict[str, Any]) -> None:
         """Everything that can fail, before anything changes. SystemFault or ValueError, one line."""
@@ -94,6 +107,7 @@ class VrrpChild:
                 frames.advert_frames(instance, instance.unicast_src or "127.0.0.1", SOMEWHERE)
             except ValueError as error:
                 raise ValueError(f"{instance.name}: {error}") from None
+            self._breathe()
         if self._house is None:
             self._house = House(self.child, self._host_changed)
         self._prepared = generation, config, previous, self.child.reactor.now_ns()
@@ -120,8 +134,10 @@ class VrrpChild:
             self._assume_quorums(config)
         for instance in changes.removed:
             self._remove(instance)
+            self._breathe()
         for _, instance in changes.changed:
             self.routers[instance.identity].change(instance, reactor.now_ns())
+            self._breathe()
         told: dict[str, dict[str, Any]] = previous.get("instances", {})
         for instance in changes.added:
             known = told.get(instance.name, {})
@@ -130,6 +146,7 @@ class VrrpChild:
             age_ns = previous.get("died_ago_ns", 1 << 62) + reactor.now_ns() - prepared_ns
             router.survey(reactor.now_ns(), resume=resumable(instance, router.rules, known, age_ns))
             router.publish()
+            self._breathe()
         house.close_stale_receivers({i.interface for i in config.instances})
         house.addresses.pump()
         if not self._beat:
@@ -192,11 +209,12 @@ class VrrpChild:
 
     def _host_changed(self, changes: Changes | None) -> None:
         house = self.house
-        house.close_stale_receivers({r.instance.interface for r in self.routers.values()})
+        if changes is None or any(not ip for _, ip in changes):
+            house.close_stale_receivers({r.instance.interface for r in self.routers.values()})
         if changes is None:
             self._survey(self.routers.values())
-        else:  # our own service addresses come and go by the thousand; they concern `repair` alone
-            links = {index for index, ip in changes if ip not in house.service_ips}
+        # Our own service addresses come and go by the thousand; they concern `repair` alone.
+        elif links := {index for index, ip in changes if ip not in house.service_ips}:
             names = {link.name for index in links if (link := house.monitor.table.links.get(index)) is not None}
             gone = bool(links - house.monitor.table.links.keys())
             self._survey(r for r in self.routers.values() if gone or not names.isdisjoint(r.interfaces))
@@ -226,6 +244,7 @@ class VrrpChild:
         self._repair_due = False
         for router in self.routers.values():
             router.repair()
+            self._breathe()
 
     def _quorums(self, message: Message) -> None:
         self.house.quorums.update(message["states"])
@@ -236,6 +255,7 @@ class VrrpChild:
         routers = list(self.routers.values())
         for router in routers[self._beat % 10 :: 10]:
             router.count()
+            self._breathe()
         if self._beat % 10 == 0:
             self._count_interfaces()
         self._beat += 1

@@ -72,6 +72,8 @@ class Lane:
         LATE_BELOW_NS), discarded {reason: n, only those above 0}."""
     def socket_counters(self, slot: int) -> dict[str, int]:
         """unknown_vrid, malformed, errors."""
+    def breathe(self) -> None:
+        """From inside a long piece of Python: serve native descriptors and timers now. Costs one epoll_wait."""
     def hear(self, slot: int, packet: bytes, now_ns: int) -> bool:
         """As if the socket had delivered this IP packet (tests and benchmarks). True if a router became dirty."""
     def hear_many(self, slot: int, packet: bytes, now_ns: int, times: int) -> int:

@@ -11,7 +11,7 @@ from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 
 from fastha.loop.clock cimport NS_PER_S, monotonic_ns
-from fastha.loop.reactor cimport reactor_add, reactor_remove, reactor_timer_kind
+from fastha.loop.reactor cimport reactor_add, reactor_remove, reactor_timer_kind, reactor_turn
 from fastha.loop.wheel cimport node_armed, node_init, wheel_arm, wheel_disarm, wheel_pop
 from fastha.wire.advert cimport ADVERT_OK, advert_decode, advert_set_priority
 
@@ -666,6 +666,10 @@ cdef class Lane:
     def socket_counters(self, int slot) -> dict:
         cdef lane_socket *s = self.socket(slot)
         return {"unknown_vrid": s.unknown_vrid, "malformed": s.malformed, "errors": s.errors}
+
+    def breathe(self) -> None:
+        with nogil:
+            reactor_turn(self.lane.reactor, False)
 
     def hear(self, int slot, bytes packet, ns_t now_ns) -> bool:
         return lane_hear(self.lane, self.socket(slot), packet, len(packet), now_ns)

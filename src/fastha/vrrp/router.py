@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from fastha.link import rtnl
@@ -39,6 +40,7 @@ class Router:
         self.messages: dict[Key, tuple[bytes, bytes]] = {}  # address -> its prebuilt RTM_NEWADDR and RTM_DELADDR
         self.arp: list[ArpBlock] = []
         self.token: Token | None = None
+        self._held: set[Key] = set()  # addresses of a master that were seen in place
         self._adding = 0  # addresses whose acknowledgement is awaited
         self._announce = ""  # the occasion to announce when they have come
         self._built: object = None
@@ -197,7 +199,7 @@ class Router:
         self._build()
         if self.state.role is Role.MASTER or self.state.holding:
             dropped = [(k, m) for k, m in old_messages.items() if k not in self.messages]
-            self.house.addresses.submit(Operation(k, m[1], self._removed) for k, m in dropped)
+            self.house.addresses.submit(Operation(k, m[1], partial(self._removed, k)) for k, m in dropped)
         fresh = tuple(a for a in new.addresses if a not in old.addresses)
         if self.state.role is not Role.INIT and self.state.role is not Role.FAULT:
             priority = effective_priority(new, self.house.quorums)
@@ -238,7 +240,8 @@ class Router:
             case machine.RemoveAddresses():
                 self._announce = ""
                 self._silence()
-                self.house.addresses.submit(Operation(k, m[1], self._removed) for k, m in self.messages.items())
+                self._held.clear()
+                self.house.addresses.submit(Operation(k, m[1], partial(self._removed, k)) for k, m in self.messages.items())
             case machine.Garp(occasion):
                 self._announce = occasion
                 if not self._adding:
@@ -258,17 +261,23 @@ class Router:
         """Ask for every address the kernel does not hold; those it has are not touched."""
         queue, table = self.house.addresses, self.house.monitor.table
         missing = [key for key in self.messages if queue.busy(key) or not table.has(*key)]
+        self._held.update(self.messages.keys() - missing)
         self._adding += len(missing)
-        queue.submit(Operation(key, self.messages[key][0], self._added) for key in missing)
+        queue.submit(Operation(key, self.messages[key][0], partial(self._added, key)) for key in missing)
         return missing
 
-    def _added(self, error: int) -> None:
+    def _added(self, key: Key, error: int) -> None:
         self._adding -= 1
+        if not error:
+            self._held.add(key)
+            self.house.monitor.table.apply(rtnl.Address(*key))  # ahead of the notification
         self._complain("add", error)
         if self._adding == 0 and self._announce:
             self._start_announcing()
 
-    def _removed(self, error: int) -> None:
+    def _removed(self, key: Key, error: int) -> None:
+        if not error:
+            self.house.monitor.table.apply(rtnl.Gone(rtnl.Address(*key)))
         self._complain("remove", error)
 
     def _complain(self, verb: str, error: int) -> None:
@@ -289,12 +298,12 @@ class Router:
             self.token = None
 
     def repair(self) -> None:
-        """Somebody took addresses of a master away: they come back."""
+        """Addresses of a master that somebody took away come back; those the kernel refused are tried again."""
         if self.state.role is not Role.MASTER or self._adding:
             return
-        if missing := self._add_missing():
-            self.repaired += len(missing)
-            lost = ", ".join(ip for _, ip, _ in missing[:3]) + (", ..." if len(missing) > 3 else "")
+        if stolen := [key for key in self._add_missing() if key in self._held]:
+            self.repaired += len(stolen)
+            lost = ", ".join(ip for _, ip, _ in stolen[:3]) + (", ..." if len(stolen) > 3 else "")
             name = self.instance.name
             self.house.child.limited(f"{name} lost", 1.0, f"{name}: somebody removed {lost}; added again")
 
@@ -331,7 +340,9 @@ class Router:
         }
 
     def count(self) -> None:
-        """The slow beat: publish counters, and tell of adverts that were dropped, within limits."""
+        """The slow beat, once a second: look after the addresses, publish counters, and tell of adverts that were dropped,
+        within limits."""
+        self.repair()
         discarded: Any = self.house.lane.counters(self.index)["discarded"]
         for reason, n in discarded.items():
             before = self._told_discarded.get(reason, 0)

@@ -1,0 +1,94 @@
+"""Which gratuitous ARP frames leave when, in virtual time."""
+
+from __future__ import annotations
+
+import pytest
+
+from fastha.link.rtnl import Link
+from fastha.model import Garp, VirtualAddress, VrrpInstance
+from fastha.model.units import NS_PER_MS, NS_PER_S
+from fastha.vrrp import frames
+from fastha.vrrp.garp import Announcer
+from fastha.wire.arp import FRAME_SIZE
+from oracles.virtual_reactor import VirtualReactor
+
+ETH0 = Link(2, "eth0", bytes.fromhex("020000000001"), 1500, True, True, True)
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.reactor = VirtualReactor()
+        self.began = self.reactor.now_ns()
+        self.left: list[tuple[int, str]] = []
+        self.announcer = Announcer(self.reactor, self.send)  # type: ignore[arg-type]
+
+    def send(self, data: bytes | memoryview, size: int, to: bytes) -> tuple[int, int]:
+        assert size == FRAME_SIZE
+        assert len(data) % size == 0
+        now = self.reactor.now_ns() - self.began
+        for at in range(0, len(data), size):
+            self.left.append((now, ".".join(map(str, data[at + 28 : at + 32]))))
+        return len(data) // size, 0
+
+    def blocks(self, *ips: str) -> list[frames.ArpBlock]:
+        instance = VrrpInstance("vi", "eth0", 1, addresses=tuple(map(VirtualAddress, ips)))
+        return frames.arp_blocks(instance, {"eth0": ETH0})
+
+    def ips(self) -> list[str]:
+        return [ip for _, ip in self.left]
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_one_copy_of_every_address_before_any_repeat(bench: Bench) -> None:
+    plan = Garp(master_delay_ns=0, master_repeat=3)
+    bench.announcer.announce(bench.blocks("10.0.0.1", "10.0.0.2"), plan, "master")
+    bench.announcer.announce(bench.blocks("10.0.0.3"), plan, "master")
+    bench.reactor.advance(1)
+    first = ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
+    assert bench.ips()[:3] == first, "also of another instance on the same interface"
+    assert sorted(bench.ips()[3:]) == sorted(first * 2)
+    assert bench.announcer.sent == 9
+
+
+def test_second_block_and_refresh(bench: Bench) -> None:
+    plan = Garp(master_repeat=2, master_refresh_ns=10 * NS_PER_S, master_refresh_repeat=1)
+    bench.announcer.announce(bench.blocks("10.0.0.1"), plan, "master")
+    bench.reactor.advance(36 * NS_PER_S)
+    assert [t // NS_PER_S for t, _ in bench.left] == [0, 0, 5, 5, 15, 25, 35]
+
+
+def test_lower_prio_has_its_own_numbers(bench: Bench) -> None:
+    plan = Garp(lower_prio_delay_ns=0, lower_prio_repeat=1, master_refresh_ns=NS_PER_S)
+    bench.announcer.announce(bench.blocks("10.0.0.1"), plan, "lower_prio")
+    bench.reactor.advance(10 * NS_PER_S)
+    assert len(bench.left) == 1
+    bench.announcer.announce(bench.blocks("10.0.0.1"), Garp(lower_prio_repeat=0, lower_prio_delay_ns=0), "lower_prio")
+    bench.reactor.advance(10 * NS_PER_S)
+    assert len(bench.left) == 1
+
+
+def test_interval_is_kept_across_instances(bench: Bench) -> None:
+    plan = Garp(master_delay_ns=0, master_repeat=2, interval_ns=10 * NS_PER_MS)
+    bench.announcer.announce(bench.blocks("10.0.0.1", "10.0.0.2"), plan, "master")
+    bench.announcer.announce(bench.blocks("10.0.0.3"), plan, "master")
+    bench.reactor.advance(NS_PER_S)
+    assert [t for t, _ in bench.left] == [i * 10 * NS_PER_MS for i in range(6)]
+    assert bench.ips()[:3] == ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
+
+
+def test_cancelled_means_silence(bench: Bench) -> None:
+    token = bench.announcer.announce(bench.blocks("10.0.0.1"), Garp(master_refresh_ns=NS_PER_S), "master")
+    bench.announcer.cancel(token)
+    bench.reactor.advance(60 * NS_PER_S)
+    assert bench.left == []
+
+
+def test_interfaces_without_arp_are_skipped() -> None:
+    instance = VrrpInstance("vi", "eth0", 1, addresses=(VirtualAddress("10.0.0.1"),))
+    silent = Link(2, "eth0", bytes(6), 1500, True, True, False)
+    assert frames.arp_blocks(instance, {"eth0": silent}) == []
+    assert frames.arp_blocks(instance, {}) == []
