@@ -4,24 +4,7 @@ from libc.errno cimport EINTR, errno
 from libc.stdint cimport uint8_t
 from libc.string cimport memset
 
-cdef extern from * nogil:
-    """
-    #include <sys/socket.h>
-    """
-    struct iovec:
-        void *iov_base
-        size_t iov_len
-    struct msghdr:
-        void *msg_name
-        unsigned int msg_namelen
-        iovec *msg_iov
-        size_t msg_iovlen
-    struct mmsghdr:
-        msghdr msg_hdr
-        unsigned int msg_len
-    int sendmmsg(int fd, mmsghdr *messages, unsigned int count, int flags)
-    enum:
-        MSG_DONTWAIT
+from fastha.vrrp.mmsg cimport MSG_DONTWAIT, iovec, mmsghdr, sendmmsg
 
 cdef enum:
     BATCH = 64

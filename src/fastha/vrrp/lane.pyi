@@ -1,4 +1,4 @@
-"""What Python sees of the lane (lane.pxd is the native side)."""
+"""What Python sees of the lane (engine.pxd is the native side)."""
 
 from collections.abc import Sequence
 

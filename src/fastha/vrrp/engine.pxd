@@ -1,0 +1,161 @@
+"""The lane: what happens thousands of times a second, on C structs, without a Python object.
+
+A backup hears an acceptable advert and re-arms; a master's timer fires, its prebuilt frames leave, it re-arms.
+Everything else is left *pending* on the router, which is then linked into a list of dirty routers that Python takes
+once per turn and plays through machine.step. A router is in that list at most once and keeps the best advert it
+heard, so the list needs no room of its own and nothing can be lost, whatever the wire does.
+
+A dirty router takes no short cut: what came first is handled first.
+"""
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+from fastha.loop.clock cimport ns_t
+from fastha.loop.reactor cimport reactor_t
+from fastha.loop.wheel cimport wheel_node
+from fastha.vrrp.mmsg cimport iovec, mmsghdr
+from fastha.wire.advert cimport ADVERT_VERDICTS
+
+cdef enum lane_role:                        # machine.Role, in the order of its definition
+    LANE_INIT
+    LANE_BACKUP
+    LANE_MASTER
+    LANE_FAULT
+
+# Why an advert was dropped: first wire.advert's verdicts, then what only an instance can know.
+cdef enum lane_reason:
+    LANE_OTHER_VERSION = ADVERT_VERDICTS    # the instance speaks another version
+    LANE_AUTH_TYPE
+    LANE_AUTH_PASSWORD
+    LANE_INTERVAL                           # version 2: not our interval, RFC 3768 section 7.1
+    LANE_SELF                               # our own address as source
+    LANE_REASONS
+
+cdef enum lane_pending:
+    PENDING_TIMER = 1
+    PENDING_ADVERT = 2
+    PENDING_ZERO = 4
+    PENDING_ZERO_LAST = 8                   # the resignation came after the advert
+    PENDING_ADDRESSES = 16                  # a peer's address list differs from ours
+
+cdef enum:
+    BATCH = 64                              # packets per system call
+    ROOM = 2048                             # bytes per received packet; the longest advert has 1056
+
+cdef enum:
+    LANE_LATE_STEPS = 6                     # lateness below 100 us, 1 ms, 10 ms, 100 ms, 1 s, more
+    LANE_PEERS = 8                          # peers with other addresses that are remembered as told
+
+cdef struct lane_frame:
+    uint8_t *data
+    uint16_t size
+    uint16_t ip_offset                      # where the IP packet begins: 14 behind an Ethernet header, or 0
+    uint16_t to_size                        # 0: the socket is connected
+    uint8_t to[32]                          # sockaddr_ll or sockaddr_in
+
+cdef struct lane_router:
+    wheel_node timer
+    lane_router *next_vrid                  # others with this VRID on the same socket (other unicast sources)
+    lane_router *next_dirty
+    uint32_t index
+    int slot                                # of the receiving socket; -1: none
+    bint dirty
+    bint used
+    # rules
+    uint8_t version
+    uint8_t vrid
+    uint8_t down_adverts
+    bint preempt
+    bint patient                            # preempt_delay is set
+    uint32_t own_ip                         # host order
+    uint32_t listen_ip                      # network order: the group, or the unicast source
+    ns_t advert_int_ns
+    ns_t silence_ns
+    uint8_t auth_type
+    uint8_t auth[8]
+    uint8_t count
+    uint8_t *addresses                      # count x 4 bytes, network order, as configured
+    # state
+    uint8_t role
+    uint8_t priority
+    bint holding
+    bint delaying                           # a preempt delay runs
+    uint32_t master_ip                      # host order
+    ns_t deadline_ns                        # -1: no timer
+    ns_t master_adver_ns
+    # sending
+    int tx_fd
+    uint32_t frame_count
+    lane_frame *frames
+    # pending
+    uint32_t pending
+    uint8_t best_priority
+    uint32_t best_src
+    ns_t best_adver_ns
+    uint32_t zero_src
+    uint32_t addresses_src
+    ns_t heard_ns
+    # counters
+    uint64_t sent
+    uint64_t send_errors
+    int last_errno
+    uint64_t received
+    uint64_t zero_received
+    uint64_t addresses_differ
+    uint64_t discarded[LANE_REASONS]
+    ns_t late_max_ns
+    uint64_t late[LANE_LATE_STEPS]
+    uint32_t told[LANE_PEERS]
+    uint32_t told_next
+
+cdef struct lane_socket:
+    int fd
+    lane_router *by_vrid[256]
+    uint64_t unknown_vrid
+    uint64_t malformed                      # no VRID could be read
+    uint64_t errors
+
+cdef struct lane_t:
+    reactor_t *reactor
+    int kind
+    lane_router **routers
+    uint32_t router_count
+    lane_socket **sockets
+    uint32_t socket_count
+    lane_router *dirty_first
+    lane_router *dirty_last
+    # receiving
+    uint8_t *rx_room
+    mmsghdr rx_messages[BATCH]
+    iovec rx_vectors[BATCH]
+    # sending
+    uint32_t tx_count
+    int tx_fd
+    mmsghdr tx_messages[BATCH]
+    iovec tx_vectors[BATCH]
+    lane_router *tx_owners[BATCH]
+    ns_t tx_due_ns[BATCH]                   # -1: not a timer's advert
+
+# The timers of rules.py, for one router in its state.
+cdef ns_t router_interval_ns(const lane_router *r, ns_t heard_ns) noexcept nogil
+cdef ns_t router_down_ns(const lane_router *r, ns_t master_adver_ns) noexcept nogil
+cdef void router_arm(lane_t *lane, lane_router *r, ns_t deadline_ns) noexcept nogil
+
+# A packet as a raw socket delivers it. True if a router became dirty.
+cdef bint lane_hear(lane_t *lane, lane_socket *s, const uint8_t *packet, size_t size, ns_t now_ns) noexcept nogil
+# Its timer is due: a master's frames are enqueued and it re-arms; a backup's socket is drained before silence counts.
+# True if it became dirty.
+cdef bint router_due(lane_t *lane, lane_router *r, ns_t now_ns) noexcept nogil
+
+# Frames leave in batches: enqueue those of a router, flush at the end. due_ns -1: not a timer's advert.
+cdef void router_enqueue(lane_t *lane, lane_router *r, ns_t due_ns) noexcept nogil
+cdef void lane_flush(lane_t *lane) noexcept nogil
+cdef void router_stamp(lane_router *r, uint8_t priority) noexcept nogil     # into its frames
+
+cdef void router_free_frames(lane_router *r) noexcept nogil
+cdef void router_unlink_vrid(lane_t *lane, lane_router *r) noexcept nogil   # it hears nothing any more
+cdef void router_unlink_dirty(lane_t *lane, lane_router *r) noexcept nogil
+
+# Handlers for the reactor; ctx is the lane_t.
+cdef int lane_on_readable(void *ctx, int fd, uint32_t events, ns_t now_ns) noexcept nogil
+cdef int lane_on_timer(void *ctx, wheel_node *node, ns_t now_ns) noexcept nogil

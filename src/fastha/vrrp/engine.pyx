@@ -1,0 +1,355 @@
+# See engine.pxd for the shape. Facts that matter here:
+#
+# - recvmmsg fills buffers that were allocated once; a batch is bounded, so a flood cannot keep timers waiting.
+# - Before a master-down timer acts its socket is drained: what the kernel already has is heard first.
+# - Masters due in the same turn leave in one sendmmsg: the handler takes their nodes from the wheel's expired list.
+# - The cells of machine.py that are repeated here name it; tests/unit/test_vrrp_lane.py compares both over a grid.
+
+from libc.errno cimport EAGAIN, EINTR, errno
+from libc.stdlib cimport free
+from libc.string cimport memcmp, memcpy, memset
+
+from fastha.loop.clock cimport NS_PER_S, monotonic_ns
+from fastha.loop.wheel cimport node_armed, wheel_arm, wheel_pop
+from fastha.vrrp.mmsg cimport MSG_DONTWAIT, mmsghdr, recvmmsg, sendmmsg
+from fastha.wire.advert cimport ADVERT_OK, advert_decode, advert_set_priority, advert_t
+
+cdef extern from "<arpa/inet.h>" nogil:
+    uint32_t ntohl(uint32_t)
+
+cdef enum:
+    ROUNDS = 4                              # batches per readiness: then timers have their say
+    DRAIN_ROUNDS = 64                       # batches before silence is believed: more than a socket's buffer holds
+    NS_PER_CS = 10000000
+    MIN_INTERVAL_NS = 10000000              # rules.MIN_INTERVAL_NS
+
+# -- timers, as in rules.py ----------------------------------------------------------------------------------------
+
+cdef ns_t router_interval_ns(const lane_router *r, ns_t heard_ns) noexcept nogil:
+    if r.version == 2:
+        return r.advert_int_ns
+    return heard_ns if heard_ns > MIN_INTERVAL_NS else MIN_INTERVAL_NS
+
+
+cdef ns_t router_down_ns(const lane_router *r, ns_t master_adver_ns) noexcept nogil:
+    cdef ns_t unit = NS_PER_S if r.version == 2 else master_adver_ns
+    return r.down_adverts * router_interval_ns(r, master_adver_ns) + (256 - r.priority) * unit // 256
+
+
+cdef void router_arm(lane_t *lane, lane_router *r, ns_t deadline_ns) noexcept nogil:
+    r.deadline_ns = deadline_ns
+    wheel_arm(&lane.reactor.wheel, &r.timer, deadline_ns)
+
+
+# -- pending -------------------------------------------------------------------------------------------------------
+
+cdef bint make_dirty(lane_t *lane, lane_router *r, uint32_t what) noexcept nogil:
+    r.pending |= what
+    if r.dirty:
+        return False
+    r.dirty = True
+    r.next_dirty = NULL
+    if lane.dirty_last == NULL:
+        lane.dirty_first = r
+    else:
+        lane.dirty_last.next_dirty = r
+    lane.dirty_last = r
+    return True
+
+
+cdef bint pend_advert(
+    lane_t *lane, lane_router *r, const advert_t *a, uint32_t src, ns_t adver_ns, ns_t now_ns
+) noexcept nogil:
+    r.heard_ns = now_ns
+    if a.priority == 0:
+        r.zero_src = src
+        return make_dirty(lane, r, PENDING_ZERO | PENDING_ZERO_LAST)
+    r.pending &= ~<uint32_t>PENDING_ZERO_LAST
+    if not r.pending & PENDING_ADVERT or a.priority > r.best_priority or (
+            a.priority == r.best_priority and src >= r.best_src):
+        r.best_priority = a.priority
+        r.best_src = src
+        r.best_adver_ns = adver_ns
+    return make_dirty(lane, r, PENDING_ADVERT)
+
+
+# -- receiving -----------------------------------------------------------------------------------------------------
+
+cdef bint same_addresses(const lane_router *r, const advert_t *a) noexcept nogil:
+    cdef int i, j
+    if a.count != r.count:
+        return False
+    if memcmp(a.addresses, r.addresses, 4 * <size_t>a.count) == 0:
+        return True
+    for i in range(a.count):                # the same in another order
+        for j in range(r.count):
+            if memcmp(a.addresses + 4 * i, r.addresses + 4 * j, 4) == 0:
+                break
+        else:
+            return False
+    return True
+
+
+cdef bint note_addresses(lane_t *lane, lane_router *r, uint32_t src) noexcept nogil:
+    # Counted always, told once per peer, honoured.
+    cdef int i
+    r.addresses_differ += 1
+    for i in range(LANE_PEERS):
+        if r.told[i] == src:
+            return False
+    r.told[r.told_next % LANE_PEERS] = src
+    r.told_next += 1
+    r.addresses_src = src
+    return make_dirty(lane, r, PENDING_ADDRESSES)
+
+
+cdef int acceptable(const lane_router *r, const advert_t *a) noexcept nogil:
+    # ADVERT_OK or why not: what wire.advert cannot know.
+    if a.version != r.version:
+        return LANE_OTHER_VERSION           # RFC 9568 section 7.1; keepalived does not mix versions either
+    if ntohl(a.src) == r.own_ip:
+        return LANE_SELF
+    if r.version == 2:
+        if a.auth_type != r.auth_type:
+            return LANE_AUTH_TYPE           # RFC 2338 section 7.1
+        if r.auth_type and memcmp(a.auth, r.auth, 8) != 0:
+            return LANE_AUTH_PASSWORD
+        if a.adver_cs * <ns_t>NS_PER_CS != r.advert_int_ns:
+            return LANE_INTERVAL            # RFC 3768 section 7.1
+    return ADVERT_OK
+
+
+cdef lane_router *find(const lane_socket *s, uint8_t vrid, uint32_t dst) noexcept nogil:
+    cdef lane_router *r = s.by_vrid[vrid]
+    while r != NULL and r.listen_ip != dst:
+        r = r.next_vrid
+    return r
+
+
+cdef bint lane_hear(lane_t *lane, lane_socket *s, const uint8_t *packet, size_t size, ns_t now_ns) noexcept nogil:
+    cdef advert_t a
+    cdef lane_router *r
+    cdef uint32_t dst
+    cdef size_t header
+    cdef int verdict
+    cdef bint fresh = False
+    if size < 20:
+        s.malformed += 1
+        return False
+    header = (packet[0] & 15) * 4
+    if header < 20 or size < header + 2:
+        s.malformed += 1
+        return False
+    memcpy(&dst, packet + 16, 4)
+    r = find(s, packet[header + 1], dst)
+    if r == NULL:
+        s.unknown_vrid += 1
+        return False
+    # RFC 9568 5.1.1.3: TTL 255; unicast crosses routers, so there it is not looked at (as keepalived)
+    verdict = advert_decode(packet, size, packet[16] & 0xf0 == 0xe0, &a)
+    if verdict == ADVERT_OK:
+        verdict = acceptable(r, &a)
+    if verdict != ADVERT_OK:
+        r.discarded[verdict] += 1
+        return False
+    r.received += 1
+    if a.priority == 0:
+        r.zero_received += 1
+    if not same_addresses(r, &a):
+        fresh = note_addresses(lane, r, ntohl(a.src))
+    return hear_valid(lane, r, &a, now_ns) or fresh
+
+
+cdef bint hear_valid(lane_t *lane, lane_router *r, const advert_t *a, ns_t now_ns) noexcept nogil:
+    cdef uint32_t src = ntohl(a.src)
+    cdef ns_t adver_ns = a.adver_cs * <ns_t>NS_PER_CS
+    if r.role == LANE_FAULT:
+        return False                        # machine: FAULT x Advert, AdvertZero
+    if r.dirty or r.role == LANE_MASTER or r.holding or src != r.master_ip or a.priority == 0:
+        return pend_advert(lane, r, a, src, adver_ns, now_ns)
+    if r.role == LANE_INIT:
+        return False                        # machine: INIT x Advert from the same master
+    # machine._backup_advert, from the master it already knows
+    if r.preempt and a.priority < r.priority:
+        if r.patient:
+            return pend_advert(lane, r, a, src, adver_ns, now_ns)
+        return False                        # (450) discard
+    if r.delaying:
+        return pend_advert(lane, r, a, src, adver_ns, now_ns)
+    r.master_adver_ns = router_interval_ns(r, adver_ns)                             # (430)-(435)
+    router_arm(lane, r, now_ns + router_down_ns(r, r.master_adver_ns))              # (440)-(445)
+    return False
+
+
+cdef bint drain(lane_t *lane, lane_socket *s, int rounds) noexcept nogil:
+    cdef int n, i
+    cdef ns_t now_ns
+    cdef bint dirty = False
+    while rounds > 0:
+        rounds -= 1
+        n = recvmmsg(s.fd, lane.rx_messages, BATCH, MSG_DONTWAIT, NULL)
+        if n < 0:
+            if errno == EINTR:
+                continue
+            if errno != EAGAIN:
+                s.errors += 1               # ENETDOWN and the like; reading has cleared it
+            break
+        now_ns = monotonic_ns()
+        for i in range(n):
+            if lane_hear(lane, s, lane.rx_room + i * ROOM, lane.rx_messages[i].msg_len, now_ns):
+                dirty = True
+        if n < BATCH:
+            break
+    return dirty
+
+
+cdef int lane_on_readable(void *ctx, int fd, uint32_t events, ns_t now_ns) noexcept nogil:
+    cdef lane_t *lane = <lane_t *>ctx
+    cdef uint32_t i
+    for i in range(lane.socket_count):      # as many as interfaces with routers
+        if lane.sockets[i] != NULL and lane.sockets[i].fd == fd:
+            return drain(lane, lane.sockets[i], ROUNDS)
+    return 0
+
+
+# -- sending -------------------------------------------------------------------------------------------------------
+
+cdef void note_lateness(lane_router *r, ns_t late_ns) noexcept nogil:
+    cdef ns_t below = 100000
+    cdef int step = 0
+    if late_ns < 0:
+        late_ns = 0
+    if late_ns > r.late_max_ns:
+        r.late_max_ns = late_ns
+    while step < LANE_LATE_STEPS - 1 and late_ns >= below:
+        below *= 10
+        step += 1
+    r.late[step] += 1
+
+
+cdef void lane_flush(lane_t *lane) noexcept nogil:
+    cdef uint32_t done = 0, i
+    cdef int n
+    cdef ns_t now_ns
+    while done < lane.tx_count:
+        n = sendmmsg(lane.tx_fd, lane.tx_messages + done, lane.tx_count - done, MSG_DONTWAIT)
+        if n < 0 and errno == EINTR:
+            continue
+        if n <= 0:                          # the first one failed: ENETDOWN, ENOBUFS, ...; the others have their turn
+            lane.tx_owners[done].send_errors += 1
+            lane.tx_owners[done].last_errno = errno
+            done += 1
+            continue
+        now_ns = monotonic_ns()
+        for i in range(done, done + n):
+            lane.tx_owners[i].sent += 1
+            if lane.tx_due_ns[i] >= 0:
+                note_lateness(lane.tx_owners[i], now_ns - lane.tx_due_ns[i])
+        done += n
+    lane.tx_count = 0
+
+
+cdef void router_enqueue(lane_t *lane, lane_router *r, ns_t due_ns) noexcept nogil:
+    cdef uint32_t i, k
+    cdef lane_frame *frame
+    for i in range(r.frame_count):
+        if lane.tx_count == BATCH or (lane.tx_count and lane.tx_fd != r.tx_fd):
+            lane_flush(lane)
+        frame = &r.frames[i]
+        k = lane.tx_count
+        lane.tx_fd = r.tx_fd
+        lane.tx_vectors[k].iov_base = frame.data
+        lane.tx_vectors[k].iov_len = frame.size
+        memset(&lane.tx_messages[k], 0, sizeof(mmsghdr))
+        lane.tx_messages[k].msg_hdr.msg_iov = &lane.tx_vectors[k]
+        lane.tx_messages[k].msg_hdr.msg_iovlen = 1
+        if frame.to_size:
+            lane.tx_messages[k].msg_hdr.msg_name = frame.to
+            lane.tx_messages[k].msg_hdr.msg_namelen = frame.to_size
+        lane.tx_owners[k] = r
+        lane.tx_due_ns[k] = due_ns
+        lane.tx_count += 1
+
+
+cdef void router_stamp(lane_router *r, uint8_t priority) noexcept nogil:
+    cdef uint32_t i
+    for i in range(r.frame_count):
+        advert_set_priority(r.frames[i].data + r.frames[i].ip_offset, priority)
+
+
+# -- timers --------------------------------------------------------------------------------------------------------
+
+cdef bint router_due(lane_t *lane, lane_router *r, ns_t now_ns) noexcept nogil:
+    # True if the router became dirty. Frames are enqueued; the caller flushes.
+    cdef ns_t next_ns
+    cdef bint dirty = False
+    if r.role == LANE_MASTER and now_ns - (r.deadline_ns - r.advert_int_ns) <= r.silence_ns:
+        # machine._master_timer, (630)-(635)
+        router_enqueue(lane, r, r.deadline_ns)
+        next_ns = r.deadline_ns + r.advert_int_ns
+        router_arm(lane, r, next_ns if next_ns > now_ns else now_ns + r.advert_int_ns)
+        return False
+    if r.role != LANE_MASTER and r.role != LANE_BACKUP:
+        return False
+    if r.slot >= 0:                         # silence is believed only once everything that came is heard
+        dirty = drain(lane, lane.sockets[r.slot], DRAIN_ROUNDS)
+    if node_armed(&r.timer):                # an advert was among it
+        return dirty
+    return make_dirty(lane, r, PENDING_TIMER) or dirty
+
+
+cdef int lane_on_timer(void *ctx, wheel_node *node, ns_t now_ns) noexcept nogil:
+    cdef lane_t *lane = <lane_t *>ctx
+    cdef wheel_node *head = &lane.reactor.wheel.expired
+    cdef int dirty = 0
+    while True:
+        if router_due(lane, lane.routers[node.index], now_ns):
+            dirty = 1
+        if head.next == head or head.next.kind != lane.kind:
+            break
+        node = wheel_pop(&lane.reactor.wheel)
+    lane_flush(lane)
+    return dirty
+
+
+# -- taking routers out --------------------------------------------------------------------------------------------
+
+cdef void router_free_frames(lane_router *r) noexcept nogil:
+    cdef uint32_t i
+    for i in range(r.frame_count):
+        free(r.frames[i].data)
+    free(r.frames)
+    r.frames = NULL
+    r.frame_count = 0
+
+
+cdef void router_unlink_vrid(lane_t *lane, lane_router *r) noexcept nogil:
+    cdef lane_router **at
+    if r.slot < 0 or lane.sockets[r.slot] == NULL:
+        r.slot = -1
+        return
+    at = &lane.sockets[r.slot].by_vrid[r.vrid]
+    while at[0] != NULL:
+        if at[0] == r:
+            at[0] = r.next_vrid
+            break
+        at = &at[0].next_vrid
+    r.next_vrid = NULL
+    r.slot = -1
+
+
+cdef void router_unlink_dirty(lane_t *lane, lane_router *r) noexcept nogil:
+    cdef lane_router *other = lane.dirty_first
+    cdef lane_router *before = NULL
+    while other != NULL and other != r:
+        before = other
+        other = other.next_dirty
+    if other == NULL:
+        return
+    if before == NULL:
+        lane.dirty_first = r.next_dirty
+    else:
+        before.next_dirty = r.next_dirty
+    if lane.dirty_last == r:
+        lane.dirty_last = before
+    r.dirty = False
