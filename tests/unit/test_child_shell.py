@@ -56,6 +56,13 @@ def test_hello_then_heartbeats_every_250_ms_until_stop(pair: Pair) -> None:
     assert [b["turns"] for b in beats] == sorted(b["turns"] for b in beats)  # type: ignore[type-var]
 
 
+def test_a_long_step_says_that_it_goes_on(pair: Pair) -> None:
+    for _ in range(100):
+        pair.reactor._now += 10 * MS  # a second in which the loop does not turn
+        pair.child.progress()
+    assert 3 <= len([m for m in pair.heard() if m["type"] == "heartbeat"]) <= 4
+
+
 def test_facts_are_merged_and_sent_at_most_every_100_ms(pair: Pair) -> None:
     for i in range(50):
         pair.child.facts({"a": {str(i % 5): i}})

@@ -54,7 +54,7 @@ class Checker:
         self._proposal: Proposal | None = None
         engine = make_engine(self._results) if make_engine else Probes(child.reactor, self._results, probe_limit())
         self.engine = engine
-        self.roster = Roster(engine, child.reactor.now_ns, self._changed, self._seen, self._short)
+        self.roster = Roster(engine, child.reactor.now_ns, self._changed, self._seen, self._short, child.progress)
         self._quorums: dict[str, bool] = {}
         self._noted: set[str] = set()
         self._told: dict[str, set[str]] = {}  # keys in the parent's picture: {virtual server: its real servers}
@@ -127,6 +127,7 @@ class Checker:
                 table.forget(ward.key)
         for ward in self.roster.wards.values():
             if ward not in before:
+                self.child.progress()
                 table.want(ward.key, plan.row(ward.plan))
         table.flush()
         table.start()
@@ -171,6 +172,7 @@ class Checker:
     def _changed(self, ward: Ward, effects: Sequence[Effect]) -> None:
         """Rows first: traffic must not wait for a log."""
         assert self.table is not None
+        self.child.progress()
         self.table.want(ward.key, plan.row(ward.plan))
         name = ward.plan.server.key
         servers = {s.config.key: s for s in ward.servers}
@@ -251,6 +253,7 @@ class Checker:
         self._told = {key: {s.config.key for s in ward.servers} for key, ward in wards.items()}
         picture: dict[str, Any] = {key: None for key in told if key not in wards}
         for key, ward in wards.items():
+            self.child.progress()
             picture[key] = facts.ward_facts(self.roster, ward, self.table.wanted(ward.key))
             picture[key]["real_servers"] |= dict.fromkeys(told.get(key, set()) - self._told[key])
         self.child.facts({"virtual_servers": picture, "dataplane": facts.dataplane(self.table)})

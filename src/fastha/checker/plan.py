@@ -33,11 +33,12 @@ SORRY_WEIGHT = 1
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A virtual server and what is known of it; `up[i]` is real_servers[i]."""
+    """A virtual server and what is known of it; `up[i]` is real_servers[i], `dests[i]` its row while it serves."""
 
     server: VirtualServer
     up: tuple[bool, ...]
     quorum: bool
+    dests: tuple[tuple[DestKey, Dest], ...]
 
     @property
     def live_weight(self) -> int:
@@ -77,7 +78,11 @@ Effect = ServerChanged | QuorumChanged | RunScript
 def start(server: VirtualServer, up: Sequence[bool], quorum: bool | None = None) -> Plan:
     """The plan at the beginning; no script runs for it. `quorum` is what a predecessor had, None if there was none:
     then it is there unless `alpha` says that it has to be proved, or too few servers count as up."""
-    plan = Plan(server, tuple(up), (not server.alpha) if quorum is None else quorum)
+    dests = tuple(
+        (DestKey(rs.ip, rs.port), Dest(Forward[rs.forward], rs.weight, rs.uthreshold, rs.lthreshold))
+        for rs in server.real_servers
+    )
+    plan = Plan(server, tuple(up), (not server.alpha) if quorum is None else quorum, dests)
     return replace(plan, quorum=_has_quorum(plan))
 
 
@@ -167,16 +172,16 @@ def row(plan: Plan) -> ServiceRow:
     sorry server instead of the live ones while there is no quorum (without one, those that live go on)."""
     server = plan.server
     dests = {}
-    for rs, up in zip(server.real_servers, plan.up, strict=True):
-        serving = up and not plan.sorry
-        if serving or rs.inhibit_on_failure:
-            dests[DestKey(rs.ip, rs.port)] = Dest(
-                Forward[rs.forward], rs.weight if serving else 0, rs.uthreshold, rs.lthreshold
-            )
+    sorry_serves = plan.sorry
+    for rs, up, (dest_key, dest) in zip(server.real_servers, plan.up, plan.dests, strict=True):
+        if up and not sorry_serves:
+            dests[dest_key] = dest
+        elif rs.inhibit_on_failure:
+            dests[dest_key] = replace(dest, weight=0)
     sorry = server.sorry_server
     if sorry is not None:
         sorry_key = DestKey(sorry.ip, sorry.port)
-        if plan.sorry:
+        if sorry_serves:
             dests[sorry_key] = Dest(Forward[sorry.forward], SORRY_WEIGHT)
         elif sorry.inhibit:
             dests.setdefault(sorry_key, Dest(Forward[sorry.forward], 0))

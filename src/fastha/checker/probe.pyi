@@ -22,7 +22,8 @@ class Probes:
     in_flight: int
     queued: int
     def __init__(self, reactor: Reactor, on_results: Callable[[bytes], object], limit: int = 4096) -> None:
-        """`on_results(data)` is called at most once per turn, before the loop sleeps; `data` is an array of RESULT."""
+        """`on_results(data)` is called at most once per turn, before the loop sleeps; `data` is an array of at most
+        1024 RESULT, and what is left has its turn after the channel and the timers have had theirs."""
     def open(
         self,
         ip: str,
@@ -44,7 +45,7 @@ class Probes:
         """(probes ended, of them failures, nanoseconds the last good one took or -1)."""
     def generation(self, slot: int) -> int: ...
     def take(self) -> bytes:
-        """The results so far, as an array of RESULT; they are gone from here."""
+        """The oldest results, at most 1024, as an array of RESULT; they are gone from here."""
     def counters(self) -> dict[str, int]:
         """started == ended + cancelled + in_flight; waited: had to queue; and one count for each ending."""
     def check(self) -> int:

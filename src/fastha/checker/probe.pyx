@@ -3,7 +3,7 @@ from libc.errno cimport (
     EMFILE, ENETDOWN, ENETUNREACH, ENFILE, ENOBUFS, ENOMEM, EPERM, EPIPE, ETIMEDOUT, errno,
 )
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcmp, memcpy, memmove, memset
 from posix.unistd cimport close
 
 from fastha.checker.digest cimport md5_end, md5_free, md5_new, md5_start, md5_update
@@ -571,15 +571,23 @@ cdef class Probes:
         return self.e.queued
 
     def _deliver(self):
+        # A storm is delivered in parts, each a turn of its own, so that heartbeats and the channel have theirs between.
         if self.e.result_count:
-            self._on_results(self.take())
+            data = self.take()
+            if self.e.result_count:
+                self.reactor.r.python_due = True
+            self._on_results(data)
 
     def take(self) -> bytes:
-        cdef uint32_t i
-        data = (<char *>self.e.results)[:self.e.result_count * sizeof(result_t)] if self.e.result_count else b""
-        for i in range(self.e.result_count):
-            at(&self.e, self.e.results[i].slot).reported = False
-        self.e.result_count = 0
+        cdef uint32_t i, count = min(self.e.result_count, <uint32_t>DELIVERY)
+        cdef result_t *r = self.e.results
+        if count == 0:
+            return b""
+        data = (<char *>r)[:count * sizeof(result_t)]
+        for i in range(count):
+            at(&self.e, r[i].slot).reported = False
+        self.e.result_count -= count
+        memmove(r, r + count, self.e.result_count * sizeof(result_t))
         return data
 
     cdef probe_t *_slot(self, uint32_t index) except NULL:

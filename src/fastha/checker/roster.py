@@ -102,7 +102,7 @@ class Ward:
 class Roster:
     """All wards. `changed(ward, effects)` is called once per turn and ward whose real servers or quorum changed;
     `seen(server)` for a real server whose health became known or was found again without a change of its rows;
-    `short(text)` when this machine lacked what a probe needs."""
+    `short(text)` when this machine lacked what a probe needs; `progress()` now and then during a long `replace`."""
 
     def __init__(
         self,
@@ -111,6 +111,7 @@ class Roster:
         changed: Callable[[Ward, Sequence[Effect]], object],
         seen: Callable[[Server], object] = lambda _server: None,
         short: Callable[[str], object] = lambda _text: None,
+        progress: Callable[[], object] = lambda: None,
     ) -> None:
         self.wards: dict[str, Ward] = {}
         self._engine = engine
@@ -118,6 +119,7 @@ class Roster:
         self._changed = changed
         self._seen = seen
         self._short = short
+        self._progress = progress
         self._slots: dict[int, Watch] = {}
 
     # -- configuration --
@@ -127,6 +129,7 @@ class Roster:
         that are new here, by key. OSError or ValueError only for what `prepare` refuses."""
         old, self.wards = self.wards, {}
         for server in servers:
+            self._progress()
             self.wards[server.key] = self._ward(server, old.get(server.key), adopt.get(server.key, Adopted()))
         gone = [ward for key, ward in old.items() if key not in self.wards]
         for ward in gone:
@@ -137,7 +140,7 @@ class Roster:
         if old is not None and old.plan.server == config:
             return old
         now = time.time()
-        ward = Ward(old.plan if old else Plan(config, (), False), plan.key(config), old.since if old else now)
+        ward = Ward(old.plan if old else Plan(config, (), False, ()), plan.key(config), old.since if old else now)
         before = {s.config.key: s for s in old.servers} if old else {}
         for index, rs in enumerate(config.real_servers):
             ward.servers.append(self._server(ward, index, rs, before.pop(rs.key, None), adopt.up.get(rs.key)))
