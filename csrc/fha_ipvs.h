@@ -5,8 +5,8 @@
  *
  * One operation on the wire; every box starts on a 4-byte boundary, lengths include their own header:
  *
- *   +------------------------------+  struct nlmsghdr (16): type = family id, flags = REQUEST|ACK, seq = seq of ops[0]
- * + i | len | type | flags | seq|pid |
+ *   +------------------------------+  struct nlmsghdr (16): type = family id, flags = REQUEST|ACK; seq counts up
+ *   | len | type | flags | seq|pid |
  *   +------------------------------+  struct genlmsghdr (4): cmd = IPVS_CMD_NEW_SERVICE ...
  *   | cmd | version 1 | 0          |
  *   +------------------------------+

@@ -1,4 +1,7 @@
-"""The real daemon with fake children and a configuration in JSON: python daemon.py CONFIG CONTROL [PID_FILE]."""
+"""The real daemon with fake children and a configuration in JSON: python daemon.py CONFIG CONTROL [PID_FILE].
+
+Fake children start and answer at once, so the daemon waits for neither as long as for real ones.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,13 @@ from fastha.errors import Fault, Severity
 from fastha.log import Log
 from fastha.model import Config
 from fastha.model.codec import read
-from fastha.parent.daemon import Daemon
-from fastha.parent.spawn import PROCESSES
+from fastha.model.units import NS_PER_S
+from fastha.parent import watchdog
+
+watchdog.START_NS = watchdog.PREPARE_NS = 4 * NS_PER_S
+
+from fastha.parent.daemon import Daemon  # noqa: E402
+from fastha.parent.spawn import PROCESSES  # noqa: E402
 
 CHILD = str(Path(__file__).with_name("child.py"))
 

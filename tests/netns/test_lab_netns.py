@@ -133,8 +133,10 @@ def test_nothing_stays_after_the_maker_was_killed(number: signal.Signals) -> Non
 def test_a_reused_pid_does_not_hide_a_leftover() -> None:
     pid = os.getpid()
     assert owner.is_ours(owner.make_name("x"))
-    assert not owner.is_stale(f"fastha-{pid}-{owner.birth(pid)}-1-x")
-    assert owner.is_stale(f"fastha-{pid}-0-1-x"), "same pid, other start time: another process"
-    assert owner.is_stale("fastha-4194305-1-1-x"), "beyond the largest pid"
+    here = owner.realm()
+    assert not owner.is_stale(f"fastha-{pid}-{owner.birth(pid)}-{here}-1-x")
+    assert owner.is_stale(f"fastha-{pid}-0-{here}-1-x"), "same pid, other start time: another process"
+    assert owner.is_stale(f"fastha-4194305-1-{here}-1-x"), "beyond the largest pid"
+    assert not owner.is_stale("fastha-4194305-1-elsewhere-1-x"), "pids of another boot or container say nothing"
     assert not owner.is_stale("fastha-notours"), "names of other forms are nobody's to remove"
     assert not owner.is_stale("mynet")

@@ -25,7 +25,7 @@ class SlowCheck:
     def answer(self, good: bool | None, started_ns: int, now_ns: int) -> int:
         """One probe of `next_url` ended (None: we could not ask). Returns when the next one starts."""
         if good is None:
-            return now_ns + self.retry_delay_ns
+            return now_ns + max(self.retry_delay_ns, 1_000_000_000)
         was_up = self.has_run and self.is_up
         if good:
             self.tries_left = self.retry

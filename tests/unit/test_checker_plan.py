@@ -108,13 +108,18 @@ def test_omega_says_farewell_for_what_was_up() -> None:
 
 
 def test_health_of_the_predecessor_counts_before_the_kernels() -> None:
-    facts = {
-        "virtual_servers": {
-            VS.key: {"up": False, "real_servers": {A.key: {"health": "down"}, B.key: {"health": "unknown"}}}
-        }
-    }
+    servers = {A.key: {"health": "down"}, B.key: {"health": "unknown", "in_table": 1, "weight": 1}}
+    facts = {"virtual_servers": {VS.key: {"up": False, "real_servers": servers}}}
     kernel = {KEY: ServiceRow(Service("wrr"), {DestKey(A.ip, 80): Dest(Forward.NAT, 3)})}
     assert adopted(VS, facts, kernel) == Adopted({A.key: False}, False)
+
+
+def test_one_without_an_answer_that_was_kept_out_stays_out() -> None:
+    for row, up in (({}, False), ({"in_table": 0, "weight": 3}, False)):
+        facts = {"virtual_servers": {VS.key: {"up": True, "real_servers": {A.key: {"health": "unknown", **row}}}}}
+        assert adopted(VS, facts, {}) == Adopted({A.key: up}, True)
+    facts = {"virtual_servers": {VS.key: {"real_servers": {A.key: {"health": "unknown", "in_table": 0, "weight": 0}}}}}
+    assert adopted(VS, facts, {}) == Adopted({}, None)
 
 
 def test_the_kernels_rows_tell_health() -> None:

@@ -57,7 +57,9 @@ def test_a_shortage_of_our_own_changes_nothing() -> None:
     for state in (verdict.start(TCP), verdict.adopt(True), verdict.adopt(False)):
         after, wait = verdict.step(RULES, state, Outcome.OURS)
         assert after == state
-        assert wait is Wait.RETRY
+        assert wait is Wait.SHORTAGE
+    impatient = verdict.rules(TcpCheck(ip="192.0.2.1", port=80, retry_delay_ns=0))
+    assert verdict.next_start_ns(impatient, Wait.SHORTAGE, 0, 7) == 7 + S
 
 
 def test_urls_are_walked_and_only_the_failing_one_is_polled() -> None:

@@ -1,4 +1,4 @@
-"""The keyword table against the list of what keepalived knows, counted, and against the code that gives words meaning."""
+"""The keyword table against the list of what keepalived knows, counted, and against the code."""
 
 from __future__ import annotations
 

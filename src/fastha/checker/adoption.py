@@ -28,8 +28,8 @@ def adopted(server: VirtualServer, previous: Facts, kernel: Table) -> Adopted:
     """From the `previous` facts if they know this virtual server, else from its row in the kernel, else nothing."""
     facts = previous.get("virtual_servers", {}).get(server.key)
     if facts is not None:
-        health = {key: rs.get("health") for key, rs in facts.get("real_servers", {}).items()}
-        return Adopted({key: word == "up" for key, word in health.items() if word in ("up", "down")}, facts.get("up"))
+        known = {key: _reported(rs) for key, rs in facts.get("real_servers", {}).items()}
+        return Adopted({key: up for key, up in known.items() if up is not None}, facts.get("up"))
     row = kernel.get(plan.key(server))
     if row is None:
         return Adopted()
@@ -39,6 +39,15 @@ def adopted(server: VirtualServer, previous: Facts, kernel: Table) -> Adopted:
         # Weight 0 is how a failed server with inhibit_on_failure looks; one configured with weight 0 is there for good.
         up[rs.key] = dest is not None and (dest.weight > 0 or rs.weight == 0)
     return Adopted(up, not _sorry_serves(server, kernel))
+
+
+def _reported(rs: Facts) -> bool | None:
+    """What the facts of a real server say. One without an answer yet begins anew, unless it was kept out of the table:
+    then it has to prove itself."""
+    if rs.get("health") in ("up", "down"):
+        return bool(rs["health"] == "up")
+    in_table = rs.get("in_table")
+    return None if in_table is not None and (in_table > 0 or rs.get("weight") == 0) else False
 
 
 def _sorry_serves(server: VirtualServer, kernel: Table) -> bool:

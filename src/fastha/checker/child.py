@@ -54,9 +54,10 @@ class Checker:
         self._proposal: Proposal | None = None
         engine = make_engine(self._results) if make_engine else Probes(child.reactor, self._results, probe_limit())
         self.engine = engine
-        self.roster = Roster(engine, child.reactor.now_ns, self._changed, self._seen)
+        self.roster = Roster(engine, child.reactor.now_ns, self._changed, self._seen, self._short)
         self._quorums: dict[str, bool] = {}
         self._noted: set[str] = set()
+        self._told: dict[str, set[str]] = {}  # keys in the parent's picture: {virtual server: its real servers}
         self._slice = 0
         self._running = False
         child.on("propose", self._propose)
@@ -129,7 +130,7 @@ class Checker:
                 table.want(ward.key, plan.row(ward.plan))
         table.flush()
         table.start()
-        self._tell_all(gone)
+        self._tell_all()
         self._note(table, proposal.config)
         self.child.send("committed", generation=proposal.generation)
         if not self._running:
@@ -214,6 +215,11 @@ class Checker:
         one = facts.real_server(self.roster, server, self.table.wanted(ward.key))
         self.child.facts({"virtual_servers": {ward.plan.server.key: {"real_servers": {server.config.key: one}}}})
 
+    def _short(self, text: str) -> None:
+        self.child.limited(
+            f"shortage {text}", 0.1, f"a check could not be made here: {text}; no server is blamed for it"
+        )
+
     def _drifted(self, text: str) -> None:
         self.child.event("drift", "dataplane", f"the kernel's table had changed and is repaired: {text}", logging.DEBUG)
 
@@ -230,16 +236,24 @@ class Checker:
                 checks, failures, took = self.roster.stats(server)
                 moving[server.config.key] = {"checks": checks, "failures": failures, "response_ns": took}
             patch[ward.plan.server.key] = {"real_servers": moving}
-        self.child.facts({"virtual_servers": patch, "dataplane": facts.dataplane(self.table)})
+        self.child.facts(
+            {
+                "virtual_servers": patch,
+                "dataplane": facts.dataplane(self.table),
+                "probes": facts.probes(self.engine),
+            }
+        )
 
-    def _tell_all(self, gone: Sequence[Ward]) -> None:
+    def _tell_all(self) -> None:
         """The whole picture, after a commit."""
         assert self.table is not None
-        table = self.table
-        wards = self.roster.wards
-        self.child.facts({"virtual_servers": {w.plan.server.key: None for w in gone if w.plan.server.key not in wards}})
-        whole = {key: facts.ward_facts(self.roster, ward, table.wanted(ward.key)) for key, ward in wards.items()}
-        self.child.facts({"virtual_servers": whole, "dataplane": facts.dataplane(table)})
+        wards, told = self.roster.wards, self._told
+        self._told = {key: {s.config.key for s in ward.servers} for key, ward in wards.items()}
+        picture: dict[str, Any] = {key: None for key in told if key not in wards}
+        for key, ward in wards.items():
+            picture[key] = facts.ward_facts(self.roster, ward, self.table.wanted(ward.key))
+            picture[key]["real_servers"] |= dict.fromkeys(told.get(key, set()) - self._told[key])
+        self.child.facts({"virtual_servers": picture, "dataplane": facts.dataplane(self.table)})
         self.child.flush_facts()
         self._quorums = {key: ward.plan.quorum for key, ward in wards.items()}
         self.child.send("quorum", states=self._quorums)

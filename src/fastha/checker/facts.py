@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastha.checker.roster import Roster, Server, Ward
+from fastha.checker.roster import Engine, Roster, Server, Ward
 from fastha.checker.table import TableKeeper
 from fastha.dataplane.rows import DestKey, ServiceRow
 
@@ -12,7 +12,8 @@ Facts = dict[str, Any]
 
 
 def real_server(roster: Roster, server: Server, row: ServiceRow) -> Facts:
-    """Everything about one real server. `in_table`: its weight in the wanted row, None if it is not there."""
+    """Everything about one real server. `in_table`: its weight in the wanted row, None if it is not there (None in a
+    merge patch deletes: the reader finds the key absent, RFC 7396)."""
     checks, failures, took = roster.stats(server)
     dest = row.dests.get(DestKey(server.config.ip, server.config.port))
     return {
@@ -44,6 +45,11 @@ def virtual_server(ward: Ward) -> Facts:
 def ward_facts(roster: Roster, ward: Ward, row: ServiceRow) -> Facts:
     """One virtual server with all its real servers."""
     return virtual_server(ward) | {"real_servers": {s.config.key: real_server(roster, s, row) for s in ward.servers}}
+
+
+def probes(engine: Engine) -> Facts:
+    """The engine's counters: started == ended + cancelled + in_flight; and how probes ended."""
+    return engine.counters()
 
 
 def dataplane(table: TableKeeper) -> Facts:

@@ -28,7 +28,7 @@ cdef enum ending_t:                         # the same numbers as fastha.checker
     CONNECTED = 0                           # TCP: the handshake is done
     ANSWERED = 1                            # HTTP: status (and digest) as wanted
     REFUSED = 2                             # ECONNREFUSED
-    UNREACHABLE = 3                         # EHOSTUNREACH, ENETUNREACH, EHOSTDOWN, ENETDOWN: detail is the errno
+    UNREACHABLE = 3                         # EHOSTUNREACH, ENETUNREACH, EHOSTDOWN, ENETDOWN, no source address: errno
     CONNECT_TIMEOUT = 4
     REPLY_TIMEOUT = 5
     RESET = 6                               # ECONNRESET, EPIPE
@@ -40,7 +40,7 @@ cdef enum ending_t:                         # the same numbers as fastha.checker
     NO_SOURCE = 12                          # bind: EADDRNOTAVAIL
     DENIED = 13                             # EACCES, EPERM: a packet filter or a security module of ours
     ERROR = 14                              # anything else: detail is the errno
-    NO_PORT = 15                            # connect: EADDRNOTAVAIL; bind: EADDRINUSE
+    NO_PORT = 15                            # connect: EADDRNOTAVAIL (and there is a source address); bind: EADDRINUSE
     NO_DESCRIPTOR = 16                      # EMFILE, ENFILE
     NO_MEMORY = 17                          # ENOMEM, ENOBUFS
     ENDINGS = 18

@@ -28,7 +28,10 @@ cdef extern from * nogil:
     #ifndef IP_BIND_ADDRESS_NO_PORT
     #define IP_BIND_ADDRESS_NO_PORT 24      /* linux/in.h */
     #endif
+    #include <errno.h>
+    static inline void fha_errno_set(int error) { errno = error; }
     """
+    void errno_set "fha_errno_set"(int error)
     struct linger:
         int l_onoff
         int l_linger
@@ -48,6 +51,7 @@ cdef extern from * nogil:
         EPOLLIN
         EPOLLOUT
         POLLOUT
+        SOCK_DGRAM
         SOCK_STREAM
         SOCK_NONBLOCK
         SOCK_CLOEXEC
@@ -179,6 +183,9 @@ cdef void launch(probe_t *p) noexcept nogil:
     if p.local.sin6_family and not bind_local(p, one):
         return
     rc = connect(p.fd, <sockaddr *>&p.peer, p.address_size)
+    if rc < 0 and errno == EADDRNOTAVAIL and no_way(p):
+        finish(p, UNREACHABLE, EADDRNOTAVAIL, False)
+        return
     if rc < 0 and errno != EINPROGRESS:
         finish_errno(p, errno)
         return
@@ -191,6 +198,19 @@ cdef void launch(probe_t *p) noexcept nogil:
         connected(p)
     else:
         watch(p, EPOLLOUT)
+
+
+cdef bint no_way(const probe_t *p) noexcept nogil:
+    # EADDRNOTAVAIL of a TCP connect: no free port, or (IPv6) no source address that leads there. UDP has ports of its
+    # own and tells which. errno is as it was.
+    cdef int error, fd = socket(p.peer.sin6_family, SOCK_DGRAM | SOCK_CLOEXEC, 0)
+    if fd < 0:
+        errno_set(EADDRNOTAVAIL)
+        return False
+    error = connect(fd, <const sockaddr *>&p.peer, p.address_size)
+    close(fd)
+    errno_set(EADDRNOTAVAIL)
+    return error < 0
 
 
 cdef bint bind_local(probe_t *p, int one) noexcept nogil:
@@ -238,43 +258,41 @@ cdef void send_request(probe_t *p) noexcept nogil:
     watch(p, EPOLLIN)
 
 
-cdef bint read_reply(probe_t *p) noexcept nogil:
-    # True if anything came.
+cdef void read_reply(probe_t *p) noexcept nogil:
     cdef url_t *url = &p.urls[p.url]
     cdef const char *body
     cdef size_t size
     cdef ssize_t n
-    cdef int progress, turn
-    for turn in range(READS):
+    cdef int progress, _turn
+    for _turn in range(READS):
         n = recv(p.fd, p.engine.buffer, BUFFER, 0)
         if n < 0 and errno == EINTR:
             continue
         if n < 0 and errno == EAGAIN:
-            return turn > 0
+            return
         if n < 0:
             finish_errno(p, errno)
-            return True
+            return
         if n == 0:
             if http_end(&p.reply):
                 judge(p, True)
             else:
                 finish(p, SHORT, 0, True)
-            return True
+            return
         progress = http_feed(&p.reply, p.engine.buffer, <size_t>n, &body, &size)
-        if progress == HTTP_GARBAGE or progress == HTTP_TOO_LONG:
-            finish(p, GARBAGE if progress == HTTP_GARBAGE else TOO_LONG, 0, False)
-            return True
         if http_has_status(&p.reply) and not accepted(url, p.reply.status):
             finish(p, STATUS, p.reply.status, False)
-            return True
+            return
+        if progress == HTTP_GARBAGE or progress == HTTP_TOO_LONG:
+            finish(p, GARBAGE if progress == HTTP_GARBAGE else TOO_LONG, 0, False)
+            return
         if size and url.digested:
             md5_update(p.md5, body, size)
         if progress == HTTP_COMPLETE:
             judge(p, False)
-            return True
+            return
         if n < BUFFER:
-            return True                     # the socket is empty, most likely: epoll tells if not
-    return True
+            return                          # the socket is empty, most likely: epoll tells if not
 
 
 cdef inline bint accepted(const url_t *url, int status) noexcept nogil:
@@ -293,7 +311,7 @@ cdef void judge(probe_t *p, bint peer_closed) noexcept nogil:
     finish(p, ANSWERED, 0, peer_closed)
 
 
-cdef bint connect_result(probe_t *p) noexcept nogil:
+cdef void connect_result(probe_t *p) noexcept nogil:
     # The kernel has an answer to connect (epoll or poll said so).
     cdef int error = 0
     cdef unsigned int size = sizeof(error)
@@ -305,20 +323,19 @@ cdef bint connect_result(probe_t *p) noexcept nogil:
         finish_errno(p, error)
     else:
         connected(p)
-    return True
 
 
-cdef bint proceed(probe_t *p) noexcept nogil:
-    # The descriptor may be ready: go as far as it lets us. True if that was anywhere.
+cdef void proceed(probe_t *p) noexcept nogil:
+    # The descriptor may be ready: go as far as it lets us.
     if p.state == CONNECTING:
-        return connect_result(p)
-    if p.state == SENDING:
+        connect_result(p)
+    elif p.state == SENDING:
         send_request(p)
-        return p.state != SENDING
-    return read_reply(p)
+    else:
+        read_reply(p)
 
 
-cdef bint proceed_unasked(probe_t *p) noexcept nogil:
+cdef void proceed_unasked(probe_t *p) noexcept nogil:
     # As `proceed`, when nobody said that the descriptor is ready.
     cdef pollfd ask
     if p.state == CONNECTING:
@@ -326,8 +343,8 @@ cdef bint proceed_unasked(probe_t *p) noexcept nogil:
         ask.events = POLLOUT
         ask.revents = 0
         if poll(&ask, 1, 0) <= 0:
-            return False
-    return proceed(p)
+            return
+    proceed(p)
 
 
 # -- the engine ---------------------------------------------------------------------------------------------------
@@ -419,17 +436,18 @@ cdef int on_timer(void *ctx, wheel_node *node, ns_t now_ns) noexcept nogil:
 
 
 cdef void on_deadline(probe_t *p, ns_t now_ns) noexcept nogil:
-    # What the kernel already has counts: a reader that is late must not declare a living server dead. And if this
-    # process was late to ask or to hear, the server gets once the time back that we took from it.
+    # What the kernel already has counts: a reader that is late must not declare a living server dead. And a server that
+    # is connected gets back, once, the time that this process took from the exchange by being late itself; a connect
+    # needs no work of ours, so there the kernel's silence is the server's.
     cdef ns_t late = now_ns - (p.started_ns + p.timeout_ns)
-    cdef bint moved = proceed_unasked(p)
-    if p.state < CONNECTING:
-        return
-    if moved and late > LATE_NS and not p.extended:
+    proceed_unasked(p)
+    if p.state == CONNECTING:
+        finish(p, CONNECT_TIMEOUT, 0, False)
+    elif p.state > CONNECTING and late > LATE_NS and not p.extended:
         p.extended = True
         wheel_arm(&p.engine.reactor.wheel, &p.node, now_ns + (late if late < p.timeout_ns else p.timeout_ns))
-        return
-    finish(p, CONNECT_TIMEOUT if p.state == CONNECTING else REPLY_TIMEOUT, 0, False)
+    elif p.state > CONNECTING:
+        finish(p, REPLY_TIMEOUT, 0, False)
 
 
 cdef inline probe_t *at(const engine_t *e, uint32_t index) noexcept nogil:

@@ -17,7 +17,7 @@ from fastha.checker.ending import Ending, describe, outcome
 from fastha.checker.plan import Effect, Plan
 from fastha.checker.probe import RESULT
 from fastha.checker.request import request
-from fastha.checker.verdict import Health, Rules, Verdict
+from fastha.checker.verdict import Health, Outcome, Rules, Verdict
 from fastha.dataplane.rows import ServiceKey
 from fastha.model import Check, HttpCheck, RealServer, VirtualServer
 from fastha.model.units import NS_PER_S
@@ -43,6 +43,7 @@ class Engine(Protocol):
     def schedule(self, slot: int, when_ns: int, url: int = 0, steady: bool = False) -> None: ...
     def stats(self, slot: int) -> tuple[int, int, int]: ...
     def generation(self, slot: int) -> int: ...
+    def counters(self) -> dict[str, int]: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -100,7 +101,8 @@ class Ward:
 
 class Roster:
     """All wards. `changed(ward, effects)` is called once per turn and ward whose real servers or quorum changed;
-    `seen(server)` for a real server whose health became known or was found again without a change of its rows."""
+    `seen(server)` for a real server whose health became known or was found again without a change of its rows;
+    `short(text)` when this machine lacked what a probe needs."""
 
     def __init__(
         self,
@@ -108,12 +110,14 @@ class Roster:
         now_ns: Callable[[], int],
         changed: Callable[[Ward, Sequence[Effect]], object],
         seen: Callable[[Server], object] = lambda _server: None,
+        short: Callable[[str], object] = lambda _text: None,
     ) -> None:
         self.wards: dict[str, Ward] = {}
         self._engine = engine
         self._now_ns = now_ns
         self._changed = changed
         self._seen = seen
+        self._short = short
         self._slots: dict[int, Watch] = {}
 
     # -- configuration --
@@ -205,6 +209,8 @@ class Roster:
             before = watch.verdict
             watch.verdict, wait = verdict.step(watch.rules, before, outcome(ending))
             watch.why = self._why(watch, ending, url, detail)
+            if outcome(ending) is Outcome.OURS:
+                self._short(watch.why)
             when = verdict.next_start_ns(watch.rules, wait, started_ns, now)
             self._engine.schedule(slot, when, watch.verdict.url, watch.verdict.steady)
             touched[watch.server] = None

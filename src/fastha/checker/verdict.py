@@ -22,6 +22,9 @@ from enum import StrEnum
 from hashlib import blake2b
 
 from fastha.model import Check, HttpCheck
+from fastha.model.units import NS_PER_S
+
+SHORTAGE_NS = NS_PER_S
 
 
 class Health(StrEnum):
@@ -43,6 +46,7 @@ class Wait(StrEnum):
     RETRY = "retry"  # retry_delay_ns from now
     POLL = "poll"  # while down: like PERIOD, but HTTP_GET never polls faster than its retry delay
     NOW = "now"
+    SHORTAGE = "shortage"  # we could not ask: like RETRY, but never at once, or a shortage would feed itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +149,8 @@ def _miss(r: Rules, v: Verdict) -> tuple[Verdict, Wait]:
 
 
 def _again(r: Rules, v: Verdict) -> tuple[Verdict, Wait]:
-    return v, Wait.RETRY
+    """Nothing was learned."""
+    return v, Wait.SHORTAGE
 
 
 TABLE: Mapping[tuple[Health, Outcome], Callable[[Rules, Verdict], tuple[Verdict, Wait]]] = {
@@ -170,6 +175,8 @@ def next_start_ns(r: Rules, wait: Wait, started_ns: int, now_ns: int) -> int:
         return now_ns
     if wait is Wait.RETRY:
         return now_ns + r.retry_delay_ns
+    if wait is Wait.SHORTAGE:
+        return now_ns + max(r.retry_delay_ns, SHORTAGE_NS)
     period = max(1, r.poll_ns if wait is Wait.POLL else r.delay_ns)
     missed = max(0, now_ns - started_ns) // period
     return started_ns + (missed + 1) * period

@@ -221,12 +221,21 @@ def _settle(draft: _Draft, statement: Statement, faults: Faults) -> None:
         draft.persistence_timeout_s = DEFAULT_PERSISTENCE_S
         faults.warning(place, f"port 0 needs persistence: persistence_timeout {DEFAULT_PERSISTENCE_S} is used")
     if draft.sorry is not None:
+        at = draft.said["sorry_server"].statement
         forward = draft.sorry_forward or draft.forward
-        port = draft.port if forward != "NAT" and not draft.fwmark else draft.sorry.port
+        port = _kernel_port(draft, forward, draft.sorry.port, at, faults)
         draft.sorry = replace(draft.sorry, forward=forward, port=port)
         if (":" in draft.sorry.ip) != (draft.family == "inet6") and forward != "TUN":
-            at = draft.said["sorry_server"].statement.place(1)
-            faults.error(at, f"sorry_server {draft.sorry.ip} and the virtual_server differ in family")
+            faults.error(at.place(1), f"sorry_server {draft.sorry.ip} and the virtual_server differ in family")
+
+
+def _kernel_port(draft: _Draft, forward: str, port: int, statement: Statement, faults: Faults) -> int:
+    """The port of a server in the kernel's table: only NAT can change that of a packet. Checks keep theirs."""
+    if forward == "NAT" or port == draft.port:
+        return port
+    instead = "no port is used" if draft.fwmark else f"{draft.port} is used"
+    faults.warning(statement.place(2), f"{forward} cannot change the port: {instead} instead of {port}")
+    return draft.port
 
 
 def _family_of_servers(draft: _Draft) -> str:
@@ -246,11 +255,8 @@ def _real_servers(draft: _Draft, faults: Faults) -> list[RealServer]:
             faults.error(place, f"real_server {real.ip} and its virtual_server differ in family")
         if real.port is None:
             real.port = draft.port
-        elif real.forward != "NAT" and real.port != draft.port and not draft.fwmark:
-            port = real.statement.place(2)
-            faults.warning(port, f"{real.forward} cannot change the port: {draft.port} is used instead of {real.port}")
-            real.port = draft.port
-        built = build_real_server(real, draft.timing, faults)
+        port = _kernel_port(draft, real.forward, real.port, real.statement, faults)
+        built = build_real_server(real, port, draft.timing, faults)
         if (first := seen.setdefault(built.key, real.statement)) is not real.statement:
             faults.warning(
                 place, f"real_server {built.key} is there already; the second is ignored", f"line {first.line}"

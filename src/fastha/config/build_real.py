@@ -77,8 +77,11 @@ def _keyword(item: Item, draft: RealDraft, faults: Faults) -> None:
             assert known, name
 
 
-def build_real_server(draft: RealDraft, above: Timing, faults: Faults) -> RealServer:
-    """The finished value; what the virtual server gives is filled in. `above`: what that says about checks."""
+def build_real_server(draft: RealDraft, port: int, above: Timing, faults: Faults) -> RealServer:
+    """The finished value; what the virtual server gives is filled in.
+
+    `port`: the one in the kernel's table. `above`: what the virtual server says about checks.
+    """
     timing = draft.timing.over(above)
     assert draft.port is not None
     assert draft.weight is not None
@@ -87,7 +90,7 @@ def build_real_server(draft: RealDraft, above: Timing, faults: Faults) -> RealSe
         check for item in draft.checks if (check := build_check(item, draft.ip, draft.port, timing, faults)) is not None
     )
     return RealServer(
-        ip=draft.ip, port=draft.port, weight=draft.weight, forward=draft.forward, inhibit_on_failure=draft.inhibit,
+        ip=draft.ip, port=port, weight=draft.weight, forward=draft.forward, inhibit_on_failure=draft.inhibit,
         alpha=bool(timing.alpha), uthreshold=draft.uthreshold, lthreshold=draft.lthreshold, checks=checks,
         notify_up=draft.notify_up, notify_down=draft.notify_down,
     )  # fmt: skip

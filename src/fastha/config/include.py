@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-INCLUDE = re.compile(r"[ \t]*include([rmwba]?)(?:[ \t]+(.*?))?[ \t\r]*$", re.S)
+INCLUDE = re.compile(r"[ \t]*+include([rmwba]?)(?:[ \t]++(.*))?", re.S)
 # What makes each variant an error: r unreadable, m nothing matches, w a wildcard matches nothing, b a brace element
 # matches nothing, a any of these.
 CHECKS = {
@@ -33,12 +33,12 @@ class Include:
 
 
 def is_include(text: str) -> bool:
-    return INCLUDE.match(text) is not None
+    return INCLUDE.fullmatch(text.rstrip(" \t\r")) is not None
 
 
 def parse(text: str) -> Include | None:
     """The include that a line is; None if it names no file."""
-    match = INCLUDE.match(text)
+    match = INCLUDE.fullmatch(text.rstrip(" \t\r"))
     if match is None or not match[2] or len(match[2]) > PATH_MAX:
         return None
     pattern = match[2]

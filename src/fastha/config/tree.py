@@ -90,10 +90,14 @@ class Faults(list[Fault]):
     """Collects faults; each method names its severity."""
 
     def error(self, place: Place, message: str, hint: str = "") -> None:
-        self.append(Fault(Severity.ERROR, *place, message, hint))
+        self._add(Severity.ERROR, place, message, hint)
 
     def warning(self, place: Place, message: str, hint: str = "") -> None:
-        self.append(Fault(Severity.WARNING, *place, message, hint))
+        self._add(Severity.WARNING, place, message, hint)
 
     def not_supported(self, place: Place, message: str, hint: str = "") -> None:
-        self.append(Fault(Severity.NOT_SUPPORTED, *place, message, hint))
+        self._add(Severity.NOT_SUPPORTED, place, message, hint)
+
+    def _add(self, severity: Severity, place: Place, message: str, hint: str) -> None:
+        # Whatever was in the files, a fault can be printed and sent as JSON.
+        self.append(Fault(severity, *place, shown(message, 400), shown(hint, 400)))

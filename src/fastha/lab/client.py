@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from fastha.lab.measure import MS, OK
 
 REPORT_NS = 50 * MS
+CATCH_UP_NS = 50 * MS
 MOST_IN_FLIGHT = 2000
 REASONS = {
     errno.ECONNREFUSED: "refused",
@@ -102,11 +103,13 @@ class Client:
                 flight = self.deadlines.popleft()
                 if not flight.over:
                     self.finish(flight, "timeout")
-            if next_start <= now:
-                self.late_ns = max(self.late_ns, now - next_start)
+            # A client that was held up catches up on what it owes, but not on more than CATCH_UP_NS: a burst after a
+            # long stall would only distort the counts.
+            self.late_ns = max(self.late_ns, now - next_start)
+            next_start = max(next_start, now - CATCH_UP_NS)
+            while next_start <= now:
                 self.start()
-                # After a stall of the client itself the pace goes on from now: a burst would only distort the counts.
-                next_start = max(next_start + self.interval_ns, now - self.interval_ns)
+                next_start += self.interval_ns
             if next_report <= now:
                 self.report()
                 next_report = now + REPORT_NS

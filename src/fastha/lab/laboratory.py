@@ -20,6 +20,7 @@ from fastha.lab.network import Network
 from fastha.lab.witness import Witness, now_ns
 
 LOOK_EVERY_S = 0.05
+START_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,15 @@ class Laboratory:
         for director in plan.DIRECTORS:
             machine = self.directors[director.name] = make(self.network, director, dataplane)
             machine.power_on()
+            # One after the other: on a small machine two daemons that start at once are in each other's way.
+            self._wait_for(machine)
         self._witness = Witness(client, plan.SERVICE_ADDRESS, plan.SERVICE_PORT, self.options.rate)
+
+    def _wait_for(self, director: Director) -> None:
+        """Until it answers or has ended; what is wrong with one that does neither, the story tells."""
+        end = now_ns() + int(START_S * 1e9)
+        while director.running and now_ns() < end and not director.observe().heard:
+            time.sleep(LOOK_EVERY_S)
 
     # -- real servers --
 

@@ -1,7 +1,9 @@
 """Names that carry their owner, so that what a dead run left behind is recognised and removed.
 
-A name is `fastha-PID-BIRTH-N-LABEL`: PID is the process that made the thing and BIRTH its start time (clock ticks since
-boot, proc(5) field 22, base 36), so that a later process which happens to get the same pid is not taken for the owner.
+A name is `fastha-PID-BIRTH-REALM-N-LABEL`: PID is the process that made the thing and BIRTH its start time (clock ticks
+since boot, proc(5) field 22, base 36), so that a later process which happens to get the same pid is not taken for the
+owner. REALM tells in which boot and pid namespace that pid means anything: a guest or a container that shares a folder
+with us must not take our living things for dead ones.
 """
 
 from __future__ import annotations
@@ -9,9 +11,12 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import zlib
+from functools import cache
+from pathlib import Path
 
 PREFIX = "fastha"
-_NAME = re.compile(rf"^{PREFIX}-(\d+)-([0-9a-z]+)-(\d+)-(.+)$")
+_NAME = re.compile(rf"^{PREFIX}-(\d+)-([0-9a-z]+)-([0-9a-z]+)-(\d+)-(.+)$")
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _numbers = itertools.count(1)
 
@@ -26,11 +31,22 @@ def birth(pid: int) -> str:
         return ""
     if fields[0] in (b"Z", b"X"):
         return ""
-    ticks, text = int(fields[19]), ""
-    while ticks:
-        ticks, digit = divmod(ticks, 36)
+    return _base36(int(fields[19]))
+
+
+def _base36(number: int) -> str:
+    text = ""
+    while number:
+        number, digit = divmod(number, 36)
         text = _DIGITS[digit] + text
     return text or "0"
+
+
+@cache
+def realm() -> str:
+    """Where pids mean what they mean here: this boot, this pid namespace."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_bytes()
+    return _base36(zlib.crc32(boot + str(os.stat("/proc/self/ns/pid").st_ino).encode()))
 
 
 def make_name(label: str) -> str:
@@ -38,16 +54,16 @@ def make_name(label: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9-]+", label):
         raise ValueError(f"not a label: {label!r}")
     pid = os.getpid()
-    return f"{PREFIX}-{pid}-{birth(pid)}-{next(_numbers)}-{label}"
+    return f"{PREFIX}-{pid}-{birth(pid)}-{realm()}-{next(_numbers)}-{label}"
 
 
 def is_ours(name: str) -> bool:
     """Whether this very process made `name`."""
     match = _NAME.match(name)
-    return match is not None and int(match[1]) == os.getpid() and match[2] == birth(os.getpid())
+    return match is not None and (int(match[1]), match[2], match[3]) == (os.getpid(), birth(os.getpid()), realm())
 
 
 def is_stale(name: str) -> bool:
-    """Whether `name` was made by a run that is gone. A name that is not of our form is never stale."""
+    """Whether `name` was made by a run that is gone. A name of another form or realm is never stale."""
     match = _NAME.match(name)
-    return match is not None and birth(int(match[1])) != match[2]
+    return match is not None and match[3] == realm() and birth(int(match[1])) != match[2]

@@ -104,7 +104,7 @@ class Story:
 
     def start(self) -> bool:
         lab = self.lab
-        step = self.begin("two directors, three real servers and a client start", now_ns())
+        step = self.begin("everything starts", now_ns())
         ready = lab.wait(lambda: self.everything_works() or self.a_daemon_ended(), READY_S)
         if self.a_daemon_ended():
             ready = None
@@ -161,19 +161,19 @@ class Story:
 
     def kill_the_daemon(self) -> None:
         master = self.master_or_any()
-        step = self.begin(f"{master.name}, the master, loses its daemon (SIGKILL to all its processes)")
+        step = self.begin(f"{master.name}, the master: SIGKILL to all its processes")
         master.crash()
         self.expect_takeover(step, master)
 
     def restart_it(self) -> None:
         director = self.dead_or_any()
-        step = self.begin(f"the daemon of {director.name} is started again")
+        step = self.begin(f"{director.name}: its daemon is started again")
         director.start()
         self.expect_return(step, director)
 
     def pull_the_plug(self) -> None:
         master = self.master_or_any()
-        step = self.begin(f"{master.name}, the master, loses power (SIGKILL, dead cables, an empty kernel)")
+        step = self.begin(f"{master.name}, the master, loses power")
         master.power_off()
         self.expect_takeover(step, master)
         step.expect(
@@ -182,7 +182,7 @@ class Story:
 
     def power_returns(self) -> None:
         director = self.dead_or_any()
-        step = self.begin(f"the power of {director.name} returns")
+        step = self.begin(f"{director.name}: its power returns")
         director.power_on()
         self.expect_return(step, director)
 

@@ -15,6 +15,7 @@ from fastha.lab import plan
 from fastha.lab.laboratory import Screen, Snapshot
 from fastha.lab.story import Outcome, Step
 
+REFRESH_S = 0.2  # drawing costs milliseconds, which the laboratory's machines need
 COLOUR = {"master": "bold green", "backup": "cyan", "fault": "bold red", "down": "bold red", "up": "green"}
 
 
@@ -78,6 +79,7 @@ class LiveScreen(PlainScreen):
     def __init__(self, console: Console) -> None:
         super().__init__()
         self.console = console
+        self.shown_s = -1.0
         self.live = Live(console=console, auto_refresh=False, transient=True)
 
     def say(self, seconds: float, text: str) -> None:
@@ -85,6 +87,9 @@ class LiveScreen(PlainScreen):
         self.console.print(Text(f"{seconds:6.2f} s  {text}", style))
 
     def show(self, snapshot: Snapshot) -> None:
+        if snapshot.seconds - self.shown_s < REFRESH_S:
+            return
+        self.shown_s = snapshot.seconds
         self.live.update(Group(Text(), directors_table(snapshot), client_line(snapshot)), refresh=True)
 
     def __enter__(self) -> Self:

@@ -14,8 +14,8 @@ from fastha.model.units import NS_PER_MS, NS_PER_S
 TICK_NS = 100 * NS_PER_MS  # how often the parent judges: what it adds to SILENCE_NS, at worst
 LATE_NS = 50 * NS_PER_MS  # a tick later than this was not mere scheduling
 SILENCE_NS = 1 * NS_PER_S
-START_NS = 5 * NS_PER_S  # from spawn to hello
-PREPARE_NS = 10 * NS_PER_S  # to read, prepare or take up a configuration: 37 000 real servers, cold caches
+START_NS = 20 * NS_PER_S  # from spawn to hello: a machine that boots is slow, and nothing is lost by waiting
+PREPARE_NS = 20 * NS_PER_S  # to read, prepare or take up a configuration: 37 000 real servers, cold caches
 
 
 @dataclass(frozen=True, slots=True)

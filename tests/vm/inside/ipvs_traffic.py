@@ -20,23 +20,12 @@ import need
 from fastha.dataplane.ipvs import IpvsBackend
 from fastha.dataplane.reconcile import describe, reconcile
 from fastha.dataplane.rows import Dest, DestKey, Forward, Service, ServiceKey, ServiceRow, Table
-from vm import guest
+from vm import guest, nginx
 
 guest.only_inside()
 
 KEY = ServiceKey(socket.AF_INET, socket.IPPROTO_TCP, "10.1.0.100", 80)
 REALS = {name: DestKey(f"10.2.{i}.2", 8080) for i, name in enumerate(("real1", "real2"), 1)}
-
-NGINX = """
-daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log;
-events {{ worker_connections 64; }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
-    uwsgi_temp_path {folder}; scgi_temp_path {folder};
-    server {{ listen 8080; location / {{ return 200 "{name} for $remote_addr\\n"; }} }}
-}}
-"""
 
 
 def ip_batch(lines: list[str]) -> None:
@@ -66,21 +55,17 @@ def network() -> None:
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, nginx.Server]]:
     """One nginx in each real server's namespace, answering."""
     network()
     running = {}
     for name, dest_key in REALS.items():
-        folder = tmp_path_factory.mktemp(name)
-        (folder / "nginx.conf").write_text(NGINX.format(folder=folder, name=name))
-        command = ["ip", "netns", "exec", name, "nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")]
-        running[name] = subprocess.Popen([*command, "-e", str(folder / "error.log")])
+        running[name] = nginx.Server(tmp_path_factory.mktemp(name), name, name, dest_key.port)
         url = f"http://{dest_key}/"
         need.wait_until(lambda url=url: curl(url) is not None, 20, f"nginx of {name} answers")
     yield running
-    for process in running.values():
-        process.kill()
-        process.wait()
+    for server in running.values():
+        server.close()
 
 
 @pytest.fixture

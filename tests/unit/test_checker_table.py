@@ -1,0 +1,178 @@
+"""The keeper of the kernel's table: one apply per turn, errors, drift, ownership."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+from collections.abc import Sequence
+
+import pytest
+
+from fastha.checker.table import TableKeeper
+from fastha.child.log import Limiter
+from fastha.dataplane.none import NoneBackend
+from fastha.dataplane.rows import Dest, DestKey, Forward, Op, Service, ServiceKey, ServiceRow, Table, Verb
+from oracles.virtual_reactor import VirtualReactor
+
+S = 10**9
+
+
+def key(number: int) -> ServiceKey:
+    return ServiceKey(socket.AF_INET, socket.IPPROTO_TCP, f"203.0.113.{number}", 80)
+
+
+def row(*weights: int) -> ServiceRow:
+    return ServiceRow(
+        Service("rr"), {DestKey(f"192.0.2.{i + 1}", 80): Dest(Forward.NAT, w) for i, w in enumerate(weights)}
+    )
+
+
+class Kernel(NoneBackend):
+    """Counts, and fails when told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.applied: list[list[Op]] = []
+        self.dumps = 0
+        self.refused: set[ServiceKey] = set()
+        self.dead = False
+
+    def apply(self, ops: Sequence[Op]) -> list[int]:
+        self.applied.append(list(ops))
+        if self.dead:
+            raise OSError(errno.ENOBUFS, "No buffer space available")
+        return [errno.ENOENT if op.key in self.refused else super(Kernel, self).apply([op])[0] for op in ops]
+
+    def dump(self) -> Table:
+        self.dumps += 1
+        if self.dead:
+            raise OSError(errno.EPERM, "Operation not permitted")
+        return super().dump()
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.reactor = VirtualReactor()
+        self.kernel = Kernel()
+        self.drift: list[str] = []
+        limited = Limiter(logging.getLogger("fastha.test"), self.reactor.now_ns)
+        self.table = TableKeeper(self.kernel, self.reactor, limited, self.drift.append)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_the_changes_of_a_turn_are_one_apply(bench: Bench) -> None:
+    for i in range(5):
+        bench.table.want(key(i), row(1, 2))
+    bench.table.flush()
+    assert len(bench.kernel.applied) == 1
+    assert bench.kernel.dump() == {key(i): row(1, 2) for i in range(5)}
+    bench.table.want(key(1), row(0, 2))
+    bench.table.want(key(2), row(1))
+    bench.table.flush()
+    assert [op.verb for op in bench.kernel.applied[1]] == [Verb.SET_DEST, Verb.DEL_DEST]
+    bench.table.want(key(1), row(0, 2))
+    bench.table.flush()
+    bench.table.flush()
+    assert len(bench.kernel.applied) == 2
+    assert bench.table.operations == 17
+
+
+def test_rows_that_are_right_already_are_not_touched(bench: Bench) -> None:
+    bench.kernel.apply([Op(Verb.NEW_SERVICE, key(1), Service("rr"))])
+    bench.kernel.apply([Op(Verb.NEW_DEST, key(1), dest_key=DestKey("192.0.2.1", 80), dest=Dest(Forward.NAT, 1))])
+    bench.kernel.applied.clear()
+    bench.table.adopt(bench.kernel.dump())
+    bench.table.want(key(1), row(1))
+    bench.table.flush()
+    assert bench.kernel.applied == []
+
+
+def test_services_a_predecessor_left_behind_go_and_strangers_stay(bench: Bench) -> None:
+    for i in (1, 2):
+        bench.kernel.apply([Op(Verb.NEW_SERVICE, key(i), Service("rr"))])
+    bench.table.adopt(bench.kernel.dump(), [key(1)])
+    bench.table.want(key(3), row(1))
+    bench.table.flush()
+    assert set(bench.kernel.dump()) == {key(2), key(3)}
+    assert bench.table.clear()
+    assert set(bench.kernel.dump()) == {key(2)}
+    assert bench.table.drift == 0
+
+
+def test_what_somebody_else_did_is_repaired_within_10_s_and_counted(bench: Bench) -> None:
+    bench.table.want(key(1), row(1, 1))
+    bench.table.flush()
+    bench.table.start()
+    bench.kernel.apply([Op(Verb.DEL_DEST, key(1), dest_key=DestKey("192.0.2.1", 80))])
+    bench.kernel.apply([Op(Verb.NEW_SERVICE, key(9), Service("rr"))])
+    bench.reactor.advance(10 * S)
+    assert bench.kernel.dump() == {key(1): row(1, 1), key(9): ServiceRow(Service("rr"), {})}
+    assert bench.table.drift == 1
+    assert bench.drift == ["add destination 192.0.2.1:80 to 203.0.113.1:80/tcp (NAT, weight 1)"]
+    bench.kernel.apply([Op(Verb.DEL_SERVICE, key(1))])
+    bench.reactor.advance(10 * S)
+    assert bench.kernel.dump()[key(1)] == row(1, 1)
+    assert bench.table.drift == 4
+    applied = len(bench.kernel.applied)
+    bench.reactor.advance(100 * S)
+    assert len(bench.kernel.applied) == applied
+
+
+def test_a_change_that_meets_a_changed_kernel_is_settled_at_once(bench: Bench) -> None:
+    bench.table.want(key(1), row(1, 1))
+    bench.table.flush()
+    bench.kernel.apply([Op(Verb.DEL_SERVICE, key(1))])  # ipvsadm -C
+    bench.table.want(key(1), row(1, 2))
+    bench.table.flush()
+    bench.reactor.advance(S)
+    assert bench.kernel.dump() == {key(1): row(1, 2)}
+    assert bench.table.errors == 1
+    assert bench.table.drift == 2  # the service and one destination were not what failed
+
+
+def test_one_service_in_trouble_does_not_hold_up_the_others(bench: Bench) -> None:
+    bench.kernel.refused.add(key(1))
+    bench.table.want(key(1), row(1))
+    bench.table.want(key(2), row(1))
+    bench.table.flush()
+    bench.reactor.advance(60 * S)
+    tries = len(bench.kernel.applied)
+    assert 8 <= tries <= 16  # pauses grow to 10 s
+    bench.table.want(key(2), row(5))
+    bench.table.flush()
+    assert bench.kernel.dump() == {key(2): row(5)}
+    bench.kernel.refused.clear()
+    bench.reactor.advance(10 * S)
+    assert bench.kernel.dump() == {key(1): row(1), key(2): row(5)}
+    assert bench.table.drift == 0
+    assert bench.table.errors > 8
+
+
+def test_a_kernel_that_does_not_answer_is_asked_again(bench: Bench) -> None:
+    bench.table.want(key(1), row(1))
+    bench.kernel.dead = True
+    bench.table.flush()
+    bench.table.want(key(2), row(1))
+    bench.table.flush()
+    assert len(bench.kernel.applied) == 1  # nothing is known: not before a dump
+    bench.reactor.advance(5 * S)
+    assert bench.kernel.dumps > 3
+    bench.kernel.dead = False
+    bench.reactor.advance(10 * S)
+    assert bench.kernel.dump() == {key(1): row(1), key(2): row(1)}
+    assert bench.table.reconciled > 0
+
+
+def test_clear_says_when_it_could_not(bench: Bench) -> None:
+    bench.table.want(key(1), row(1))
+    bench.table.flush()
+    bench.kernel.dead = True
+    assert not bench.table.clear()
+    bench.kernel.dead = False
+    assert bench.table.clear()
+    assert bench.kernel.dump() == {}
