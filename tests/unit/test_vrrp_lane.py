@@ -201,6 +201,20 @@ def test_what_came_first_is_handled_first(bench: Bench) -> None:
     assert bench.lane.take() == []
 
 
+def test_a_late_master_that_heard_another_does_not_speak_first(bench: Bench) -> None:
+    rules = Rules(version=3, preempt=False, own_ip=number(OWN))
+    bench.set(rules, State(Role.MASTER, 100, NOW, NS_PER_S, number(OWN)))
+    late = NOW + 2 * NS_PER_S + 1  # three intervals since its last advert
+    bench.hear(packet(50, HIGH), late)
+    assert not bench.lane.fire(bench.index, late), "already dirty"
+    assert bench.count("send_errors") == 0, "nothing was sent"
+    assert [e[1] for e in bench.lane.take()] == [ADVERT, TIMER]
+    bench.load(State(Role.MASTER, 100, NOW, NS_PER_S, number(OWN)))
+    bench.hear(packet(50, HIGH), NOW)
+    bench.lane.fire(bench.index, NOW)
+    assert bench.count("send_errors") == 1, "one that is in time speaks whatever is pending"
+
+
 def test_a_flood_costs_no_memory_and_loses_no_fact(bench: Bench) -> None:
     bench.set(Rules(version=3, own_ip=number(OWN)), State(Role.MASTER, 100, NOW, NS_PER_S, number(OWN)))
     assert bench.lane.hear_many(bench.slot, packet(1, HIGH), NOW, 100_000) == 1

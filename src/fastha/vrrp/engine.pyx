@@ -281,18 +281,21 @@ cdef void router_stamp(lane_router *r, uint8_t priority) noexcept nogil:
 
 cdef bint router_due(lane_t *lane, lane_router *r, ns_t now_ns) noexcept nogil:
     # True if the router became dirty. Frames are enqueued; the caller flushes.
-    cdef ns_t next_ns
+    cdef ns_t next_ns, silent_ns
+    cdef ns_t patience_ns = r.down_adverts * r.advert_int_ns        # of the quickest peer
     cdef bint dirty = False
-    if r.role == LANE_MASTER and now_ns - (r.deadline_ns - r.advert_int_ns) <= r.silence_ns:
+    if r.role != LANE_MASTER and r.role != LANE_BACKUP:
+        return False
+    silent_ns = now_ns - (r.deadline_ns - r.advert_int_ns)
+    if r.slot >= 0 and (r.role == LANE_BACKUP or silent_ns > patience_ns):
+        # What has come is heard before a backup believes in silence, or a late master in itself.
+        dirty = drain(lane, lane.sockets[r.slot], DRAIN_ROUNDS)
+    if r.role == LANE_MASTER and silent_ns <= (patience_ns if r.dirty else r.silence_ns):
         # machine._master_timer, (630)-(635)
         router_enqueue(lane, r, r.deadline_ns)
         next_ns = r.deadline_ns + r.advert_int_ns
         router_arm(lane, r, next_ns if next_ns > now_ns else now_ns + r.advert_int_ns)
-        return False
-    if r.role != LANE_MASTER and r.role != LANE_BACKUP:
-        return False
-    if r.slot >= 0:                         # silence is believed only once everything that came is heard
-        dirty = drain(lane, lane.sockets[r.slot], DRAIN_ROUNDS)
+        return dirty
     if node_armed(&r.timer):                # an advert was among it
         return dirty
     return make_dirty(lane, r, PENDING_TIMER) or dirty

@@ -25,6 +25,8 @@ from fastha.vrrp.sockets import GROUP
 ROLES = list(Role)  # lane_role is the position
 TELL_DISCARDED_PER_S = 1 / 60
 
+Messages = dict[Key, tuple[bytes, bytes]]  # address -> its prebuilt RTM_NEWADDR and RTM_DELADDR
+
 
 class Router:
     """`survey` compares with the host and the quorums; `happen` plays one event."""
@@ -37,7 +39,7 @@ class Router:
         self.why = "started"
         self.became_master = int(previous.get("became_master", 0))
         self.repaired = 0
-        self.messages: dict[Key, tuple[bytes, bytes]] = {}  # address -> its prebuilt RTM_NEWADDR and RTM_DELADDR
+        self.messages: Messages = {}
         self.arp: list[ArpBlock] = []
         self.token: Token | None = None
         self._held: set[Key] = set()  # addresses of a master that were seen in place
@@ -198,8 +200,9 @@ class Router:
             self.happen(machine.FaultRaised(reason), now_ns)
         self._build()
         if self.state.role is Role.MASTER or self.state.holding:
-            dropped = [(k, m) for k, m in old_messages.items() if k not in self.messages]
-            self.house.addresses.submit(Operation(k, m[1], partial(self._removed, k)) for k, m in dropped)
+            dropped = {key: messages for key, messages in old_messages.items() if key not in self.messages}
+            self._held -= dropped.keys()
+            self._remove(dropped)
         fresh = tuple(a for a in new.addresses if a not in old.addresses)
         if self.state.role is not Role.INIT and self.state.role is not Role.FAULT:
             priority = effective_priority(new, self.house.quorums)
@@ -241,7 +244,7 @@ class Router:
                 self._announce = ""
                 self._silence()
                 self._held.clear()
-                self.house.addresses.submit(Operation(k, m[1], partial(self._removed, k)) for k, m in self.messages.items())
+                self._remove(self.messages)
             case machine.Garp(occasion):
                 self._announce = occasion
                 if not self._adding:
@@ -274,6 +277,11 @@ class Router:
         self._complain("add", error)
         if self._adding == 0 and self._announce:
             self._start_announcing()
+
+    def _remove(self, messages: Messages) -> None:
+        self.house.addresses.submit(
+            Operation(key, delete, partial(self._removed, key)) for key, (_, delete) in messages.items()
+        )
 
     def _removed(self, key: Key, error: int) -> None:
         if not error:
@@ -340,8 +348,7 @@ class Router:
         }
 
     def count(self) -> None:
-        """The slow beat, once a second: look after the addresses, publish counters, and tell of adverts that were dropped,
-        within limits."""
+        """Once a second: look after the addresses, publish counters, tell (within limits) of dropped adverts."""
         self.repair()
         discarded: Any = self.house.lane.counters(self.index)["discarded"]
         for reason, n in discarded.items():
