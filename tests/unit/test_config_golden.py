@@ -6,7 +6,9 @@ After a wanted change, write it anew with FASTHA_GOLDEN=write and read the diffe
 from __future__ import annotations
 
 import os
+from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -32,6 +34,19 @@ def check(path: Path) -> tuple[Config, tuple[Fault, ...]]:
         os.chdir(before)
 
 
+def sparse(value: Any) -> Any:
+    """Plain data without the fields that have their default: a new field changes no expectation."""
+    if isinstance(value, tuple):
+        return [sparse(item) for item in value]
+    if not is_dataclass(value):
+        return value
+    return {f.name: sparse(getattr(value, f.name)) for f in fields(value) if getattr(value, f.name) != default(f)}
+
+
+def default(field: Field[Any]) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()
+
+
 @pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.conf")), ids=lambda p: p.stem)
 def test_golden(path: Path) -> None:
     config, faults = check(path)
@@ -39,7 +54,7 @@ def test_golden(path: Path) -> None:
     if any(f.severity is Severity.ERROR for f in faults):
         expected, got = path.with_suffix(".err"), "\n".join(lines) + "\n"
     else:
-        data = {"config": orjson.loads(codec.dumps(config)), "faults": lines}
+        data = {"config": sparse(config), "faults": lines}
         expected, got = path.with_suffix(".ok"), orjson.dumps(data, option=orjson.OPT_INDENT_2).decode() + "\n"
         assert codec.loads(Config, codec.dumps(config)) == config
     if os.environ.get("FASTHA_GOLDEN") == "write":

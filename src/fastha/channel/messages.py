@@ -57,6 +57,19 @@ MESSAGES: Mapping[str, Kind] = {
     "script": _kind(
         "up", "script subject", "Run this Script (plain data) for `subject`; the parent runs scripts in order."
     ),
+    # -- runtime decisions of operators (fastha rs ...), kept by the parent, carried out by the checker --
+    "overrides": _kind(
+        "down",
+        "overrides",
+        "{virtual server key: {real server key: Override (plain data)}}: all that are in force, whole; "
+        "after every commit, and whenever they change.",
+    ),
+    "resync": _kind("down", "ticket", "Dump the kernel's table and repair it now; answer resynced."),
+    "resynced": _kind("up", "ticket ok operations text", "Done: how many operations it took, and what differed."),
+    # -- vrrp to checker, through the parent --
+    "masters": _kind(
+        "down", "states", "{instance name: state} as vrrp reports them; all after a commit, then changes."
+    ),
     # -- checker to vrrp, through the parent --
     "quorum": _kind("up", "states", "{virtual server key: has quorum} for those that changed."),
     "quorums": _kind("down", "states", "The same, to the vrrp child; every known one after a commit, then changes."),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from fastha.dataplane.rows import Op, ServiceKey, Table
+from fastha.dataplane.rows import Daemon, Op, ServiceKey, Table, Timeouts
 from fastha.model import VirtualServer
 
 
@@ -29,3 +29,23 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Release descriptors. Rows stay."""
+
+
+@runtime_checkable
+class KernelBalancer(Protocol):
+    """What only IPVS has besides the table; `isinstance(backend, KernelBalancer)` asks for it. OSError on failure."""
+
+    def timeouts(self) -> Timeouts:
+        """The connection timeouts now."""
+
+    def set_timeouts(self, timeouts: Timeouts) -> None: ...
+
+    def daemons(self) -> list[Daemon]:
+        """The synchronisation daemons that run: none, one or both states."""
+
+    def start_daemon(self, daemon: Daemon) -> None: ...
+
+    def stop_daemon(self, state: int) -> None: ...
+
+    def flush(self) -> None:
+        """Remove every service, foreign ones included, in one operation."""

@@ -75,14 +75,26 @@ class DestKey:
         return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
 
 
+class TunnelType(IntEnum):
+    """IP_VS_CONN_F_TUNNEL_TYPE_* (linux/ip_vs.h)."""
+
+    IPIP = 0
+    GUE = 1
+    GRE = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Dest:
-    """A destination's settable half."""
+    """A destination's settable half. The tun_* fields matter with Forward.TUN alone; `tun_flags`:
+    IP_VS_TUNNEL_ENCAP_FLAG_* (0 NOCSUM, 1 CSUM, 2 REMCSUM)."""
 
     forward: Forward
     weight: int
     uthreshold: int = 0
     lthreshold: int = 0
+    tun_type: TunnelType = TunnelType.IPIP
+    tun_port: int = 0
+    tun_flags: int = 0
 
 
 @dataclass(slots=True)
@@ -116,3 +128,28 @@ class Op:
     service: Service | None = None
     dest_key: DestKey | None = None
     dest: Dest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """IPVS connection timeouts in seconds; 0 on setting: leave as it is."""
+
+    tcp_s: int = 0
+    tcpfin_s: int = 0
+    udp_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """A connection synchronisation daemon of the kernel. `state`: 1 IP_VS_STATE_MASTER, 2 IP_VS_STATE_BACKUP.
+
+    0 and "" mean the kernel's default when starting one.
+    """
+
+    state: int
+    interface: str
+    sync_id: int = 0
+    maxlen: int = 0
+    port: int = 0
+    ttl: int = 0
+    group: str = ""

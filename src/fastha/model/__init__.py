@@ -5,8 +5,8 @@ Everything here crosses process boundaries by `model.codec`, so fields are plain
 """
 
 from fastha.model.checks import Check, HttpCheck, HttpUrl, TcpCheck
-from fastha.model.config import Config, GlobalDefs
-from fastha.model.lvs import RealServer, Script, SorryServer, VirtualServer
+from fastha.model.config import Config, GlobalDefs, LvsDefs, SyncDaemon
+from fastha.model.lvs import GroupMember, RealServer, Script, SorryServer, Tunnel, VirtualServer
 from fastha.model.vrrp import Auth, Garp, TrackVirtualServer, VirtualAddress, VrrpInstance
 
 __all__ = [
@@ -15,13 +15,17 @@ __all__ = [
     "Config",
     "Garp",
     "GlobalDefs",
+    "GroupMember",
     "HttpCheck",
     "HttpUrl",
+    "LvsDefs",
     "RealServer",
     "Script",
     "SorryServer",
+    "SyncDaemon",
     "TcpCheck",
     "TrackVirtualServer",
+    "Tunnel",
     "VirtualAddress",
     "VirtualServer",
     "VrrpInstance",

@@ -13,12 +13,42 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
+class SyncDaemon:
+    """`lvs_sync_daemon`: IPVS connection synchronisation. `instance` "": master and backup daemons both run; else the
+    one that suits the named instance's state."""
+
+    interface: str
+    instance: str = ""
+    sync_id: int = 0
+    maxlen: int = 0  # 0: the kernel's default
+    port: int = 0
+    ttl: int = 0
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LvsDefs:
+    """The `lvs_*` and `nftables_ipvs*` words of global_defs. Timeouts in seconds, 0: leave the kernel's."""
+
+    timeout_tcp_s: int = 0
+    timeout_tcpfin_s: int = 0
+    timeout_udp_s: int = 0
+    flush: bool = False  # at start: everything in the table that is not wanted goes, foreign rows included
+    flush_on_stop: str = ""  # "", "all" (foreign rows too) or "VS"
+    sync_daemon: SyncDaemon | None = None
+    marks_table: str = ""  # nftables_ipvs: the nft table that marks the traffic of groups; "": no mapping
+    marks_priority: int = -1
+    marks_start: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
 class GlobalDefs:
     """`global_defs` and the single-line roots that have meaning so far."""
 
     router_id: str = ""
     script_user: str = ""
     script_group: str = ""
+    lvs: LvsDefs = LvsDefs()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,30 @@ class Script:
     group: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Tunnel:
+    """How TUN encapsulates (`type` of lvs_method): "ipip", "gue" (needs `port`) or "gre"; `checksum`: "nocsum",
+    "csum" or "remcsum" (gue and gre; the kernel's IP_VS_TUNNEL_ENCAP_FLAG_*)."""
+
+    kind: str = "ipip"
+    port: int = 0
+    checksum: str = "nocsum"
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMember:
+    """One line of a virtual_server_group: a range of addresses with a port (0: any), or a firewall mark.
+
+    `first_ip`..`last_ip` are of one family and both included; empty for a mark.
+    """
+
+    first_ip: str = ""
+    last_ip: str = ""
+    port: int = 0
+    fwmark: int = 0
+    family: str = "inet"  # inet, inet6
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RealServer:
     """One `real_server`. `forward`: "NAT", "DR" or "TUN"."""
@@ -29,6 +53,7 @@ class RealServer:
     port: int
     weight: int = 1
     forward: str = "NAT"
+    tunnel: Tunnel = Tunnel()
     inhibit_on_failure: bool = False
     alpha: bool = False
     uthreshold: int = 0
@@ -49,6 +74,7 @@ class SorryServer:
     ip: str
     port: int
     forward: str = "NAT"
+    tunnel: Tunnel = Tunnel()
     inhibit: bool = False
 
     @property
@@ -58,12 +84,15 @@ class SorryServer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VirtualServer:
-    """One `virtual_server`, by address (`ip`, `port`, `protocol`) or by `fwmark` (ip empty, port 0)."""
+    """One `virtual_server`: by address (`ip`, `port`, `protocol`), by `fwmark`, or for a `group` with its `members`
+    (ip empty, port 0): then every member is a service of its own with the same destinations."""
 
     ip: str = ""
     port: int = 0
     protocol: str = "TCP"  # TCP, UDP, SCTP
     fwmark: int = 0
+    group: str = ""
+    members: tuple[GroupMember, ...] = ()
     family: str = "inet"  # inet, inet6
     scheduler: str = "wlc"
     scheduler_flags: tuple[str, ...] = ()  # keywords: ops sh-port sh-fallback mh-port mh-fallback flag-1..3
@@ -75,6 +104,7 @@ class VirtualServer:
     hysteresis: int = 0
     alpha: bool = False
     omega: bool = False
+    ha_suspend: bool = False  # check only while this host has the address
     quorum_up: Script | None = None
     quorum_down: Script | None = None
     sorry_server: SorryServer | None = None
@@ -82,7 +112,9 @@ class VirtualServer:
 
     @property
     def key(self) -> str:
-        """`10.0.0.1:80/tcp` or `fwmark 7/inet`: identity across reloads, and the name in status and logs."""
+        """`10.0.0.1:80/tcp`, `fwmark 7/inet` or `group web/tcp`: identity across reloads, and the name in status."""
+        if self.group:
+            return f"group {self.group}/{self.protocol.lower()}"
         if self.fwmark:
             return f"fwmark {self.fwmark}/{self.family}"
         return f"{host_port(self.ip, self.port)}/{self.protocol.lower()}"
