@@ -32,7 +32,9 @@ def build(tree: Tree) -> tuple[Config, tuple[Fault, ...]]:
     built = [b for b in drafts if b]
     warn_unused(groups, faults)
     servers = check_virtual_servers(built, faults)
-    check_services([b for b in built if servers[b.value.key] is b.value], bool(globals_.balancer.defs.marks_table), faults)
+    check_services(
+        [b for b in built if servers[b.value.key] is b.value], bool(globals_.balancer.defs.marks_table), faults
+    )
     instances = [
         i for item in top if item.name == "vrrp_instance" and (i := build_instance(item, globals_, servers, faults))
     ]

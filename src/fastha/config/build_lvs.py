@@ -79,8 +79,9 @@ def build_virtual_server(item: Item, groups: Mapping[str, Group], faults: Faults
     _fit_quorum(draft, real, statement, faults)
     alpha = bool(draft.timing.alpha)
     server = VirtualServer(
-        ip=draft.ip, port=0 if draft.group else draft.port, protocol=draft.protocol, fwmark=draft.fwmark, family=draft.family,
-        group=draft.group_name, members=draft.group.settled(draft.family) if draft.group else (),
+        ip=draft.ip, port=0 if draft.group else draft.port, protocol=draft.protocol,
+        fwmark=draft.fwmark, family=draft.family, group=draft.group_name,
+        members=draft.group.settled(draft.family) if draft.group else (),
         scheduler=draft.scheduler, scheduler_flags=tuple(draft.flags),
         forward=draft.method.forward if draft.method else "NAT", ha_suspend=draft.ha_suspend,
         persistence_timeout_s=draft.persistence_timeout_s, persistence_prefix=draft.persistence_prefix,
