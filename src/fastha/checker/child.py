@@ -16,7 +16,7 @@ from fastha.checker.probe import Probes
 from fastha.checker.roster import Engine, Roster, Server, Ward
 from fastha.checker.table import TableKeeper
 from fastha.child import Child
-from fastha.dataplane.backend import Backend
+from fastha.dataplane.backend import Backend, Patient
 from fastha.dataplane.choose import open_backend
 from fastha.dataplane.rows import Table
 from fastha.errors import SystemFault
@@ -103,6 +103,8 @@ class Checker:
             return self.table
         backend = self._open_backend(dataplane)
         self._backend_name = dataplane
+        if isinstance(backend, Patient):
+            backend.progress = self.child.progress
         self.table = TableKeeper(backend, self.child.reactor, self.child.limited, self._drifted)
         return self.table
 
