@@ -19,7 +19,7 @@ from fastha.checker.probe import Probes
 from fastha.checker.roster import Engine, Roster, Server, Ward
 from fastha.checker.table import TableKeeper
 from fastha.child import Child
-from fastha.dataplane.backend import Backend, KernelBalancer
+from fastha.dataplane.backend import Backend, KernelBalancer, Patient
 from fastha.dataplane.choose import open_backend
 from fastha.dataplane.nft_library import Library
 from fastha.dataplane.rows import Table
@@ -121,6 +121,8 @@ class Checker:
         backend = self._open_backend(dataplane)
         self._backend_name = dataplane
         child = self.child
+        if isinstance(backend, Patient):
+            backend.progress = child.progress
         self.table = TableKeeper(backend, child.reactor, child.limited, self._drifted)
         if isinstance(backend, KernelBalancer):
             self._lvs = LvsKeeper(backend, child.reactor, child.limited, self._balancer_event)
