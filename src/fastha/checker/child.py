@@ -201,9 +201,7 @@ class Checker:
         done = self.table.resync_now()
         self.child.facts({"dataplane": facts.dataplane(self.table)})
         self.child.flush_facts()
-        self.child.send(
-            "resynced", ticket=message["ticket"], ok=done.ok, operations=done.operations, text=done.text
-        )
+        self.child.send("resynced", ticket=message["ticket"], ok=done.ok, operations=done.operations, text=done.text)
 
     def _changed(self, ward: Ward, effects: Sequence[Effect], also: Sequence[Server] = ()) -> None:
         """Rows first: traffic must not wait for a log."""

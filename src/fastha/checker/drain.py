@@ -5,8 +5,8 @@
     drain         no                      with weight 0 until DRAINED, then not
     disabled      no                      no
 
-What checks find changes nothing in the last two rows. A drain ends when no connection was active at IDLE_LOOKS looks in a
-row, a second apart (a handshake that is under way at the first one is active at the second), or at its deadline.
+What checks find changes nothing in the last two rows. A drain ends when no connection was active at IDLE_LOOKS looks in
+a row, a second apart (a handshake that is under way at the first one is active at the second), or at its deadline.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Stance(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """`until_ns`: the deadline on the monotonic clock, 0 for none; `idle`: looks in a row that found no active connection;
-    `active`: what the last look found, None if the dataplane cannot say; `ended`: why a drain is over."""
+    """`until_ns`: the deadline on the monotonic clock, 0 for none; `idle`: looks in a row that found no active
+    connection; `active`: what the last look found, None if the dataplane cannot say; `ended`: why a drain is over."""
 
     override: Override
     stance: Stance

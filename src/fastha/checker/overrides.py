@@ -1,4 +1,4 @@
-"""Operators' decisions carried out: told by the parent, turned into rulings, looked after while servers drain (shell)."""
+"""Operators' decisions carried out: told by the parent, made rulings, looked after while servers drain (shell)."""
 
 from __future__ import annotations
 
@@ -99,9 +99,7 @@ class Overrides:
         if ward.plan.quorum != had_quorum:
             ward.since = time.time()
         changed = [
-            s
-            for s in ward.servers
-            if (before[s.index] if before else None) != (rulings[s.index] if rulings else None)
+            s for s in ward.servers if (before[s.index] if before else None) != (rulings[s.index] if rulings else None)
         ]
         if changed or effects:
             self._ruled(ward, effects, changed)
@@ -153,10 +151,8 @@ class Overrides:
             self._rule(ward)
 
 
-def _active(
-    counters: Mapping[tuple[ServiceKey, str], Mapping[str, int]], ward: Ward, server: RealServer
-) -> int | None:
-    """Active connections in all the ward's services; None if one of them cannot say. A row that is not there has none."""
+def _active(counters: Mapping[tuple[ServiceKey, str], Mapping[str, int]], ward: Ward, server: RealServer) -> int | None:
+    """Active connections in all the ward's services; None if one cannot say. A row that is not there has none."""
     found = [counters.get((key, str(_key(server))), {"active": 0}).get("active") for key in _keys(ward)]
     return None if None in found else sum(n for n in found if n is not None)
 

@@ -140,7 +140,7 @@ class TableKeeper:
         return True
 
     def resync_now(self) -> Resynced:
-        """Somebody waits for it: what fails (a row that came or went between dump and repair) is tried again at once."""
+        """Somebody waits for it: what fails (a row came or went between dump and repair) is tried again at once."""
         before, found = self.operations, []
         for _ in range(TRIES):
             self._found = ""

@@ -25,9 +25,7 @@ class NoAnswer(FasthaError):
 REFUSALS = frozenset({"unmatched", "ambiguous", "quorum", "malformed"})  # the command is wrong: Exit.REFUSED
 
 
-def ask(
-    path: str, command: str, timeout_s: float = 5.0, fields: Mapping[str, object] | None = None
-) -> dict[str, Any]:
+def ask(path: str, command: str, timeout_s: float = 5.0, fields: Mapping[str, object] | None = None) -> dict[str, Any]:
     """The daemon's answer to `command` with its `fields`; NoAnswer with one line for people if there is none.
 
     An answer with "ok": false that carries an "outcome" (a refused reload) is returned like any other."""

@@ -27,10 +27,10 @@ ACTIONS = {
     "list": "every decision that is in force",
 }
 NAMES = """\
-VS and RS are names as `fastha status` prints them (10.0.0.1:80/tcp, 10.2.0.11:8080), their beginning if only one begins so
-(10.0.0.1:80, 10.2.0.11), or shell patterns in quotes ('*' '10.2.0.11:*'). All servers that are named are changed, or none.
-Decisions are kept over reloads and restarts until they are forgotten. A decision that would take away the quorum of a
-virtual server is refused without --force.
+VS and RS are names as `fastha status` prints them (10.0.0.1:80/tcp, 10.2.0.11:8080), their beginning if only one
+begins so (10.0.0.1:80, 10.2.0.11), or shell patterns in quotes ('*' '10.2.0.11:*'). All servers that are named are
+changed, or none. Decisions are kept over reloads and restarts until they are forgotten. A decision that would take
+away the quorum of a virtual server is refused without --force.
 """
 
 
@@ -162,7 +162,14 @@ def _list(options: argparse.Namespace) -> int:
         return Exit.OK
     now = time.time()
     rows = [
-        [one["virtual_server"], one["real_server"], _what(one, now), duration(now - one["since"]), one["by"], _state(one)]
+        [
+            one["virtual_server"],
+            one["real_server"],
+            _what(one, now),
+            duration(now - one["since"]),
+            one["by"],
+            _state(one),
+        ]
         for one in answer["overrides"]
     ]
     if not rows:
@@ -197,5 +204,3 @@ def _print_json(answer: Mapping[str, Any]) -> None:
     import orjson
 
     sys.stdout.write(orjson.dumps(answer, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
-
-

@@ -24,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--state",
         default="",
         metavar="PATH",
-        help=f"what outlives the daemon: operators' decisions, services it added ({STATE_PATH}; with --control PATH.state)",
+        help=f"operators' decisions and what else outlives the daemon ({STATE_PATH}; with --control PATH.state)",
     )
     parser.add_argument("--pid-file", default="", metavar="PATH", help="write the process id there while it runs")
     parser.add_argument("-v", "--verbose", action="store_true", help="also log debug lines")

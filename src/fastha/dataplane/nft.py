@@ -109,8 +109,8 @@ class NftBackend:
         """{"connections": n} since the destination's row was last written; with `keys` {"active": n} from connection
         tracking alone."""
         if keys is not None:
-            held = {key: row for held in self._current().values() for key, row in held.rows.items() if key in keys}
-            return active(held)
+            rows = [row for one in self._current().values() for row in one.rows.items()]
+            return active({key: row for key, row in rows if key in keys})
         found = {}
         for family, held in self._current().items():
             if held.rows:

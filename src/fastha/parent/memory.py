@@ -1,4 +1,4 @@
-"""The parent's hold on its state file: what operators decided and which services are ours (shell over overrides, state).
+"""The parent's hold on its state file: operators' decisions, services that are ours (shell over overrides, state).
 
 A decision is on the disk before the checker hears of it; one that cannot be written is refused.
 """
@@ -58,8 +58,8 @@ class Memory:
             if not self._complained:
                 self._complained = True
                 self._log.warning(
-                    f"state file {self.path}: {error.strerror or error}; services that leave the configuration while no "
-                    "daemon runs would stay in the kernel"
+                    f"state file {self.path}: {error.strerror or error}; services that leave the configuration while "
+                    "no daemon runs would stay in the kernel"
                 )
 
     # -- decisions --
@@ -72,7 +72,9 @@ class Memory:
         """All decisions, for the `overrides` message."""
         return {vs: {rs: asdict(one) for rs, one in those.items()} for vs, those in self.decided.items()}
 
-    def decide(self, fields: Mapping[str, Any], config: Config | None, facts: Mapping[str, Any], uid: int) -> list[Change]:
+    def decide(
+        self, fields: Mapping[str, Any], config: Config | None, facts: Mapping[str, Any], uid: int
+    ) -> list[Change]:
         """Carry out the `override` command; what it changed, or would (dry_run). BadRequest: nothing was changed."""
         wish = overrides.wish(fields)
         servers = {server.key: server for server in config.virtual_servers} if config is not None else {}
@@ -84,7 +86,9 @@ class Memory:
         try:
             state.save(self.path, new)
         except OSError as error:
-            raise BadRequest("state", f"state file {self.path}: {error.strerror or error}; nothing was changed") from None
+            raise BadRequest(
+                "state", f"state file {self.path}: {error.strerror or error}; nothing was changed"
+            ) from None
         self._state = new
         for change in real:
             text = f"{change.virtual_server} {change.real_server}: {overrides.describe(change.after)} (uid {uid})"

@@ -1,9 +1,9 @@
 """Operators' decisions: a request in, changes out, all of them or none. Pure.
 
-A request names virtual and real servers by words. A word is a key as status prints it (`10.0.0.1:80/tcp`, `fwmark 7/inet`,
-`group web/tcp`; `10.1.0.1:80`), the beginning of one (`10.0.0.1:80`; `10.1.0.1`) if only one begins so, or a shell
-pattern, tried on the key and on that beginning (a `[` at the start is an IPv6 address, not a class). IPv6 addresses
-may be spelled in any way.
+A request names virtual and real servers by words. A word is a key as status prints it (`10.0.0.1:80/tcp`,
+`fwmark 7/inet`, `group web/tcp`; `10.1.0.1:80`), the beginning of one (`10.0.0.1:80`; `10.1.0.1`) if only one begins so,
+or a shell pattern, tried on the key and on that beginning (a `[` at the start is an IPv6 address, not a class). IPv6
+addresses may be spelled in any way.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ def _words(fields: Mapping[str, Any], name: str) -> tuple[str, ...]:
 def decide(
     wish: Wish, servers: Mapping[str, VirtualServer], decided: Decided, facts: Facts, wall: float, by: str
 ) -> list[Change]:
-    """What `wish` changes, also where before equals after. `servers` are those of the running configuration; `facts` what
-    the checker reports of them (`virtual_servers`). BadRequest if any word matches nothing or a quorum would be lost."""
+    """What `wish` changes, also where before equals after. `servers` are those of the running configuration; `facts`
+    what the checker reports of them. BadRequest if any word matches nothing, or a quorum would be lost."""
     if wish.action == "forget":
         known: dict[str, list[str]] = {vs: list(those) for vs, those in decided.items()}
     else:

@@ -45,7 +45,9 @@ COMMANDS: dict[str, Command] = {
         "decide about real servers: drain, enable, disable, weight, forget; all of them or none",
         frozenset("action virtual_servers real_servers weight timeout_s force dry_run".split()),
     ),
-    "resync": Command(True, "compare the kernel's table with what is wanted and repair it now; the answer says what differed"),
+    "resync": Command(
+        True, "compare the kernel's table with what is wanted and repair it now; the answer says what differed"
+    ),
     "reload": Command(True, "read the configuration again; the answer is the outcome"),
     "stop": Command(True, "give up addresses and rows in an orderly way and end"),
 }
