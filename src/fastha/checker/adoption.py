@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastha.checker import plan
+from fastha.checker import drain, plan
+from fastha.checker.drain import Rulings
 from fastha.dataplane.rows import DestKey, ServiceKey, ServiceRow, Table
 from fastha.model import GroupMember, VirtualServer
 
@@ -24,7 +25,7 @@ class Adopted:
     quorum: bool | None = None
 
 
-def adopted(server: VirtualServer, previous: Facts, kernel: Table, mark: int = 0) -> Adopted:
+def adopted(server: VirtualServer, previous: Facts, kernel: Table, rulings: Rulings = (), mark: int = 0) -> Adopted:
     """From the `previous` facts if they know this virtual server, else from its row in the kernel, else nothing."""
     facts = previous.get("virtual_servers", {}).get(server.key)
     if facts is not None:
@@ -35,10 +36,11 @@ def adopted(server: VirtualServer, previous: Facts, kernel: Table, mark: int = 0
     if row is None:
         return Adopted()
     up = {}
-    for rs in server.real_servers:
+    for index, rs in enumerate(server.real_servers):
         dest = row.dests.get(DestKey(rs.ip, rs.port))
-        # Weight 0 is how a failed server with inhibit_on_failure looks; one configured with weight 0 is there for good.
-        up[rs.key] = dest is not None and (dest.weight > 0 or rs.weight == 0)
+        # Weight 0 is how a failed server with inhibit_on_failure looks; one that shall have weight 0 is there for good.
+        wanted = drain.weight(rulings[index] if rulings else None, rs.weight)
+        up[rs.key] = dest is not None and (dest.weight > 0 or wanted == 0)
     return Adopted(up, not _sorry_serves(server, row))
 
 
@@ -60,10 +62,11 @@ def _sorry_serves(server: VirtualServer, row: ServiceRow) -> bool:
 
 
 def once_ours(previous: Facts, kernel: Table) -> set[ServiceKey]:
-    """Services in the kernel that a predecessor reported as its own."""
-    names = previous.get("virtual_servers", {})
+    """Services in the kernel that a predecessor reported as its own, or that the parent remembers as such."""
+    wards = previous.get("virtual_servers", {})
+    names = {*wards, *previous.get("owned_services", ())}
     keys = {key for key in kernel if str(key) in names}
-    for name, facts in names.items():
+    for name, facts in wards.items():
         if "members" in facts:
             members = tuple(GroupMember(*member) for member in facts["members"])
             protocol = name.rpartition("/")[2].upper()
@@ -74,5 +77,5 @@ def once_ours(previous: Facts, kernel: Table) -> set[ServiceKey]:
 
 def marks(previous: Facts) -> dict[str, int]:
     """{virtual server key: mark} as a predecessor reported them."""
-    names = previous.get("virtual_servers", {})
-    return {name: facts["mark"] for name, facts in names.items() if facts.get("mark")}
+    wards = previous.get("virtual_servers", {})
+    return {name: facts["mark"] for name, facts in wards.items() if facts.get("mark")}
