@@ -11,7 +11,7 @@ from typing import Any
 from fastha.channel.messages import Message
 from fastha.checker import adoption, facts, plan
 from fastha.checker.plan import Effect, QuorumChanged, RunScript, ServerChanged
-from fastha.checker.prepare import refusal
+from fastha.checker.prepare import fitted, refusal
 from fastha.checker.probe import Probes
 from fastha.checker.roster import Engine, Roster, Server, Ward
 from fastha.checker.table import TableKeeper
@@ -93,7 +93,7 @@ class Checker:
         except OSError as error:
             return f"dataplane {dataplane}: {error.strerror or error}"
         if not reason:
-            self._proposal = Proposal(generation, config, previous)
+            self._proposal = Proposal(generation, fitted(config, table.backend), previous)
         return reason
 
     def _open_table(self, dataplane: str) -> TableKeeper:

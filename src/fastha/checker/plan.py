@@ -164,6 +164,7 @@ def service(server: VirtualServer) -> Service:
         timeout_s=server.persistence_timeout_s,
         netmask=server.persistence_prefix or whole,
         pe_name=server.persistence_engine,
+        masquerade=server.masquerade,
     )
 
 

@@ -80,7 +80,7 @@ def read_listing(family: int, listing: Json) -> Held:
         if (
             row.service.scheduler not in SCHEDULERS
             or "hook" in chains[name]
-            or own_key not in addresses
+            or (own_key in addresses) != row.service.masquerade
             or targets.get(own_key) != name
             or rule_facts(own[0]) != wanted_facts(words, own_key, row)
         ):

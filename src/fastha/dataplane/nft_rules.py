@@ -65,13 +65,13 @@ def service_comment(service: Service) -> str:
     """A service's row as text; at most 128 bytes (libnftnl NFTNL_UDATA_COMMENT_MAXLEN)."""
     return (
         f"scheduler={service.scheduler} flags={service.flags} timeout={service.timeout_s} "
-        f"netmask={service.netmask} pe={service.pe_name}"
+        f"netmask={service.netmask} pe={service.pe_name}{'' if service.masquerade else ' masquerade=no'}"
     )
 
 
 def read_service_comment(text: str) -> Service | None:
-    found = re.fullmatch(r"scheduler=(\w+) flags=(\d+) timeout=(\d+) netmask=(\d+) pe=(\w*)", text)
-    return found and Service(found[1], int(found[2]), int(found[3]), int(found[4]), found[5])
+    found = re.fullmatch(r"scheduler=(\w+) flags=(\d+) timeout=(\d+) netmask=(\d+) pe=(\w*)( masquerade=no)?", text)
+    return found and Service(found[1], int(found[2]), int(found[3]), int(found[4]), found[5], not found[6])
 
 
 def dest_comment(dest: Dest) -> str:
@@ -162,7 +162,7 @@ def _change(words: Words, before: Table, after: Table) -> Iterator[str]:
             if other is None or other.dests.get(d) != dest
         ]
     yield from _elements("delete", t, "services", map(_vip, gone))
-    yield from _elements("delete", t, "addresses", map(_vip, gone))
+    yield from _elements("delete", t, "addresses", map(_vip, _masqueraded(before, after)))
     yield from _elements("delete", t, "dests", drop)
     for key in gone:
         yield f"flush chain {t} {chain_name(key)}"
@@ -176,8 +176,15 @@ def _change(words: Words, before: Table, after: Table) -> Iterator[str]:
         yield f"add chain {t} {chain_name(key)}"
         yield f"add rule {t} {chain_name(key)} {service_rule(key, after[key])}"
     yield from _elements("add", t, "dests", put)
-    yield from _elements("add", t, "addresses", map(_vip, new))
+    yield from _elements("add", t, "addresses", map(_vip, _masqueraded(after, before)))
     yield from _elements("add", t, "services", (f"{_vip(key)} : goto {chain_name(key)}" for key in new))
+
+
+def _masqueraded(rows: Table, unlike: Table) -> Iterator[ServiceKey]:
+    """Services that are masqueraded in `rows` and not (or not there) in `unlike`."""
+    for key, row in rows.items():
+        if row.service.masquerade and not ((other := unlike.get(key)) and other.service.masquerade):
+            yield key
 
 
 def _elements(verb: str, table: str, name: str, elements: Iterable[str]) -> Iterator[str]:
