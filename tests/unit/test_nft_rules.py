@@ -91,10 +91,11 @@ def test_a_weight_rewrites_one_rule_and_one_record() -> None:
         "delete element ip fastha dests",
         "flush chain ip fastha svc_tcp_192.0.2.1_80",
         "add rule ip fastha svc_tcp_192.0.2.1_80",
+        "add rule ip fastha svc_tcp_192.0.2.1_80 drop",
         "add element ip fastha dests",
     ]
     assert lines[0].endswith("{ 192.0.2.1 . tcp . 80 . 198.51.100.2 . 8080 }")
-    assert lines[3].endswith('8080 comment "weight=3 uthreshold=0 lthreshold=0" }')
+    assert lines[-1].endswith('8080 comment "weight=3 uthreshold=0 lthreshold=0" }')
 
 
 def test_masquerade_is_one_element_and_the_record() -> None:
@@ -105,6 +106,7 @@ def test_masquerade_is_one_element_and_the_record() -> None:
         "delete element ip fastha addresses",
         "flush chain ip fastha svc_tcp_192.0.2.1_80",
         "add rule ip fastha svc_tcp_192.0.2.1_80",
+        "add rule ip fastha svc_tcp_192.0.2.1_80 drop",
     ]
     on = change_family(AF_INET, after, before).splitlines()
     assert on[-1] == "add element ip fastha addresses { 192.0.2.1 . tcp . 80 }"

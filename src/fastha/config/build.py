@@ -28,11 +28,15 @@ def build(tree: Tree) -> tuple[Config, tuple[Fault, ...]]:
         if item.name == "global_defs":
             build_globals(item.statement.block or [], globals_, faults)
     groups = build_groups([item for item in top if item.name == "virtual_server_group"], faults)
-    drafts = (build_virtual_server(item, groups, globals_.masquerade, faults) for item in top if item.name == "virtual_server")
+    drafts = (
+        build_virtual_server(item, groups, globals_.masquerade, faults) for item in top if item.name == "virtual_server"
+    )
     built = [b for b in drafts if b]
     warn_unused(groups, faults)
     servers = check_virtual_servers(built, faults)
-    check_services([b for b in built if servers[b.value.key] is b.value], bool(globals_.balancer.defs.marks_table), faults)
+    check_services(
+        [b for b in built if servers[b.value.key] is b.value], bool(globals_.balancer.defs.marks_table), faults
+    )
     instances = [
         i for item in top if item.name == "vrrp_instance" and (i := build_instance(item, globals_, servers, faults))
     ]
