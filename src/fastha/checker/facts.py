@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastha.checker import drain
 from fastha.checker.roster import Engine, Roster, Server, Ward
 from fastha.checker.table import TableKeeper
 from fastha.dataplane.rows import DestKey, ServiceRow
@@ -16,11 +17,15 @@ def real_server(roster: Roster, server: Server, row: ServiceRow) -> Facts:
     merge patch deletes: the reader finds the key absent, RFC 7396)."""
     checks, failures, took = roster.stats(server)
     dest = row.dests.get(DestKey(server.config.ip, server.config.port))
+    ruling = server.ward.plan.ruling(server.index)
     return {
         "health": server.health.value,
         "since": server.since,
         "why": server.why,
-        "weight": server.config.weight,
+        "weight": drain.weight(ruling, server.config.weight),
+        "weight_from": "override" if ruling is not None and ruling.counts else "configured",
+        "override": drain.facts(ruling),
+        "active": ruling.active if ruling is not None else None,
         "in_table": dest.weight if dest else None,
         "response_ns": took,
         "checks": checks,
@@ -31,7 +36,7 @@ def real_server(roster: Roster, server: Server, row: ServiceRow) -> Facts:
 def virtual_server(ward: Ward) -> Facts:
     """Everything about one virtual server but its real servers."""
     config = ward.plan.server
-    return {
+    return _group(ward) | {
         "up": ward.plan.quorum,
         "since": ward.since,
         "quorum": config.quorum,
@@ -39,7 +44,18 @@ def virtual_server(ward: Ward) -> Facts:
         "sorry": ward.plan.sorry,
         "scheduler": config.scheduler,
         "forward": config.forward,
+        "suspended": ward.suspended or None,
     }
+
+
+def _group(ward: Ward) -> Facts:
+    """What only groups have: how many services, of which members (a successor knows by them what is ours), and the
+    mark that nftables gives their traffic."""
+    config = ward.plan.server
+    if not config.group:
+        return {}
+    members = [[m.first_ip, m.last_ip, m.port, m.fwmark, m.family] for m in config.members]
+    return {"services": len(ward.keys), "members": members, "mark": ward.mark or None}
 
 
 def ward_facts(roster: Roster, ward: Ward, row: ServiceRow) -> Facts:
@@ -59,4 +75,5 @@ def dataplane(table: TableKeeper) -> Facts:
         "operations": table.operations,
         "errors": table.errors,
         "reconciled": table.reconciled,
+        "differed": list(table.differed),
     }

@@ -31,6 +31,7 @@ def _unbuildable(server: VirtualServer) -> str:
     """Build everything once that a commit will build; what cannot be is the reason."""
     try:
         plan.row(plan.start(server, [True] * len(server.real_servers)))
+        plan.keys(server, mark=1)
     except KeyError as error:
         return f"{error} is not known"
     for rs in server.real_servers:

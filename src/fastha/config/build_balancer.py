@@ -31,7 +31,7 @@ WORDS = frozenset({
 class Balancer:
     """What `global_defs` says about the kernel's balancer so far."""
 
-    defs: LvsDefs = LvsDefs()
+    defs: LvsDefs = field(default_factory=LvsDefs)
     daemon_at: Statement | None = None
     said_id: bool = False
     options: dict[str, Place] = field(default_factory=dict)  # of the marks, for the case that there is no table

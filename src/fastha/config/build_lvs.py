@@ -82,8 +82,9 @@ def build_virtual_server(
     _fit_quorum(draft, real, statement, faults)
     alpha = bool(draft.timing.alpha)
     server = VirtualServer(
-        ip=draft.ip, port=0 if draft.group else draft.port, protocol=draft.protocol, fwmark=draft.fwmark, family=draft.family,
-        group=draft.group_name, members=draft.group.settled(draft.family) if draft.group else (),
+        ip=draft.ip, port=0 if draft.group else draft.port, protocol=draft.protocol,
+        fwmark=draft.fwmark, family=draft.family, group=draft.group_name,
+        members=draft.group.settled(draft.family) if draft.group else (),
         scheduler=draft.scheduler, scheduler_flags=tuple(draft.flags),
         forward=draft.method.forward if draft.method else "NAT", ha_suspend=draft.ha_suspend,
         masquerade=masquerade if draft.masquerade is None else draft.masquerade,

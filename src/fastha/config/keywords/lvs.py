@@ -1,7 +1,7 @@
 """`virtual_server`, `real_server` and groups of virtual servers."""
 
 FREE = """
-virtual_server_group | ADDR[-END]|ADDR/LEN [PORT]; fwmark N [inet|inet6] | Addresses and marks; END is an address, or its last field
+virtual_server_group | ADDR[-END]|ADDR/LEN [PORT]; fwmark N [inet|inet6] | Addresses, END whole or its last field; marks
 """
 
 DATA = """
