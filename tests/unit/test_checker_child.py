@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from fastha.checker.ending import Ending
 from fastha.child import Child
 from fastha.child.patch import apply
 from fastha.dataplane.none import NoneBackend
+from fastha.dataplane.patience import nothing
 from fastha.dataplane.rows import Dest, DestKey, Forward, Op, Service, ServiceKey, Table, Verb
 from fastha.model import Config, RealServer, Script, SorryServer, TcpCheck, VirtualServer
 from oracles.fake_probes import FakeProbes
@@ -351,6 +352,15 @@ def test_a_shortage_of_ours_blames_nobody(world: World, caplog: pytest.LogCaptur
     assert [r.getMessage() for r in caplog.records] == [
         "a check could not be made here: no free local port; no server is blamed for it"
     ]
+
+
+def test_a_patient_kernel_is_given_the_heartbeat(world: World) -> None:
+    class Slow(Kernel):
+        progress: Callable[[], object] = staticmethod(nothing)
+
+    world.kernel = slow = Slow()
+    world.configure(VS)
+    assert slow.progress == world.child.progress
 
 
 def test_stop_takes_everything_of_ours_away(world: World) -> None:
