@@ -15,7 +15,7 @@ from fastha.checker.lvs_keeper import LvsKeeper
 from fastha.checker.marks_keeper import MarksKeeper
 from fastha.checker.overrides import Overrides
 from fastha.checker.plan import Effect, QuorumChanged, RunScript, ServerChanged
-from fastha.checker.prepare import refusal
+from fastha.checker.prepare import fitted, refusal
 from fastha.checker.presence import Presence
 from fastha.checker.probe import Probes
 from fastha.checker.roster import Engine, Roster, Server, Ward
@@ -104,7 +104,7 @@ class Checker:
             table = self._open_table(dataplane)
             reason = lvs.refusal(config.globals.lvs, config.virtual_servers, table.backend)
             reason = reason or refusal(config.virtual_servers, table.backend)
-            proposal = Proposal(generation, config, previous)
+            proposal = Proposal(generation, fitted(config, table.backend), previous)
             reason = reason or self._prepare_marks(proposal)
             if not reason and any(s.ha_suspend for s in config.virtual_servers):
                 self._presence.listen(True)

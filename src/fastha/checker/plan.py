@@ -213,6 +213,7 @@ def service(server: VirtualServer, family: int = 0) -> Service:
         timeout_s=server.persistence_timeout_s,
         netmask=(server.persistence_prefix if family == own else 0) or whole,
         pe_name=server.persistence_engine,
+        masquerade=server.masquerade,
     )
 
 

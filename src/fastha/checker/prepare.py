@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from fastha.checker import plan
 from fastha.checker.request import request
 from fastha.dataplane.backend import Backend
-from fastha.model import Check, HttpCheck, VirtualServer
+from fastha.model import Check, Config, HttpCheck, VirtualServer
 
 
 def refusal(servers: Iterable[VirtualServer], backend: Backend) -> str:
@@ -16,6 +17,14 @@ def refusal(servers: Iterable[VirtualServer], backend: Backend) -> str:
         if reason := backend.refuse(server) or _unbuildable(server):
             return f"virtual server {server.key}: {reason}"
     return ""
+
+
+def fitted(config: Config, backend: Backend) -> Config:
+    """`config` without what this backend gives no choice in: `masquerade` (IPVS never does, nft may)."""
+    if getattr(backend, "masquerades", False) or all(server.masquerade for server in config.virtual_servers):
+        return config
+    servers = tuple(replace(server, masquerade=True) for server in config.virtual_servers)
+    return replace(config, virtual_servers=servers)
 
 
 def _unbuildable(server: VirtualServer) -> str:

@@ -28,7 +28,9 @@ def build(tree: Tree) -> tuple[Config, tuple[Fault, ...]]:
         if item.name == "global_defs":
             build_globals(item.statement.block or [], globals_, faults)
     groups = build_groups([item for item in top if item.name == "virtual_server_group"], faults)
-    drafts = (build_virtual_server(item, groups, faults) for item in top if item.name == "virtual_server")
+    drafts = (
+        build_virtual_server(item, groups, globals_.masquerade, faults) for item in top if item.name == "virtual_server"
+    )
     built = [b for b in drafts if b]
     warn_unused(groups, faults)
     servers = check_virtual_servers(built, faults)

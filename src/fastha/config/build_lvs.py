@@ -39,6 +39,7 @@ class _Draft:
     hysteresis: int = 0
     omega: bool = False
     ha_suspend: bool = False
+    masquerade: bool | None = None
     inhibit: bool = False
     weight: int = 1
     quorum_up: Script | None = None
@@ -60,7 +61,9 @@ class _Draft:
         return self.group.families or {self.family} if self.group else {self.family}
 
 
-def build_virtual_server(item: Item, groups: Mapping[str, Group], faults: Faults) -> Built[VirtualServer] | None:
+def build_virtual_server(
+    item: Item, groups: Mapping[str, Group], masquerade: bool, faults: Faults
+) -> Built[VirtualServer] | None:
     """The virtual server of one block; None if it has no identity or no real server."""
     statement = item.statement
     draft = _head(statement, groups, faults)
@@ -84,6 +87,7 @@ def build_virtual_server(item: Item, groups: Mapping[str, Group], faults: Faults
         members=draft.group.settled(draft.family) if draft.group else (),
         scheduler=draft.scheduler, scheduler_flags=tuple(draft.flags),
         forward=draft.method.forward if draft.method else "NAT", ha_suspend=draft.ha_suspend,
+        masquerade=masquerade if draft.masquerade is None else draft.masquerade,
         persistence_timeout_s=draft.persistence_timeout_s, persistence_prefix=draft.persistence_prefix,
         persistence_engine=draft.persistence_engine, quorum=draft.quorum, hysteresis=draft.hysteresis,
         alpha=alpha, omega=draft.omega, quorum_up=draft.quorum_up, quorum_down=draft.quorum_down,
@@ -158,6 +162,8 @@ def _keyword(item: Item, draft: _Draft, faults: Faults) -> None:
             draft.hysteresis = values.number(item, faults) or 0
         case "omega":
             draft.omega = bool(values.boolean(item, faults))
+        case "nft_masquerade":
+            draft.masquerade = values.boolean(item, faults)
         case "ha_suspend":
             draft.ha_suspend = bool(values.boolean(item, faults))
         case "inhibit_on_failure":

@@ -53,6 +53,7 @@ class NftBackend:
     """See dataplane.backend.Backend. SystemFault without libnftables, CAP_NET_ADMIN, or a kernel that can do it."""
 
     name = "nft"
+    masquerades = True  # Service.masquerade is a choice here
     exclusive = True  # every row it dumps was once written by fastha: the tables are its own
 
     def __init__(self) -> None:
@@ -195,7 +196,7 @@ class NftBackend:
 
 @contextlib.contextmanager
 def collection_paused() -> Iterator[None]:
-    """Millions of new objects, none of them garbage: looking through them again and again takes longer than the work."""
+    """Millions of new objects, none of them garbage: looking through them takes longer than the work."""
     if not gc.isenabled():
         yield
         return

@@ -132,6 +132,7 @@ nftables_ifindex         | -                               | off         |      
 nftables_ipvs            | [NAME]                          |             |       | yes | Table of nftables that marks traffic of virtual_server_group
 nftables_ipvs_priority   | N                               | -1          | -2147483648..2147483647 | yes | Priority of that table's hooks
 nftables_ipvs_start_fwmark | N                             | 1000        | 1..4294967295 | yes | First mark that is used for it
+nft_masquerade           | [BOOL]                          | on          |       | own | With nft, real servers see the address of the director
 lvs_timeouts             | [NAME N...]                     |             |       | yes | The kernel's tcp, tcpfin and udp timeouts
 lvs_flush                | -                               | off         |       | yes | Empty the kernel's table at start
 lvs_flush_on_stop        | [VS]                            | off         |       | yes | Empty the kernel's table at the end

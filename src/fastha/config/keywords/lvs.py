@@ -29,6 +29,7 @@ lvs_method              | NAT|DR|TUN [OPTION...] | NAT |     | yes | How packets
 persistence_timeout     | [s]           | off; 360 without a number | 1..2678400 | yes | A client stays with its server this long
 persistence_engine      | NAME          |         |          | yes | How the kernel tells clients apart, such as sip
 persistence_granularity | MASK|LEN      | 32      |          | yes | Clients of one network count as one
+nft_masquerade          | [BOOL]        | of global_defs |  | own | With nft, real servers see the address of the director
 quorum                  | N             | 1       | ~1..4294967295 | yes | Weight of living servers that makes the service up
 hysteresis              | N             | 0       | 0..      | yes | How far from quorum the weight must get to change that
 alpha                   | [BOOL]        | off     |          | yes | Servers start down until a check succeeds
