@@ -15,7 +15,7 @@ http {{
     access_log off;
     client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
     uwsgi_temp_path {folder}; scgi_temp_path {folder};
-    server {{ listen {port}; location / {{ return 200 "{name} for $remote_addr\\n"; }} }}
+    server {{ listen {port}; listen [::]:{port}; location / {{ return 200 "{name} for $remote_addr\\n"; }} }}
 }}
 """
 
