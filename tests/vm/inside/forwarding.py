@@ -99,29 +99,20 @@ CASES = {
     "nat6": Case("fd01::100 80", FAR6, 8080),
     "dr6": Case("fd01::101 80", NEAR6, 80, "DR"),
 }
-ADDRESSES = [*dict.fromkeys(case.at.split()[0] for case in CASES.values() if case.at[0] != "f"), MARKED]
+ADDRESSES = [*(case.at.split()[0] for case in CASES.values() if case.at[0] != "f"), MARKED]
 ADDRESSES6 = [case.at.split()[0] for case in CASES.values() if case.at.startswith("fd")]
 
 
 def configuration() -> str:
-    addresses = "\n".join(f"{ip}/24" for ip in ADDRESSES)
-    more = "\n".join(f"{ip}/64" for ip in ADDRESSES6)
-    front = f"""
-vrrp_instance front {{
-    interface front
-    virtual_router_id 51
-    priority 150
-    version 3
-    advert_int 0.1
-    virtual_ipaddress {{
-{addresses}
-    }}
-    virtual_ipaddress_excluded {{
-{more}
-    }}
-}}
-"""
-    return front + "\n".join(case.text() for case in CASES.values()) + "\n"
+    four = _instance("front", 51, [f"{ip}/24" for ip in ADDRESSES])
+    # RFC 9568 section 5.2.9: the first IPv6 address of a virtual router is a link-local one
+    six = _instance("front6", 61, ["fe80::100/64", *(f"{ip}/64" for ip in ADDRESSES6)])
+    return "\n".join([four, six, *(case.text() for case in CASES.values())]) + "\n"
+
+
+def _instance(name: str, vrid: int, addresses: Sequence[str]) -> str:
+    lines = [f"vrrp_instance {name} {{", "interface front", f"virtual_router_id {vrid}", "priority 150", "version 3"]
+    return "\n".join([*lines, "advert_int 0.1", "virtual_ipaddress {", *addresses, "}", "}"])
 
 
 class Site:
