@@ -108,6 +108,14 @@ class FakeChild:
     def on_quorums(self, message: Message) -> None:
         pass
 
+    def on_overrides(self, message: Message) -> None:
+        pass
+
+    on_masters = on_overrides
+
+    def on_resync(self, message: Message) -> None:
+        self.endpoint.send(type="resynced", ticket=message["ticket"], ok=True, operations=2, text="as told")
+
     def on_stop(self, message: Message) -> None:
         if "deaf" in self.words:
             return

@@ -33,7 +33,8 @@ MESSAGES: Mapping[str, Kind] = {
         "generation config dataplane previous",
         "Prepare this Config slice (plain data); answer ready or refused. It replaces an earlier proposal that was "
         "neither committed nor abandoned. `previous`: the facts this child's predecessor last reported, and "
-        "died_ago_ns, the age of its last sign of life; {} on a cold start and on a reload.",
+        "died_ago_ns, the age of its last sign of life; {} on a cold start and on a reload. To the checker of a daemon "
+        "that starts, also owned_services: [service key text] that earlier daemons added.",
     ),
     "commit": _kind("down", "generation", "Make the prepared configuration the running one."),
     "abandon": _kind("down", "generation", "Forget the prepared configuration."),
@@ -62,7 +63,7 @@ MESSAGES: Mapping[str, Kind] = {
         "down",
         "overrides",
         "{virtual server key: {real server key: Override (plain data)}}: all that are in force, whole; "
-        "after every commit, and whenever they change.",
+        "before every commit, so that no row is ever as if there were none, and whenever they change.",
     ),
     "resync": _kind("down", "ticket", "Dump the kernel's table and repair it now; answer resynced."),
     "resynced": _kind("up", "ticket ok operations text", "Done: how many operations it took, and what differed."),

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastha.checker import plan
+from fastha.checker import drain, plan
+from fastha.checker.drain import Rulings
 from fastha.dataplane.rows import DestKey, ServiceKey, Table
 from fastha.model import VirtualServer
 
@@ -24,7 +25,7 @@ class Adopted:
     quorum: bool | None = None
 
 
-def adopted(server: VirtualServer, previous: Facts, kernel: Table) -> Adopted:
+def adopted(server: VirtualServer, previous: Facts, kernel: Table, rulings: Rulings = ()) -> Adopted:
     """From the `previous` facts if they know this virtual server, else from its row in the kernel, else nothing."""
     facts = previous.get("virtual_servers", {}).get(server.key)
     if facts is not None:
@@ -34,10 +35,11 @@ def adopted(server: VirtualServer, previous: Facts, kernel: Table) -> Adopted:
     if row is None:
         return Adopted()
     up = {}
-    for rs in server.real_servers:
+    for index, rs in enumerate(server.real_servers):
         dest = row.dests.get(DestKey(rs.ip, rs.port))
-        # Weight 0 is how a failed server with inhibit_on_failure looks; one configured with weight 0 is there for good.
-        up[rs.key] = dest is not None and (dest.weight > 0 or rs.weight == 0)
+        # Weight 0 is how a failed server with inhibit_on_failure looks; one that shall have weight 0 is there for good.
+        wanted = drain.weight(rulings[index] if rulings else None, rs.weight)
+        up[rs.key] = dest is not None and (dest.weight > 0 or wanted == 0)
     return Adopted(up, not _sorry_serves(server, kernel))
 
 
@@ -59,6 +61,6 @@ def _sorry_serves(server: VirtualServer, kernel: Table) -> bool:
 
 
 def once_ours(previous: Facts, kernel: Table) -> set[ServiceKey]:
-    """Services in the kernel that a predecessor reported as its own."""
-    names = previous.get("virtual_servers", {})
+    """Services in the kernel that a predecessor reported as its own, or that the parent remembers as such."""
+    names = {*previous.get("virtual_servers", ()), *previous.get("owned_services", ())}
     return {key for key in kernel if str(key) in names}

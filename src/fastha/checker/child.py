@@ -10,6 +10,8 @@ from typing import Any
 
 from fastha.channel.messages import Message
 from fastha.checker import adoption, facts, plan
+from fastha.checker.drain import Stance
+from fastha.checker.overrides import Overrides
 from fastha.checker.plan import Effect, QuorumChanged, RunScript, ServerChanged
 from fastha.checker.prepare import refusal
 from fastha.checker.probe import Probes
@@ -55,6 +57,8 @@ class Checker:
         engine = make_engine(self._results) if make_engine else Probes(child.reactor, self._results, probe_limit())
         self.engine = engine
         self.roster = Roster(engine, child.reactor.now_ns, self._changed, self._seen, self._short, child.progress)
+        self.overrides = Overrides(self.roster, child.reactor, self._ruled, self._seen, self._flush)
+        self.masters: dict[str, str] = {}  # vrrp's instances and their states, as the parent tells
         self._quorums: dict[str, bool] = {}
         self._noted: set[str] = set()
         self._told: dict[str, set[str]] = {}  # keys in the parent's picture: {virtual server: its real servers}
@@ -64,6 +68,9 @@ class Checker:
         child.on("commit", self._commit)
         child.on("abandon", self._abandon)
         child.on("stop", self._stop)
+        child.on("overrides", lambda message: self.overrides.take(message["overrides"]))
+        child.on("resync", self._resync)
+        child.on("masters", lambda message: self.masters.update(message["states"]))
 
     def begin(self, config: Config, dataplane: str) -> None:
         """By hand: prepare and commit at once. SystemFault with the reason if it cannot be run."""
@@ -119,7 +126,11 @@ class Checker:
         self._proposal = None
         servers = proposal.config.virtual_servers
         kernel = {} if self._running else self._adopt_kernel(table, proposal)
-        known = {s.key: adoption.adopted(s, proposal.previous, kernel) for s in servers} if not self._running else {}
+        self.overrides.prepare(servers, kernel)
+        known = {}
+        if not self._running:
+            rulings = self.roster.rulings
+            known = {s.key: adoption.adopted(s, proposal.previous, kernel, rulings(s)) for s in servers}
         before = set(self.roster.wards.values())
         gone = self.roster.replace(servers, known)
         for ward in gone:
@@ -131,6 +142,7 @@ class Checker:
                 table.want(ward.key, plan.row(ward.plan))
         table.flush()
         table.start()
+        self.overrides.committed(table.backend)
         self._tell_all()
         self._note(table, proposal.config)
         self.child.send("committed", generation=proposal.generation)
@@ -169,7 +181,29 @@ class Checker:
         if self.table is not None:
             self.table.flush()
 
-    def _changed(self, ward: Ward, effects: Sequence[Effect]) -> None:
+    def _flush(self) -> None:
+        if self.table is not None:
+            self.table.flush()
+
+    def _ruled(self, ward: Ward, effects: Sequence[Effect], changed: Sequence[Server]) -> None:
+        """An operator's decision has taken effect, or a drain is over."""
+        self._changed(ward, effects, changed)
+        for server in changed:
+            ruling = ward.plan.ruling(server.index)
+            if ruling is not None and ruling.ended and ruling.stance is Stance.OUT:
+                name = f"{ward.plan.server.key} {server.config.key}"
+                self.child.event("drained", name, f"drained, out of the table: {ruling.ended}")
+
+    def _resync(self, message: Message) -> None:
+        if self.table is None:
+            self.child.send("resynced", ticket=message["ticket"], ok=False, operations=0, text="no dataplane is open")
+            return
+        done = self.table.resync_now()
+        self.child.facts({"dataplane": facts.dataplane(self.table)})
+        self.child.flush_facts()
+        self.child.send("resynced", ticket=message["ticket"], ok=done.ok, operations=done.operations, text=done.text)
+
+    def _changed(self, ward: Ward, effects: Sequence[Effect], also: Sequence[Server] = ()) -> None:
         """Rows first: traffic must not wait for a log."""
         assert self.table is not None
         self.child.progress()
@@ -192,6 +226,7 @@ class Checker:
                 self.child.script(effect.script, effect.subject)
         row = self.table.wanted(ward.key)
         shown = ward.servers if any(isinstance(e, QuorumChanged) for e in effects) else _named(effects, servers)
+        shown = [*shown, *also]
         patch = facts.virtual_server(ward)
         patch["real_servers"] = {s.config.key: facts.real_server(self.roster, s, row) for s in shown}
         self.child.facts({"virtual_servers": {name: patch}, "dataplane": facts.dataplane(self.table)})
@@ -268,6 +303,7 @@ class Checker:
         for ward in self.roster.wards.values():
             for effect in plan.farewell(ward.plan):
                 self.child.script(effect.script, effect.subject)
+        self.overrides.close()
         self.roster.replace((), {})
         if self.table is not None:
             if not self.table.clear():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastha.checker import drain
 from fastha.checker.roster import Engine, Roster, Server, Ward
 from fastha.checker.table import TableKeeper
 from fastha.dataplane.rows import DestKey, ServiceRow
@@ -16,11 +17,15 @@ def real_server(roster: Roster, server: Server, row: ServiceRow) -> Facts:
     merge patch deletes: the reader finds the key absent, RFC 7396)."""
     checks, failures, took = roster.stats(server)
     dest = row.dests.get(DestKey(server.config.ip, server.config.port))
+    ruling = server.ward.plan.ruling(server.index)
     return {
         "health": server.health.value,
         "since": server.since,
         "why": server.why,
-        "weight": server.config.weight,
+        "weight": drain.weight(ruling, server.config.weight),
+        "weight_from": "override" if ruling is not None and ruling.counts else "configured",
+        "override": drain.facts(ruling),
+        "active": ruling.active if ruling is not None else None,
         "in_table": dest.weight if dest else None,
         "response_ns": took,
         "checks": checks,
@@ -59,4 +64,5 @@ def dataplane(table: TableKeeper) -> Facts:
         "operations": table.operations,
         "errors": table.errors,
         "reconciled": table.reconciled,
+        "differed": list(table.differed),
     }

@@ -14,6 +14,8 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from fastha.checker import drain
+from fastha.checker.drain import Ruling, Rulings
 from fastha.dataplane.rows import Dest, DestKey, Forward, Service, ServiceFlag, ServiceKey, ServiceRow
 from fastha.model import RealServer, Script, VirtualServer
 
@@ -39,9 +41,16 @@ class Plan:
     up: tuple[bool, ...]
     quorum: bool
     dests: tuple[tuple[DestKey, Dest], ...]
+    rulings: Rulings = ()  # operators' decisions
+
+    def ruling(self, index: int) -> Ruling | None:
+        return self.rulings[index] if self.rulings else None
 
     @property
     def live_weight(self) -> int:
+        if self.rulings:
+            servers = zip(self.server.real_servers, self.up, self.rulings, strict=True)
+            return sum(drain.live(ruling, rs.weight) for rs, up, ruling in servers if up)
         return sum(rs.weight for rs, up in zip(self.server.real_servers, self.up, strict=True) if up)
 
     @property
@@ -75,21 +84,30 @@ class RunScript:
 Effect = ServerChanged | QuorumChanged | RunScript
 
 
-def start(server: VirtualServer, up: Sequence[bool], quorum: bool | None = None) -> Plan:
+def start(server: VirtualServer, up: Sequence[bool], quorum: bool | None = None, rulings: Rulings = ()) -> Plan:
     """The plan at the beginning; no script runs for it. `quorum` is what a predecessor had, None if there was none:
     then it is there unless `alpha` says that it has to be proved, or too few servers count as up."""
     dests = tuple(
         (DestKey(rs.ip, rs.port), Dest(Forward[rs.forward], rs.weight, rs.uthreshold, rs.lthreshold))
         for rs in server.real_servers
     )
-    plan = Plan(server, tuple(up), (not server.alpha) if quorum is None else quorum, dests)
+    plan = Plan(server, tuple(up), (not server.alpha) if quorum is None else quorum, dests, rulings)
     return replace(plan, quorum=_has_quorum(plan))
 
 
-def carry(old: Plan, server: VirtualServer, up: Sequence[bool]) -> tuple[Plan, tuple[Effect, ...]]:
+def carry(
+    old: Plan, server: VirtualServer, up: Sequence[bool], rulings: Rulings = ()
+) -> tuple[Plan, tuple[Effect, ...]]:
     """The plan of a virtual server whose configuration changed: it has the quorum it had, judged by the new numbers."""
-    new = start(server, up, old.quorum)
+    new = start(server, up, old.quorum, rulings)
     return new, tuple(_quorum_effects(old, new))
+
+
+def rule(plan: Plan, rulings: Rulings) -> tuple[Plan, tuple[Effect, ...]]:
+    """Operators have decided something else, or a drain has ended."""
+    new = replace(plan, rulings=rulings)
+    new = replace(new, quorum=_has_quorum(new))
+    return new, tuple(_quorum_effects(plan, new))
 
 
 def step(plan: Plan, changes: Mapping[int, bool]) -> tuple[Plan, tuple[Effect, ...]]:
@@ -137,6 +155,7 @@ def _has_quorum(plan: Plan) -> bool:
     server, live = plan.server, plan.live_weight
     if plan.quorum:
         return live > 0 and live >= server.quorum - server.hysteresis
+    # As configured: what an operator took away must not make the rest enough.
     reachable = sum(rs.weight for rs in server.real_servers)
     return live > 0 and live >= min(server.quorum + server.hysteresis, reachable)
 
@@ -173,8 +192,12 @@ def row(plan: Plan) -> ServiceRow:
     server = plan.server
     dests = {}
     sorry_serves = plan.sorry
-    for rs, up, (dest_key, dest) in zip(server.real_servers, plan.up, plan.dests, strict=True):
-        if up and not sorry_serves:
+    for index, (rs, up, (dest_key, dest)) in enumerate(zip(server.real_servers, plan.up, plan.dests, strict=True)):
+        if (ruling := plan.ruling(index)) is not None:
+            weight = drain.in_table(ruling, up and not sorry_serves, rs.inhibit_on_failure)
+            if weight is not None:
+                dests[dest_key] = replace(dest, weight=weight)
+        elif up and not sorry_serves:
             dests[dest_key] = dest
         elif rs.inhibit_on_failure:
             dests[dest_key] = replace(dest, weight=0)

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from fastha.checker import plan, verdict
 from fastha.checker.adoption import Adopted
+from fastha.checker.drain import Rulings
 from fastha.checker.ending import Ending, describe, outcome
 from fastha.checker.plan import Effect, Plan
 from fastha.checker.probe import RESULT
@@ -121,6 +122,7 @@ class Roster:
         self._short = short
         self._progress = progress
         self._slots: dict[int, Watch] = {}
+        self.rulings: Callable[[VirtualServer], Rulings] = lambda _server: ()  # operators' decisions
 
     # -- configuration --
 
@@ -148,9 +150,9 @@ class Roster:
             self._close(server.watches)
         ups = [s.up for s in ward.servers]
         if old is None:
-            ward.plan = plan.start(config, ups, adopt.quorum)
+            ward.plan = plan.start(config, ups, adopt.quorum, self.rulings(config))
         else:
-            ward.plan, effects = plan.carry(old.plan, config, ups)
+            ward.plan, effects = plan.carry(old.plan, config, ups, self.rulings(config))
             if effects:
                 ward.since = now
                 self._changed(ward, effects)

@@ -11,7 +11,10 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from fastha.child.log import Limiter
 from fastha.dataplane.backend import Backend
@@ -26,6 +29,18 @@ LAST_RETRY_NS = 10 * NS_PER_S
 Place = tuple[ServiceKey, DestKey | None]  # what one operation is about: a destination, or the service itself
 
 TOLD = 3  # differences named in one log line
+KEPT = 5  # differences kept for status
+TRIES = 3  # of a resync that somebody waits for
+
+
+@dataclass(frozen=True, slots=True)
+class Resynced:
+    """How a resync that somebody asked for went. `ok`: the kernel holds what is wanted; `text`: what differed, or what
+    is wrong."""
+
+    ok: bool
+    operations: int
+    text: str
 
 
 class TableKeeper:
@@ -43,6 +58,9 @@ class TableKeeper:
         self.errors = 0
         self.drift = 0
         self.reconciled = 0.0  # wall clock, for people
+        self.differed: deque[dict[str, Any]] = deque(maxlen=KEPT)  # {"at": wall clock, "text"}: the last drift
+        self._trouble_text = ""
+        self._found = ""  # what the latest dump differed in
         self._reactor = reactor
         self._limited = limited
         self._drifted = drifted
@@ -105,13 +123,14 @@ class TableKeeper:
         suspect, self._suspect, self._blind = self._suspect, set(), False
         self._dirty.clear()
         ops = reconcile(self._wanted, self._believed, self._owned)
+        self._found = _told(ops)
         drift = [op for op in ops if (op.key, op.dest_key) not in suspect]
         if drift:
             self.drift += len(drift)
-            text = "; ".join(describe(op) for op in drift[:TOLD])
-            more = f" and {len(drift) - TOLD} more" if len(drift) > TOLD else ""
-            self._limited("drift", 0.5, f"the kernel's table had changed; repairing: {text}{more}")
-            self._drifted(f"{text}{more}")
+            text = _told(drift)
+            self.differed.append({"at": time.time(), "text": text})
+            self._limited("drift", 0.5, f"the kernel's table had changed; repairing: {text}")
+            self._drifted(text)
         self._send(ops)
         if self._suspect or self._blind:
             return False
@@ -119,6 +138,17 @@ class TableKeeper:
         self._retry_ns = 0
         self._again_in(RECONCILE_NS)
         return True
+
+    def resync_now(self) -> Resynced:
+        """Somebody waits for it: what fails (a row came or went between dump and repair) is tried again at once."""
+        before, found = self.operations, []
+        for _ in range(TRIES):
+            self._found = ""
+            done = self.resync()
+            found += [self._found] if self._found else []
+            if done:
+                return Resynced(True, self.operations - before, "; ".join(found))
+        return Resynced(False, self.operations - before, self._trouble_text)
 
     def clear(self, tries: int = 3) -> bool:
         """Take away everything that is ours, now. True if it is gone."""
@@ -164,6 +194,7 @@ class TableKeeper:
     def _trouble(self, text: str, errors: int = 1) -> None:
         """The belief is wrong: look again soon, later each time."""
         self.errors += errors
+        self._trouble_text = text
         self._limited("dataplane", 1, f"dataplane {self.backend.name}: {text}", logging.ERROR)
         self._retry_ns = min(max(2 * self._retry_ns, FIRST_RETRY_NS), LAST_RETRY_NS)
         self._again_in(self._retry_ns)
@@ -172,6 +203,11 @@ class TableKeeper:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._reactor.call_later(delay_ns, self.resync)
+
+
+def _told(ops: Sequence[Op]) -> str:
+    text = "; ".join(describe(op) for op in ops[:TOLD])
+    return f"{text} and {len(ops) - TOLD} more" if len(ops) > TOLD else text
 
 
 def _part(table: Mapping[ServiceKey, ServiceRow], keys: Iterable[ServiceKey]) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -21,8 +22,11 @@ class NoAnswer(FasthaError):
         self.status = status
 
 
-def ask(path: str, command: str, timeout_s: float = 5.0) -> dict[str, Any]:
-    """The daemon's answer to `command`; NoAnswer with one line for people if there is none.
+REFUSALS = frozenset({"unmatched", "ambiguous", "quorum", "malformed"})  # the command is wrong: Exit.REFUSED
+
+
+def ask(path: str, command: str, timeout_s: float = 5.0, fields: Mapping[str, object] | None = None) -> dict[str, Any]:
+    """The daemon's answer to `command` with its `fields`; NoAnswer with one line for people if there is none.
 
     An answer with "ok": false that carries an "outcome" (a refused reload) is returned like any other."""
     data = bytearray()
@@ -30,7 +34,7 @@ def ask(path: str, command: str, timeout_s: float = 5.0) -> dict[str, Any]:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
             _connect(sock, path, timeout_s)
             sock.settimeout(timeout_s)
-            sock.sendall(orjson.dumps({"v": VERSION, "command": command}) + b"\n")
+            sock.sendall(orjson.dumps({"v": VERSION, "command": command, **(fields or {})}) + b"\n")
             while not data.endswith(b"\n") and (chunk := sock.recv(1 << 20)):
                 data += chunk
     except (FileNotFoundError, ConnectionRefusedError):
@@ -47,7 +51,8 @@ def ask(path: str, command: str, timeout_s: float = 5.0) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise NoAnswer(f"{path}: not an answer of fastha")
     if not answer.get("ok") and "outcome" not in answer:
-        raise NoAnswer(str(answer.get("error", "refused")), Exit.FAILED)
+        status = Exit.REFUSED if answer.get("code") in REFUSALS else Exit.FAILED
+        raise NoAnswer(str(answer.get("error", "refused")), status)
     return answer
 
 

@@ -20,6 +20,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run the daemon in the foreground", "fastha.cli.run"),
     "check": ("check a configuration and print every finding", "fastha.cli.check"),
     "status": ("what the daemon does: instances, virtual servers, real servers", "fastha.cli.status"),
+    "rs": ("drain, enable, disable, weigh real servers at run time", "fastha.cli.rs"),
+    "resync": ("compare the kernel's table with what is wanted and repair it, now", "fastha.cli.resync"),
     "reload": ("have the daemon read its configuration again, and say how it went", "fastha.cli.reload"),
     "stop": ("stop the daemon in an orderly way", "fastha.cli.stop"),
     "lab": ("the laboratory: two directors, three real servers, one client", "fastha.cli.lab"),

@@ -5,7 +5,7 @@ A field that a child has not reported is "-": an older or younger child must not
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastha.cli.layout import INDENT, Cell, Line, duration, paragraph, short_kb, short_ns, table
@@ -27,6 +27,7 @@ def render(doc: Doc, now: float, width: int | None) -> list[Line]:
         children(doc["daemon"].get("children", {}), width),
         instances(doc.get("vrrp", {}).get("instances", {}), now, width),
         virtual_servers(checker.get("virtual_servers", {}), now, width),
+        strangers(doc["daemon"].get("overrides", ()), width),
         dataplane(checker.get("dataplane", {}), now, width),
     ]
     lines: list[Line] = []
@@ -141,13 +142,46 @@ def virtual_servers(by_key: Doc, now: float, width: int | None) -> list[Line]:
                     f"  {real_key}",
                     _coloured(real.get("health", "-")),
                     _since(real, now),
-                    str(real.get("weight", "-")),
+                    _weight(real),
                     "no" if in_table is None else str(in_table),
                     short_ns(real.get("response_ns")),
-                    str(real.get("why", "")),
+                    "; ".join(filter(None, (_decision(real, now), str(real.get("why", ""))))),
                 ]
             )
     return table(head, rows, width)
+
+
+def _weight(real: Doc) -> str:
+    weight = str(real.get("weight", "-"))
+    return f"{weight} (set)" if real.get("weight_from") == "override" else weight
+
+
+def _decision(real: Doc, now: float) -> str:
+    """What an operator has decided about it: `DRAINING, 3 active, 40s left, by uid 0 20s ago`."""
+    override = real.get("override")
+    if not override:
+        return ""
+    words = [f"weight {override.get('weight')}" if override["mode"] == "weight" else override["mode"].upper()]
+    if override.get("state") == "draining":
+        words = ["DRAINING", f"{real.get('active', '?')} active"]
+        if left := override.get("deadline"):
+            words.append(f"{duration(max(0.0, left - now))} left")
+    elif override.get("state") == "drained":
+        words = ["DRAINED"]
+    return ", ".join([*words, f"by {override.get('by') or '?'} {_since(override, now)} ago"])
+
+
+def strangers(decisions: Sequence[Doc], width: int | None) -> list[Line]:
+    """Decisions about servers that the configuration does not have."""
+    unknown = [one for one in decisions if not one["known"]]
+    lines = []
+    for one in unknown:
+        text = (
+            f"decided, but not in the configuration: {one['virtual_server']} {one['real_server']}: {one['mode']} "
+            "(fastha rs forget removes it)"
+        )
+        lines += paragraph(text, "", width, "yellow")
+    return lines
 
 
 def dataplane(facts: Doc, now: float, width: int | None) -> list[Line]:
@@ -160,7 +194,10 @@ def dataplane(facts: Doc, now: float, width: int | None) -> list[Line]:
     )
     if at:
         text += f", compared with the kernel {duration(now - at)} ago"
-    return paragraph(text, "", width, "bold red" if facts.get("errors") else "")
+    lines = paragraph(text, "", width, "bold red" if facts.get("errors") else "")
+    for one in facts.get("differed", ()):
+        lines += paragraph(f"differed {duration(now - one['at'])} ago: {one['text']}", INDENT, width, "yellow")
+    return lines
 
 
 def _coloured(word: str) -> Cell:

@@ -10,6 +10,7 @@ CONFIG_PATH = "/etc/keepalived/keepalived.conf"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     from fastha.parent.protocol import CONTROL_PATH
+    from fastha.parent.state import STATE_PATH
 
     parser.add_argument("-f", "--file", default=CONFIG_PATH, metavar="FILE", help=f"configuration ({CONFIG_PATH})")
     parser.add_argument(
@@ -19,6 +20,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="what balances the load; auto: IPVS where the kernel has it, else nftables",
     )
     parser.add_argument("--control", default=CONTROL_PATH, metavar="PATH", help=f"control socket ({CONTROL_PATH})")
+    parser.add_argument(
+        "--state",
+        default="",
+        metavar="PATH",
+        help=f"operators' decisions and what else outlives the daemon ({STATE_PATH}; with --control PATH.state)",
+    )
     parser.add_argument("--pid-file", default="", metavar="PATH", help="write the process id there while it runs")
     parser.add_argument("-v", "--verbose", action="store_true", help="also log debug lines")
 
@@ -36,6 +43,7 @@ def main(options: argparse.Namespace) -> int:
         dataplane=options.dataplane,
         control_path=options.control,
         pid_path=options.pid_file,
+        state_path=options.state,
         log=log,
     ).run()
 

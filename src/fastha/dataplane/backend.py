@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol, runtime_checkable
 
 from fastha.dataplane.rows import Daemon, Op, ServiceKey, Table, Timeouts
@@ -24,8 +24,10 @@ class Backend(Protocol):
         """Send the operations in order, in bulk; one result each: 0 or a positive errno. OSError only if
         nothing is known of what was done (then dump and reconcile)."""
 
-    def counters(self) -> dict[tuple[ServiceKey, str], dict[str, int]]:
-        """{(service, dest key text): {"active": n, "inactive": n, "connections": n}} where known; may be {}."""
+    def counters(self, keys: Collection[ServiceKey] | None = None) -> dict[tuple[ServiceKey, str], dict[str, int]]:
+        """{(service, dest key text): {"active": n, "inactive": n, "connections": n}} where known; may be {}.
+
+        `keys`: only these services, and "active" is known; one that is not there is left out. OSError."""
 
     def close(self) -> None:
         """Release descriptors. Rows stay."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from fastha._ipvs import ffi, lib
@@ -61,11 +61,17 @@ class IpvsBackend:
         self._check(lib.fha_ipvs_apply(self._socket, op_array(ops), len(ops), results))
         return ffi.unpack(results, len(ops))  # type: ignore[no-any-return]
 
-    def counters(self) -> dict[tuple[ServiceKey, str], dict[str, int]]:
+    def counters(self, keys: Collection[ServiceKey] | None = None) -> dict[tuple[ServiceKey, str], dict[str, int]]:
         """Active and inactive connections now, and connections ever scheduled (the kernel adds those up every 2 s)."""
         found = {}
-        for key, _ in self._dump_services():
-            for c in self._dump_dests(key):
+        for key in [key for key, _ in self._dump_services()] if keys is None else keys:
+            try:
+                dests = self._dump_dests(key)
+            except OSError as error:
+                if keys is None or error.errno != errno.ESRCH:  # ESRCH: no such service
+                    raise
+                continue
+            for c in dests:
                 dest_key, _ = read_dest(c)
                 found[key, str(dest_key)] = {
                     "active": c.active,

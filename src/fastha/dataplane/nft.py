@@ -7,13 +7,14 @@ dump() costs one system call, and apply() does not list anything.
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from socket import AF_INET, AF_INET6
 
 import orjson
 
 from fastha.dataplane import nft_limits
+from fastha.dataplane.nft_active import active
 from fastha.dataplane.nft_conntrack import forget, lost_flows
 from fastha.dataplane.nft_generation import Generation
 from fastha.dataplane.nft_library import (
@@ -104,8 +105,12 @@ class NftBackend:
                 results[i] = code
         return results
 
-    def counters(self) -> dict[tuple[ServiceKey, str], dict[str, int]]:
-        """{"connections": n} since the destination's row was last written."""
+    def counters(self, keys: Collection[ServiceKey] | None = None) -> dict[tuple[ServiceKey, str], dict[str, int]]:
+        """{"connections": n} since the destination's row was last written; with `keys` {"active": n} from connection
+        tracking alone."""
+        if keys is not None:
+            rows = [row for one in self._current().values() for row in one.rows.items()]
+            return active({key: row for key, row in rows if key in keys})
         found = {}
         for family, held in self._current().items():
             if held.rows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from fastha.dataplane.rows import Op, ServiceKey, ServiceRow, Table, Verb
 from fastha.model import VirtualServer
@@ -29,7 +29,7 @@ class NoneBackend:
         """Each operation in order; one result each: 0 or the errno the kernel gives (ip_vs_ctl.c)."""
         return [self._one(op) for op in ops]
 
-    def counters(self) -> dict[tuple[ServiceKey, str], dict[str, int]]:
+    def counters(self, keys: Collection[ServiceKey] | None = None) -> dict[tuple[ServiceKey, str], dict[str, int]]:
         """{}: nothing flows here."""
         return {}
 

@@ -71,6 +71,7 @@ class Child:
         self.sign_of_life_ns = 0  # last one while it did its work; outlives the process
         self.pulse: Mapping[str, Any] = {}  # its last heartbeat
         self.last_end = ""
+        self.ended_well = False  # the last process ended with status 0
         self._loop, self._log, self._owner = loop, log, owner
         self._history = History()
         self._watch = watchdog.Pulse(0)
@@ -229,6 +230,7 @@ class Child:
         os.close(self._pidfd)
         self._pidfd = -1
         status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        self.ended_well = status == 0
         ending = self._ending or ending_of(status)
         how = f"signal {-status}, {signal.strsignal(-status)}" if status < 0 else f"status {status}"
         self._after(ending, f"{self.role}[{self.pid}] {ending.value} ({how})")

@@ -18,7 +18,7 @@ from pathlib import Path
 from fastha.errors import SystemFault
 from fastha.model.units import NS_PER_S
 from fastha.parent.loop import READ, WRITE, Loop, Timer
-from fastha.parent.protocol import MAX_REQUEST, BadRequest, answer, parse, refusal
+from fastha.parent.protocol import MAX_REQUEST, BadRequest, Request, answer, parse, refusal
 
 MAX_CLIENTS = 64
 MAX_STRANGERS = 32  # of these, clients that are no admins: they cannot keep root out
@@ -28,8 +28,8 @@ ACCEPTS_PER_TURN = 16
 WRITE_BYTES = 1 << 18
 
 Reply = Callable[[bytes], None]
-# command, reply -> None; reply may be called later, once, and does nothing for a client that has left.
-Handler = Callable[[str, Reply], None]
+# request, reply -> None; reply may be called later, once, and does nothing for a client that has left.
+Handler = Callable[[Request, Reply], None]
 
 
 def listen(path: str) -> socket.socket:
@@ -91,8 +91,8 @@ class Server:
         """Bytes of answers that clients have not taken yet; a shared answer counts once."""
         return sum({id(c.output): len(c.output) for c in self._clients}.values())
 
-    def handle(self, command: str, reply: Reply) -> None:
-        self._handler(command, reply)
+    def handle(self, request: Request, reply: Reply) -> None:
+        self._handler(request, reply)
 
     def forget(self, client: Client) -> None:
         self._clients.discard(client)
@@ -109,14 +109,15 @@ class Server:
                 self._paused = self._loop.call_later(NS_PER_S // 10, self._resume)
                 return
             sock.setblocking(False)
-            admin = _uid(sock) in (0, os.geteuid())
+            uid = _uid(sock)
+            admin = uid in (0, os.geteuid())
             strangers = sum(not c.admin for c in self._clients)
             if len(self._clients) >= MAX_CLIENTS or (not admin and strangers >= MAX_STRANGERS):
                 self.refused += 1
                 _say_busy(sock)
                 sock.close()
                 continue
-            self._clients.add(Client(self._loop, self, sock, admin))
+            self._clients.add(Client(self._loop, self, sock, admin, uid))
 
     def _resume(self) -> None:
         self._paused = None
@@ -142,8 +143,8 @@ class Server:
 class Client:
     """One connection: reads a line, has it answered, writes the answer, reads the next."""
 
-    def __init__(self, loop: Loop, server: Server, sock: socket.socket, admin: bool) -> None:
-        self.admin = admin
+    def __init__(self, loop: Loop, server: Server, sock: socket.socket, admin: bool, uid: int) -> None:
+        self.admin, self.uid = admin, uid
         self.output = b""
         self._written = 0
         self._loop, self._server, self._sock = loop, server, sock
@@ -190,13 +191,13 @@ class Client:
         self._answering = True
         self._deadline.cancel()  # our time now, not the client's
         try:
-            command = parse(bytes(line), self.admin)
+            request = parse(bytes(line), self.admin, self.uid)
             if self._server.outstanding() > MAX_OUTSTANDING:
                 raise BadRequest("busy", "too many answers wait for slow clients")
         except BadRequest as error:
             self._answer(refusal(error))
         else:
-            self._server.handle(command, self._answer)
+            self._server.handle(request, self._answer)
 
     def _answer(self, output: bytes) -> None:
         if not self._open:

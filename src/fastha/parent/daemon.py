@@ -25,10 +25,13 @@ from fastha.parent import protocol
 from fastha.parent.control import Reply, Server
 from fastha.parent.events import Events
 from fastha.parent.loop import READ, Loop
+from fastha.parent.memory import Memory
+from fastha.parent.protocol import BadRequest, Request
 from fastha.parent.readiness import notify
 from fastha.parent.reloads import Load, Outcome, Reloads
 from fastha.parent.scripts import Scripts
 from fastha.parent.spawn import PROCESSES, Process
+from fastha.parent.state import STATE_PATH
 from fastha.parent.status import document
 from fastha.parent.supervisor import Supervisor
 
@@ -47,6 +50,7 @@ class Daemon:
         dataplane: str = "auto",
         control_path: str = protocol.CONTROL_PATH,
         pid_path: str = "",
+        state_path: str = "",
         log: Log | None = None,
         processes: Sequence[Process] = PROCESSES,
     ) -> None:
@@ -56,7 +60,10 @@ class Daemon:
         self._loop = Loop()
         self._events = Events(self._log)
         self._scripts = Scripts(self._loop, self._log)
-        self._supervisor = Supervisor(self._loop, self._log, self._events, self._scripts, processes, dataplane)
+        self._memory = Memory(os.path.abspath(state_path or beside(control_path)), self._log, self._events)
+        self._supervisor = Supervisor(
+            self._loop, self._log, self._events, self._scripts, processes, dataplane, self._memory
+        )
         self._reloads = Reloads(
             self._loop, self._log, self._events, self._supervisor, load, self._config_path, dataplane
         )
@@ -75,6 +82,7 @@ class Daemon:
                 loaded = self._reloads.read()
                 self._server = Server(self._loop, self._control_path, self._command)
                 self._write_pid()
+                self._memory.load()  # after the control socket: nobody else is using the file now
                 self._log.info(f"fastha {fastha.__version__} starts with {self._config_path}")
                 if not loaded.config or not (loaded.config.instances or loaded.config.virtual_servers):
                     self._log.warning(f"{self._config_path}: no vrrp_instance and no virtual_server: nothing to do")
@@ -140,17 +148,38 @@ class Daemon:
         else:
             self._log.info(f"{signal.Signals(number).name} received: ask `fastha status` instead")
 
-    def _command(self, command: str, reply: Reply) -> None:
+    def _command(self, request: Request, reply: Reply) -> None:
         """Handler of the control socket; protocol.COMMANDS is the list."""
+        command = request.command
         if command == "status":
             reply(self._status())
         elif command == "version":
             reply(protocol.answer({"version": fastha.__version__, "protocol": protocol.VERSION}))
         elif command == "reload":
             self._reloads.request(lambda outcome: reply(protocol.answer(_plain(outcome))))
+        elif command == "overrides":
+            reply(protocol.answer({"overrides": self._memory.listing(self._supervisor.config, self._servers())}))
+        elif command == "override":
+            reply(self._override(request))
+        elif command == "resync":
+            self._supervisor.resync(lambda done: reply(protocol.answer(_resynced(done))))
         elif command == "stop":
             reply(protocol.answer({"pid": os.getpid()}))
             self._stop()
+
+    def _servers(self) -> dict[str, Any]:
+        return dict(self._supervisor.picture.of("checker").get("virtual_servers", {}))
+
+    def _override(self, request: Request) -> bytes:
+        try:
+            if self._state != "running":
+                raise BadRequest("busy", f"the daemon is {self._state}")
+            changes = self._memory.decide(request.fields, self._supervisor.config, self._servers(), request.uid)
+        except BadRequest as error:
+            return protocol.refusal(error)
+        if not request.fields.get("dry_run"):
+            self._supervisor.tell_overrides()
+        return protocol.answer({"changes": changes, "dry_run": bool(request.fields.get("dry_run"))})
 
     def _status(self) -> bytes:
         now = self._loop.now_ns()
@@ -172,6 +201,8 @@ class Daemon:
             "dataplane": self._dataplane,
             "config": {"file": self._config_path, "files": reloads.files, "loaded": reloads.loaded_at},
             "last_reload": reloads.last.plain() if reloads.last else None,
+            "state_file": self._memory.path,
+            "overrides": self._memory.listing(self._supervisor.config, self._servers()),
             "scripts": {**self._scripts.counts, "pending": self._scripts.pending},
             "events": self._events.last,
         }
@@ -201,6 +232,17 @@ def _plain(outcome: Outcome) -> dict[str, Any]:
     """The answer to `reload`."""
     plain = outcome.plain() | {"ok": outcome.status is Exit.OK}
     return plain if plain["ok"] else plain | {"code": "refused", "error": outcome.text}
+
+
+def _resynced(done: dict[str, Any]) -> dict[str, Any]:
+    """The answer to `resync`."""
+    return done if done["ok"] else done | {"code": "failed", "error": done["text"]}
+
+
+def beside(control_path: str) -> str:
+    """Where the state is kept unless somebody says otherwise: a daemon with a control socket of its own (a second one on
+    this machine) has its state beside it."""
+    return STATE_PATH if control_path == protocol.CONTROL_PATH else f"{control_path}.state"
 
 
 class Signals:

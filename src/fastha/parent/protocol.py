@@ -7,7 +7,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -23,11 +24,30 @@ class Command:
 
     admin: bool
     meaning: str
+    fields: frozenset[str] = frozenset()  # that a request may have besides
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a client asks for; the command looks at the values of `fields` itself. `uid`: who asks (SO_PEERCRED)."""
+
+    command: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    uid: int = 0
 
 
 COMMANDS: dict[str, Command] = {
     "status": Command(False, "the merged picture: daemon, children, instances, virtual servers, dataplane"),
     "version": Command(False, "version of fastha and of this protocol"),
+    "overrides": Command(False, "what operators have decided about real servers, and how far it is"),
+    "override": Command(
+        True,
+        "decide about real servers: drain, enable, disable, weight, forget; all of them or none",
+        frozenset("action virtual_servers real_servers weight timeout_s force dry_run".split()),
+    ),
+    "resync": Command(
+        True, "compare the kernel's table with what is wanted and repair it now; the answer says what differed"
+    ),
     "reload": Command(True, "read the configuration again; the answer is the outcome"),
     "stop": Command(True, "give up addresses and rows in an orderly way and end"),
 }
@@ -41,8 +61,8 @@ class BadRequest(Exception):
         super().__init__(text)
 
 
-def parse(line: bytes, admin: bool) -> str:
-    """The command that `line` asks for. BadRequest if there is none, or this client may not."""
+def parse(line: bytes, admin: bool, uid: int = 0) -> Request:
+    """What `line` asks for. BadRequest if there is none, or this client may not."""
     try:
         request = orjson.loads(line)
     except orjson.JSONDecodeError:
@@ -55,11 +75,11 @@ def parse(line: bytes, admin: bool) -> str:
     command = COMMANDS.get(name) if isinstance(name, str) else None
     if command is None or not isinstance(name, str):
         raise BadRequest("unknown", f"unknown command; there are {', '.join(COMMANDS)}")
-    if unknown := request.keys() - {"v", "command"}:
+    if unknown := request.keys() - {"v", "command"} - command.fields:
         raise BadRequest("malformed", f"{name} takes no {', '.join(map(repr, sorted(unknown)))}"[:200])
     if command.admin and not admin:
         raise BadRequest("denied", f"{name} is for root and the user the daemon runs as")
-    return name
+    return Request(name, {key: value for key, value in request.items() if key in command.fields}, uid)
 
 
 def answer(fields: dict[str, Any]) -> bytes:

@@ -34,6 +34,7 @@ class Process:
     sees: Callable[[Config], Config]
     idle: Callable[[Config], bool]
     wants_quorums: bool = False  # it is told which virtual servers have quorum
+    balances: bool = False  # it puts services into the kernel, and is told operators' decisions and vrrp's states
 
 
 # Started in this order, stopped in this order: addresses move to the peer before rows are removed.
@@ -50,6 +51,7 @@ PROCESSES: tuple[Process, ...] = (
         argv=("-m", "fastha.checker"),
         sees=lambda config: replace(config, instances=()),
         idle=lambda config: not config.virtual_servers,
+        balances=True,
     ),
 )
 

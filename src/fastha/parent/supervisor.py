@@ -5,7 +5,7 @@ Decisions are in reload.py, restart.py and watchdog.py; this says them to the pr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from fastha.channel.messages import Message
@@ -18,10 +18,12 @@ from fastha.parent.child import Child, State
 from fastha.parent.events import Events
 from fastha.parent.facts import Picture
 from fastha.parent.loop import Loop, Timer
+from fastha.parent.memory import Memory, service_names
 from fastha.parent.reload import Phase, Proposal
 from fastha.parent.restart import Ending
 from fastha.parent.scripts import Scripts
 from fastha.parent.spawn import Process
+from fastha.parent.tickets import Tickets
 from fastha.parent.watchdog import PREPARE_NS, START_NS, TICK_NS
 
 PHASE_NS = START_NS + PREPARE_NS + NS_PER_S  # the watchdog speaks first, and says who it was
@@ -31,8 +33,16 @@ class Supervisor:
     """Owns the children. `running` is what each of them does or should do: {role: its part of the configuration}."""
 
     def __init__(
-        self, loop: Loop, log: Log, events: Events, scripts: Scripts, processes: Iterable[Process], dataplane: str
+        self,
+        loop: Loop,
+        log: Log,
+        events: Events,
+        scripts: Scripts,
+        processes: Iterable[Process],
+        dataplane: str,
+        memory: Memory,
     ) -> None:
+        self.memory = memory
         self.picture = Picture()
         self.quorums: dict[str, bool] = {}
         self.config: Config | None = None
@@ -41,6 +51,8 @@ class Supervisor:
         self.children = {p.role: Child(p, loop, log, self) for p in processes}
         self._loop, self._log, self._events, self._scripts = loop, log, events, scripts
         self._dataplane = dataplane
+        self._states: dict[str, str] = {}  # of vrrp's instances
+        self._resyncs = Tickets(loop)
         self._proposal: Proposal | None = None
         self._next: Config = Config()
         self._next_parts: dict[str, Config] = {}
@@ -68,7 +80,7 @@ class Supervisor:
         self._next_parts = {
             role: part
             for role, child in self.children.items()
-            if not child.process.idle(part := child.process.sees(config))
+            if not child.process.idle(part := child.process.sees(config)) or self._has_leftovers(child)
         }
         concerned = [role for role, part in self._next_parts.items() if self.running.get(role) != part]
         self._proposal = reload.propose(self._new_generation(), concerned)
@@ -84,6 +96,10 @@ class Supervisor:
         if not concerned:
             self._commit()
 
+    def _has_leftovers(self, child: Child) -> bool:
+        """An earlier daemon left services in the kernel that nobody would remove."""
+        return child.process.balances and child.role not in self.running and bool(self.memory.services)
+
     def _propose_to(self, child: Child) -> None:
         """The proposal under way if it concerns `child`, else what it should be running."""
         proposal = self._proposal
@@ -98,7 +114,14 @@ class Supervisor:
         if child.state is not State.RUNNING and child.sign_of_life_ns:
             age_ns = self._loop.now_ns() - child.sign_of_life_ns
             previous = {**self.picture.of(child.role), "died_ago_ns": age_ns}
+        if child.state is not State.RUNNING and child.process.balances and self.memory.services:
+            previous["owned_services"] = sorted(self.memory.services)
         child.propose(generation, part, self._dataplane, previous)
+
+    def _commit_to(self, child: Child, generation: int) -> None:
+        if child.process.balances:
+            child.send(type="overrides", overrides=self.memory.plain())
+        child.commit(generation)
 
     def _step(self, after: Proposal) -> None:
         """Take the proposal on, and do what its new phase asks for."""
@@ -118,12 +141,13 @@ class Supervisor:
         left = self.running.keys() - self._next_parts.keys()
         self.config, self.running = self._next, self._next_parts
         self._scripts.user, self._scripts.group = self.config.globals.script_user, self.config.globals.script_group
+        self.memory.own(self.memory.services | service_names(self.config))
         known = {server.key for server in self.config.virtual_servers}
         self.quorums = {key: up for key, up in self.quorums.items() if key in known}
         self._set_deadline()
         for role, child in self.children.items():
             if role in proposal.roles:
-                child.commit(proposal.generation)
+                self._commit_to(child, proposal.generation)
         for role in left:
             self.children[role].stop()
             self.children[role].sign_of_life_ns = 0
@@ -151,8 +175,20 @@ class Supervisor:
             self._deadline.cancel()
         assert proposal is not None
         assert done is not None
+        if proposal.phase is Phase.DONE:
+            self._tidy()
         # In a turn of its own: `done` may begin the next proposal.
         self._loop.call_later(0, lambda: done(proposal, self._first_ending))
+
+    def _tidy(self) -> None:
+        """A new configuration runs: what it does not have is out of the kernel, and who only removed it is done."""
+        for role, child in self.children.items():
+            if child.process.balances and child.state is State.RUNNING and role in self.running:
+                self.memory.own(service_names(self.running[role]))
+                if child.process.idle(self.running[role]):
+                    del self.running[role]
+                    child.stop()
+                    child.sign_of_life_ns = 0
 
     def _set_deadline(self) -> None:
         if self._deadline is not None:
@@ -193,6 +229,7 @@ class Supervisor:
         elif kind == "facts":
             if role in self.running or child.state is not State.STOPPING:
                 self.picture.merge(role, message["facts"])
+                self._tell_states(message["facts"].get("instances", {}))
         elif kind == "event":
             event = message["event"]
             self._events.add(role, str(event["kind"]), str(event.get("subject", "")), str(event["text"]))
@@ -205,6 +242,47 @@ class Supervisor:
                 if other.process.wants_quorums and other.state is State.RUNNING:
                     other.send(type="quorums", states=changes)
 
+        elif kind == "resynced":
+            self._resyncs.answer(
+                message["ticket"],
+                {
+                    "ok": bool(message["ok"]),
+                    "operations": int(message["operations"]),
+                    "text": str(message["text"]),
+                },
+            )
+
+    def _tell_states(self, instances: Mapping[str, Any]) -> None:
+        """vrrp's facts, for who follows its instances: a state that changed; "gone" for an instance that is no more."""
+        changes = {}
+        for name, told in instances.items():
+            state = "gone" if told is None else told.get("state", self._states.get(name))
+            if state is not None and state != self._states.get(name):
+                changes[name] = state
+                self._states[name] = state
+                if told is None:
+                    del self._states[name]
+        for child in self.children.values():
+            if changes and child.process.balances and child.state is State.RUNNING:
+                child.send(type="masters", states=changes)
+
+    # -- what operators ask for --
+
+    def tell_overrides(self) -> None:
+        """They have changed. A child that is still preparing hears of them before its commit."""
+        for child in self.children.values():
+            if child.process.balances and child.state is State.RUNNING:
+                child.send(type="overrides", overrides=self.memory.plain())
+
+    def resync(self, done: Callable[[dict[str, Any]], object]) -> None:
+        """`done({ok, operations, text})` once the checker has compared and repaired, or cannot."""
+        child = next((c for c in self.children.values() if c.process.balances), None)
+        if child is None or child.state is not State.RUNNING:
+            state = child.state.value if child is not None else "none"
+            done({"ok": False, "operations": 0, "text": f"no checker is running (it is {state})"})
+            return
+        child.send(type="resync", ticket=self._resyncs.take(done))
+
     def _ready(self, child: Child, generation: int) -> None:
         if generation != child.generation:
             return
@@ -212,7 +290,7 @@ class Supervisor:
         if self._proposal is not None and generation == self._proposal.generation:
             self._step(reload.ready(self._proposal, child.role, generation))
         elif child.state is State.PREPARING:
-            child.commit(generation)  # a replacement: what it prepared is already decided
+            self._commit_to(child, generation)  # a replacement: what it prepared is already decided
 
     def _refused(self, child: Child, generation: int, reason: str) -> None:
         if generation != child.generation:
@@ -230,12 +308,18 @@ class Supervisor:
         child.confirmed()
         if self.quorums and child.process.wants_quorums:
             child.send(type="quorums", states=self.quorums)
+        if child.process.balances and self._states:
+            child.send(type="masters", states=self._states)
         if self._proposal is not None:
             self._step(reload.committed(self._proposal, child.role, generation))
 
     def ended(self, child: Child, ending: Ending, text: str) -> None:
         expected = ending is Ending.ASKED
         self._events.log("ended", child.role, text, INFO if expected else WARNING)
+        if child.process.balances:
+            self._resyncs.fail(text)
+            if expected and child.ended_well and (self._stopping is not None or child.role not in self.running):
+                self.memory.own(())  # it has removed everything
         if self._stopping is not None:
             self._stop_next()
             return

@@ -1,0 +1,171 @@
+"""Operators' decisions carried out: told by the parent, made rulings, looked after while servers drain (shell)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from fastha.checker import drain, plan
+from fastha.checker.drain import LOOK_NS, Ruling, Rulings, Stance
+from fastha.checker.plan import Effect
+from fastha.checker.roster import Roster, Server, Ward
+from fastha.dataplane.backend import Backend
+from fastha.dataplane.rows import DestKey, ServiceKey, Table
+from fastha.loop.reactor import Reactor, Timer
+from fastha.model import RealServer, VirtualServer
+from fastha.model.codec import read
+from fastha.model.override import Override
+
+# ward, effects, real servers whose ruling is another one: their rows and facts are to be told
+Ruled = Callable[[Ward, Sequence[Effect], Sequence[Server]], object]
+
+
+class Overrides:
+    """`take` what the parent says, `prepare` before a commit. `ruled` is called for each ward in which something
+    changed; `flush` when a turn's changes are complete; `looked(server)` when only the number of connections did."""
+
+    def __init__(
+        self,
+        roster: Roster,
+        reactor: Reactor,
+        ruled: Ruled,
+        looked: Callable[[Server], object],
+        flush: Callable[[], object],
+    ) -> None:
+        self._roster, self._reactor = roster, reactor
+        self._ruled, self._looked, self._flush = ruled, looked, flush
+        self._decided: dict[str, dict[str, Override]] = {}
+        self._rulings: dict[str, dict[str, Ruling]] = {}
+        self._backend: Backend | None = None
+        self._timer: Timer | None = None
+        roster.rulings = self.of
+
+    def take(self, decided: Mapping[str, Mapping[str, Any]]) -> None:
+        """All decisions that are in force; those about servers that are not ours wait here."""
+        before = self._decided
+        self._decided = {vs: {rs: read(Override, one) for rs, one in those.items()} for vs, those in decided.items()}
+        for name in before.keys() | self._decided.keys():
+            ward = self._roster.wards.get(name)
+            if ward is not None and before.get(name) != self._decided.get(name):
+                self._decide(ward)
+        self._flush()
+        self._watch()
+
+    def prepare(self, servers: Iterable[VirtualServer], kernel: Table) -> None:
+        """Before the roster gets a new configuration. `kernel`: what a starting checker has found."""
+        old, self._rulings = self._rulings, {}
+        for server in servers:
+            if server.key in self._decided:
+                ward = self._roster.wards.get(server.key)
+                present = plan.row(ward.plan).dests.keys() if ward else _dests(kernel, server)
+                self._rulings[server.key] = self._new(server, old.get(server.key, {}), present)
+
+    def of(self, server: VirtualServer) -> Rulings:
+        """The rulings for its real servers, () if there is none."""
+        ruled = self._rulings.get(server.key)
+        return tuple(ruled.get(rs.key) for rs in server.real_servers) if ruled else ()
+
+    def committed(self, backend: Backend) -> None:
+        """The roster has it."""
+        self._backend = backend
+        self._watch()
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _new(self, server: VirtualServer, old: Mapping[str, Ruling], present: Iterable[DestKey]) -> dict[str, Ruling]:
+        decided = self._decided.get(server.key, {})
+        there, now, wall = set(present), self._reactor.now_ns(), time.time()
+        return {
+            rs.key: drain.carry(old.get(rs.key), decided[rs.key], _key(rs) in there, now, wall)
+            for rs in server.real_servers
+            if rs.key in decided
+        }
+
+    def _decide(self, ward: Ward) -> None:
+        server = ward.plan.server
+        new = self._new(server, self._rulings.get(server.key, {}), plan.row(ward.plan).dests)
+        self._rulings[server.key] = new
+        self._rule(ward)
+
+    def _rule(self, ward: Ward) -> None:
+        before, rulings = ward.plan.rulings, self.of(ward.plan.server)
+        had_quorum = ward.plan.quorum
+        ward.plan, effects = plan.rule(ward.plan, rulings)
+        if ward.plan.quorum != had_quorum:
+            ward.since = time.time()
+        changed = [
+            s for s in ward.servers if (before[s.index] if before else None) != (rulings[s.index] if rulings else None)
+        ]
+        if changed or effects:
+            self._ruled(ward, effects, changed)
+
+    # -- while something drains --
+
+    def _watch(self) -> None:
+        draining = any(r.stance is Stance.DRAINING for ruled in self._rulings.values() for r in ruled.values())
+        if draining and self._timer is None and self._backend is not None:
+            self._timer = self._reactor.call_later(LOOK_NS, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        assert self._backend is not None
+        wards = [
+            ward
+            for name, ruled in self._rulings.items()
+            if (ward := self._roster.wards.get(name)) and any(r.stance is Stance.DRAINING for r in ruled.values())
+        ]
+        try:
+            counters = self._backend.counters({key for ward in wards for key in _keys(ward)})
+        except OSError:
+            counters = None  # the table's keeper says what is wrong with the kernel
+        now = self._reactor.now_ns()
+        for ward in wards:
+            self._look_at(ward, counters, now)
+        self._flush()
+        self._watch()
+
+    def _look_at(
+        self, ward: Ward, counters: Mapping[tuple[ServiceKey, str], Mapping[str, int]] | None, now_ns: int
+    ) -> None:
+        ruled, over = self._rulings[ward.plan.server.key], False
+        for server in ward.servers:
+            ruling = ruled.get(server.config.key)
+            if ruling is None or ruling.stance is not Stance.DRAINING:
+                continue
+            active = None if counters is None else _active(counters, ward, server.config)
+            new = ruled[server.config.key] = drain.look(ruling, active, now_ns)
+            if new.stance is not ruling.stance:
+                over = True
+            elif new != ruling:
+                rulings = list(ward.plan.rulings)
+                rulings[server.index] = new
+                ward.plan = replace(ward.plan, rulings=tuple(rulings))
+                if new.active != ruling.active:
+                    self._looked(server)
+        if over:
+            self._rule(ward)
+
+
+def _active(counters: Mapping[tuple[ServiceKey, str], Mapping[str, int]], ward: Ward, server: RealServer) -> int | None:
+    """Active connections in all the ward's services; None if one cannot say. A row that is not there has none."""
+    found = [counters.get((key, str(_key(server))), {"active": 0}).get("active") for key in _keys(ward)]
+    return None if None in found else sum(n for n in found if n is not None)
+
+
+def _key(server: RealServer) -> DestKey:
+    return DestKey(server.ip, server.port)
+
+
+def _keys(ward: Ward) -> tuple[ServiceKey, ...]:
+    """The services that are this ward's."""
+    return (ward.key,)
+
+
+def _dests(kernel: Table, server: VirtualServer) -> set[DestKey]:
+    row = kernel.get(plan.key(server))
+    return set(row.dests) if row else set()

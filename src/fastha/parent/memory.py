@@ -1,0 +1,131 @@
+"""The parent's hold on its state file: operators' decisions, services that are ours (shell over overrides, state).
+
+A decision is on the disk before the checker hears of it; one that cannot be written is refused.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
+from ipaddress import ip_address
+from typing import Any
+
+from fastha.log import Log
+from fastha.model import Config, VirtualServer
+from fastha.model.lvs import host_port
+from fastha.parent import overrides, state
+from fastha.parent.events import Events
+from fastha.parent.overrides import Change, Decided
+from fastha.parent.protocol import BadRequest
+from fastha.parent.state import State
+
+
+class Memory:
+    """`load` once, before anything else."""
+
+    def __init__(self, path: str, log: Log, events: Events) -> None:
+        self.path = path
+        self._log, self._events = log, events
+        self._state = State()
+        self._complained = False
+
+    def load(self) -> None:
+        """Read the file; one that is damaged is a warning, never a reason not to start."""
+        self._state, warning = state.load(self.path)
+        if warning:
+            self._events.log("state", "", warning, level=30)
+        if count := sum(map(len, self._state.overrides.values())):
+            self._log.info(f"{count} decisions of operators are in force ({self.path})")
+
+    # -- services --
+
+    @property
+    def services(self) -> frozenset[str]:
+        """Service key texts of what this daemon, or one before it, has put into the kernel."""
+        return self._state.services
+
+    def own(self, services: Iterable[str]) -> None:
+        """From now on these are ours; said before they are added, and after others are removed."""
+        new = replace(self._state, services=frozenset(services))
+        if new == self._state:
+            return
+        self._state = new
+        try:
+            state.save(self.path, new)
+            self._complained = False
+        except OSError as error:
+            if not self._complained:
+                self._complained = True
+                self._log.warning(
+                    f"state file {self.path}: {error.strerror or error}; services that leave the configuration while "
+                    "no daemon runs would stay in the kernel"
+                )
+
+    # -- decisions --
+
+    @property
+    def decided(self) -> Decided:
+        return self._state.overrides
+
+    def plain(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """All decisions, for the `overrides` message."""
+        return {vs: {rs: asdict(one) for rs, one in those.items()} for vs, those in self.decided.items()}
+
+    def decide(
+        self, fields: Mapping[str, Any], config: Config | None, facts: Mapping[str, Any], uid: int
+    ) -> list[Change]:
+        """Carry out the `override` command; what it changed, or would (dry_run). BadRequest: nothing was changed."""
+        wish = overrides.wish(fields)
+        servers = {server.key: server for server in config.virtual_servers} if config is not None else {}
+        changes = overrides.decide(wish, servers, self.decided, facts, time.time(), f"uid {uid}")
+        real = [change for change in changes if change.before != change.after]
+        if wish.dry_run or not real:
+            return changes
+        new = replace(self._state, overrides=overrides.apply(self.decided, real))
+        try:
+            state.save(self.path, new)
+        except OSError as error:
+            raise BadRequest(
+                "state", f"state file {self.path}: {error.strerror or error}; nothing was changed"
+            ) from None
+        self._state = new
+        for change in real:
+            text = f"{change.virtual_server} {change.real_server}: {overrides.describe(change.after)} (uid {uid})"
+            self._events.log("override", f"{change.virtual_server} {change.real_server}", text)
+        return changes
+
+    def listing(self, config: Config | None, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Every decision, with what the checker says of it. `known`: the configuration has such a server."""
+        known = {(vs.key, rs.key) for vs in config.virtual_servers for rs in vs.real_servers} if config else set()
+        out = []
+        for vs, those in self.decided.items():
+            for rs, one in those.items():
+                told = facts.get(vs, {}).get("real_servers", {}).get(rs, {})
+                now = told.get("override", {})
+                current = (now.get("mode"), now.get("since"), now.get("deadline", 0.0)) == (
+                    one.mode, one.since, one.deadline,
+                )  # fmt: skip
+                seen = {key: now[key] for key in ("state", "ended") if key in now} if current else {}
+                if current:
+                    seen |= {key: told[key] for key in ("active", "in_table", "health") if key in told}
+                about = {"virtual_server": vs, "real_server": rs, "known": (vs, rs) in known, "in_force": current}
+                out.append(about | asdict(one) | seen)
+        return out
+
+
+def service_names(config: Config) -> frozenset[str]:
+    """Key texts of the kernel's services that `config` asks for (`10.0.0.1:80/tcp`, `fwmark 7/inet`)."""
+    return frozenset(name for server in config.virtual_servers for name in _names(server))
+
+
+def _names(server: VirtualServer) -> Iterable[str]:
+    if not server.group:
+        yield server.key
+    for member in server.members:
+        if member.fwmark:
+            yield f"fwmark {member.fwmark}/{member.family}"
+            continue
+        first, last = ip_address(member.first_ip), ip_address(member.last_ip)
+        for number in range(int(first), int(last) + 1):
+            yield f"{host_port(str(type(first)(number)), member.port)}/{server.protocol.lower()}"

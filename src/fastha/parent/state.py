@@ -1,0 +1,112 @@
+"""What outlives the daemon, in one small file: operators' decisions, and which services it has put into the kernel.
+
+    {"version": 1, "overrides": {virtual server key: {real server key: Override}}, "services": [service key text]}
+
+Written to a new file that is synced and renamed over the old one, so that a crash leaves one of the two whole.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from fastha.model.override import Override
+from fastha.parent.overrides import MAX_WEIGHT, Decided
+
+STATE_PATH = "/var/lib/fastha/state.json"
+VERSION = 1
+MODES = ("weight", "drain", "disabled")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    overrides: Decided = field(default_factory=dict)
+    services: frozenset[str] = frozenset()
+
+
+def encode(state: State) -> bytes:
+    data = {"version": VERSION, "overrides": state.overrides, "services": sorted(state.services)}
+    return orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SORT_KEYS)
+
+
+def decode(data: bytes) -> State:
+    """What `encode` wrote. ValueError in a few words if it is anything else."""
+    try:
+        plain = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        raise ValueError("it is not JSON") from None
+    if not isinstance(plain, dict) or not isinstance(plain.get("overrides"), dict):
+        raise ValueError("it is not a state of fastha")
+    if plain.get("version") != VERSION:
+        raise ValueError(f"it has version {plain.get('version')!r}, not {VERSION}")
+    services = plain.get("services", [])
+    if not isinstance(services, list) or not all(isinstance(one, str) for one in services):
+        raise ValueError("its services are not names")
+    overrides = {}
+    for vs, those in plain["overrides"].items():
+        if not isinstance(those, dict):
+            raise ValueError(f"what it holds for {vs} is not a decision")
+        overrides[vs] = {rs: _override(f"{vs} {rs}", one) for rs, one in those.items()}
+    return State(overrides, frozenset(services))
+
+
+def _override(name: str, plain: Any) -> Override:
+    types: Mapping[str, tuple[type, ...]] = {
+        "mode": (str,), "weight": (int,), "deadline": (int, float), "since": (int, float), "by": (str,),
+    }  # fmt: skip
+    if (
+        not isinstance(plain, dict)
+        or plain.keys() - types.keys()
+        or any(type(value) not in types[key] for key, value in plain.items())
+        or plain.get("mode") not in MODES
+        or not 0 <= plain.get("weight", 0) <= MAX_WEIGHT
+    ):
+        raise ValueError(f"what it holds for {name} is not a decision")
+    return Override(**plain)
+
+
+def load(path: str) -> tuple[State, str]:
+    """The state, and one line to warn with if there was something that cannot be used: it is moved aside."""
+    try:
+        return decode(Path(path).read_bytes()), ""
+    except FileNotFoundError:
+        return State(), ""
+    except (OSError, ValueError) as error:
+        why = str(error.strerror or error) if isinstance(error, OSError) else str(error)
+    aside = f"{path}.damaged-{time.strftime('%Y%m%dT%H%M%S')}"
+    try:
+        os.rename(path, aside)
+    except OSError as error:
+        return State(), f"state file {path}: {why}; it stays there ({error.strerror}); starting without decisions"
+    return State(), f"state file {path}: {why}; moved to {aside}, starting without decisions of operators"
+
+
+def save(path: str, state: State) -> None:
+    """On the disk when this returns. OSError; then the old one is still there."""
+    folder = os.path.dirname(path) or "."
+    os.makedirs(folder, mode=0o755, exist_ok=True)
+    new = f"{path}.new"
+    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        with open(fd, "wb") as file:
+            file.write(encode(state))
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(new, path)
+    except OSError:
+        try:
+            os.unlink(new)
+        except OSError:
+            pass
+        raise
+    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
