@@ -32,6 +32,7 @@ from vm.inside.ipvsadm import Row, Rows, differences
 from vm.inside.mess import Mess
 
 guest.only_inside()
+pytestmark = pytest.mark.timeout(900)
 
 ROUNDS = int(os.environ.get("FASTHA_CHAOS_ROUNDS", "40"))
 SEED = int(os.environ.get("FASTHA_CHAOS_SEED", "0")) or int.from_bytes(os.urandom(4), "big")
@@ -40,6 +41,7 @@ SCHEDULERS = ("rr", "wrr", "wlc", "lc", "sh", "mh", "dh", "sed", "nq", "wrr")
 KINDS = {"NAT": "-m -w {}", "DR": "-g -w {}", "TUN": "-i -w {} --tun-type ipip"}
 FOREIGN = ("-t 10.9.200.1:80", "-t 10.9.200.2:80", "-u 10.9.1.1:80", "-u 10.9.2.1:80", "-f 99")
 CONVERGED_S = 1.0
+STARVED_S = 5.0  # the host may take the guest's only CPU away for a while
 PERIOD_S = 10.0
 SETTLED_S = 15.0  # for checks to see what happened, in a guest with one slow CPU
 
@@ -183,19 +185,21 @@ class Chaos:
         self.site = site
         self.random = random
         self.edits = self.repaired = 0
-        self.slowest_s = 0.0
+        self.took_s: list[float] = []  # what each resync of a calm round took
 
-    def ruin(self, edits: int) -> Rows:
-        """Random edits of the table; returns it as it is then."""
+    def ruin(self, edits: int, alone: bool = True) -> Rows:
+        """Random edits of the table; returns it as it is then. `alone`: nobody else changes it meanwhile."""
         ipvsadm = self.site.ipvsadm
         clear = self.random.random() < 0.05
         if clear:
             ipvsadm.clear()
         mess = Mess(self.random, {} if clear else ipvsadm.rows(), self.site.names, FOREIGN)
         mess.make(edits)
-        ipvsadm.edit(mess.lines)
+        ipvsadm.edit(mess.lines, alone)
         self.edits += len(mess.lines) + clear
-        return mess.rows
+        there = ipvsadm.rows()
+        assert there == mess.rows or not alone, f"ipvsadm did what it was told: {mess.lines}"
+        return there
 
     def resync(self) -> int:
         """The operations it took."""
@@ -208,36 +212,36 @@ class Chaos:
         site = self.site
         before = site.operations()
         there = self.ruin(self.random.randrange(0, 25))
-        assert site.ipvsadm.rows() == there, "ipvsadm did what it was told"
         expected = differences(site.wanted(), there)
         start = time.monotonic()
-        assert self.resync() == expected, f"operations for {_apart(site.wanted(), there)}"
-        site.converges(site.true(there), CONVERGED_S, "after a resync")
-        took_s = time.monotonic() - start
-        assert took_s < CONVERGED_S + 0.2, f"{took_s} s"
+        operations = self.resync()
+        self.took_s.append(time.monotonic() - start)
+        assert operations == expected, f"operations for {_apart(site.wanted(), there)}"
+        assert site.ipvsadm.rows() == site.true(there), "it is so when the answer comes"
         assert site.operations() - before == expected, "and status says so"
         self.repaired += expected
-        self.slowest_s = max(self.slowest_s, took_s)
 
     def flapping(self) -> None:
         """Real servers come and go meanwhile; their changes meet a table that is not what the checker believes."""
         site = self.site
-        self.ruin(self.random.randrange(1, 15))
+        self.ruin(self.random.randrange(1, 15), alone=False)
         for ip in self.random.sample(site.servers, self.random.randrange(1, 12)):
             if ip in site.farm.alive:
                 site.farm.close(ip)
             else:
                 site.farm.open(ip)
         self.resync()
-        there = self.ruin(self.random.randrange(1, 15))
+        there = self.ruin(self.random.randrange(1, 15), alone=False)
         self.resync()
         site.settles()
         site.converges(site.true(there), CONVERGED_S, "after the checks have seen the changes")
+        assert self.resync() == 0
 
     def patient(self) -> None:
         """Nobody asks for anything."""
-        there = self.ruin(self.random.randrange(5, 25))
+        there = self.ruin(self.random.randrange(5, 25), alone=False)
         self.site.converges(self.site.true(there), PERIOD_S + CONVERGED_S, "after one period")
+        assert self.resync() == 0
 
     def killed(self) -> None:
         """The checker dies before, amid or after the edits; its replacement repairs what it finds."""
@@ -246,16 +250,17 @@ class Chaos:
         when = self.random.randrange(3)
         if when == 0:
             os.kill(pid, signal.SIGKILL)
-        there = self.ruin(self.random.randrange(1, 15))
+        self.ruin(self.random.randrange(1, 15), alone=False)
         if when == 1:
             os.kill(pid, signal.SIGKILL)
-        there = self.ruin(self.random.randrange(1, 15))
+        there = self.ruin(self.random.randrange(1, 15), alone=False)
         if when == 2:
             os.kill(pid, signal.SIGKILL)
         need.wait_until(lambda: site.checker().get("pid") != pid, 30, "the checker is replaced")
         need.wait_until(lambda: site.checker().get("state") == "running", 30, "and its replacement runs")
         site.converges(site.true(there), CONVERGED_S, "after the checker was replaced")
         site.settles()
+        assert self.resync() == 0
 
 
 @pytest.fixture(scope="module")
@@ -286,19 +291,24 @@ def test_a_ruined_table_is_made_true_again(site: Site) -> None:
             kind = chaos.patient
         else:
             kind = chaos.flapping if number % 6 == 2 else chaos.calm
+        began = time.monotonic()
         try:
             kind()
         except BaseException as error:
             error.add_note(f"round {number} ({kind.__name__}) of FASTHA_CHAOS_SEED={SEED} FASTHA_CHAOS_ROUNDS={ROUNDS}")
             raise
         kinds[kind] += 1
-    report = f"{time.monotonic() - start:.0f} s; {', '.join(f'{n} {k.__name__}' for k, n in kinds.items())}; "
-    report += f"{chaos.edits} edits, {chaos.repaired} rows repaired in calm rounds, the slowest in {chaos.slowest_s:.3f} s"
+        print(f"round {number}: {kind.__name__}, {time.monotonic() - began:.2f} s")
+    took = sorted(chaos.took_s)
+    rounds = ", ".join(f"{count} {kind.__name__}" for kind, count in kinds.items())
+    report = f"{time.monotonic() - start:.0f} s: {rounds}; {chaos.edits} edits; in calm rounds {chaos.repaired} rows "
+    report += f"repaired, resync took {took[len(took) // 2]:.3f} s (median), {took[-1]:.3f} s (longest)"
     print(report)
-    assert kinds[chaos.calm] > ROUNDS / 2
-    assert chaos.repaired > ROUNDS, "the rounds were about something"
     if folder := os.environ.get("FASTHA_VM_IO"):
         Path(folder, "chaos").write_text(report + "\n")
+    assert chaos.repaired > ROUNDS, "the rounds were about something"
+    assert took[len(took) * 19 // 20] < CONVERGED_S, took
+    assert took[-1] < STARVED_S, took
 
 
 def test_stop_leaves_the_foreign_services_alone(site: Site) -> None:

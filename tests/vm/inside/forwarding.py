@@ -1,9 +1,10 @@
 """Every way to forward, carried by the whole daemon on a real IPVS kernel, as a client's curl sees it.
 
-    client 10.1.0.10-.17, fd01::10 --- lan --- director (10.1.0.1, fd01::1; service addresses by VRRP)
+    client 10.1.0.10-.17, fd01::10 --- lan --- director (10.1.0.1, fd01::1)
                                         |         |
       near1, near2 (10.1.0.31, .32) ----+       farm --- far1, far2, far3 (10.2.0.11 ...)
 
+The director gains the IPv4 service addresses by VRRP; the IPv6 ones are simply there.
 Far real servers are reached by NAT and answer through the director. Near ones have the service addresses themselves
 (DR: on lo; TUN: on the tunnel's end), do not tell anybody (arp_ignore, arp_announce), and answer the client directly.
 """
@@ -27,6 +28,7 @@ import need
 from fastha.cli.client import NoAnswer, ask
 from fastha.lab.netns import Namespace
 from fastha.lab.network import Network
+from fastha.lab.wait import Waited
 from vm import guest, nginx
 
 guest.only_inside()
@@ -104,15 +106,20 @@ ADDRESSES6 = [case.at.split()[0] for case in CASES.values() if case.at.startswit
 
 
 def configuration() -> str:
-    four = _instance("front", 51, [f"{ip}/24" for ip in ADDRESSES])
-    # RFC 9568 section 5.2.9: the first IPv6 address of a virtual router is a link-local one
-    six = _instance("front6", 61, ["fe80::100/64", *(f"{ip}/64" for ip in ADDRESSES6)])
-    return "\n".join([four, six, *(case.text() for case in CASES.values())]) + "\n"
-
-
-def _instance(name: str, vrid: int, addresses: Sequence[str]) -> str:
-    lines = [f"vrrp_instance {name} {{", "interface front", f"virtual_router_id {vrid}", "priority 150", "version 3"]
-    return "\n".join([*lines, "advert_int 0.1", "virtual_ipaddress {", *addresses, "}", "}"])
+    addresses = "\n".join(f"{ip}/24" for ip in ADDRESSES)
+    front = f"""
+vrrp_instance front {{
+    interface front
+    virtual_router_id 51
+    priority 150
+    version 3
+    advert_int 0.1
+    virtual_ipaddress {{
+{addresses}
+    }}
+}}
+"""
+    return front + "\n".join(case.text() for case in CASES.values()) + "\n"
 
 
 class Site:
@@ -121,7 +128,7 @@ class Site:
     def __init__(self, network: Network, folder: Path) -> None:
         self.client, self.director = network.namespace("client"), network.namespace("director")
         network.attach("lan", self.client, "eth0", *(f"{ip}/24" for ip in CLIENTS), "fd01::10/64")
-        network.attach("lan", self.director, "front", "10.1.0.1/24", "fd01::1/64")
+        network.attach("lan", self.director, "front", "10.1.0.1/24", "fd01::1/64", *(f"{ip}/64" for ip in ADDRESSES6))
         network.attach("farm", self.director, "back", "10.2.0.1/24", "fd02::1/64")
         self.director.sysctl("net.ipv4.ip_forward", 1)
         self.director.sysctl("net.ipv6.conf.all.forwarding", 1)
@@ -163,12 +170,18 @@ class Site:
         except NoAnswer:
             return False
         known = [rs["health"] for vs in servers.values() for rs in vs["real_servers"].values()]
-        return len(known) == sum(len(case.servers) for case in CASES.values()) and "down" not in known and (
-            known.count("unknown") <= sum(len(c.servers) for c in CASES.values() if c.protocol == "UDP")
+        return (
+            len(known) == sum(len(case.servers) for case in CASES.values())
+            and "down" not in known
+            and (known.count("unknown") <= sum(len(c.servers) for c in CASES.values() if c.protocol == "UDP"))
         )
 
     def until(self, condition: Any, why: str, deadline_s: float = 30) -> None:
-        need.wait_until(condition, deadline_s, f"{why}\n{self.log.read_text()[-3000:]}")
+        try:
+            need.wait_until(condition, deadline_s, why)
+        except Waited as error:
+            error.add_note(self.log.read_text()[-3000:])
+            raise
 
     def curls(self, ip: str, times: int, sources: Sequence[str] = CLIENTS[:1], port: int = 80) -> Counter[str]:
         """What the client's curl got, by answer, asking `times` times from each source."""

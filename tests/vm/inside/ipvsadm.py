@@ -1,6 +1,6 @@
 """The kernel's table as ipvsadm saves it, and edits in its words: sees nothing of the product.
 
-    {"-t 10.9.1.1:80": Row("-s rr", {"10.8.1.1:80": "-m -w 1"})}
+{"-t 10.9.1.1:80": Row("-s rr", {"10.8.1.1:80": "-m -w 1"})}
 """
 
 from __future__ import annotations
@@ -47,19 +47,19 @@ class Ipvsadm:
     def __init__(self, namespace: Namespace) -> None:
         self._namespace = namespace
 
-    def _run(self, *words: str, stdin: str = "") -> str:
+    def _run(self, *words: str, stdin: str = "", check: bool = True) -> str:
         with self._namespace.entered():
             done = subprocess.run(["ipvsadm", *words], input=stdin, capture_output=True, text=True, check=False)
-        assert not done.returncode, f"ipvsadm {words}: {done.stderr}\n{stdin}"
-        assert not done.stderr, f"ipvsadm {words}: {done.stderr}\n{stdin}"
+        if check:  # -R goes on after an error and ends with 0
+            assert (done.returncode, done.stderr) == (0, ""), f"ipvsadm {words}: {done.stderr}\n{stdin}"
         return done.stdout
 
     def rows(self) -> Rows:
         return parse(self._run("-Sn"))
 
-    def edit(self, lines: Iterable[str]) -> None:
-        """Many edits in one process."""
-        self._run("-R", stdin="".join(f"{line}\n" for line in lines))
+    def edit(self, lines: Iterable[str], check: bool = True) -> None:
+        """Many edits in one process; `check`: all of them must work."""
+        self._run("-R", stdin="".join(f"{line}\n" for line in lines), check=check)
 
     def clear(self) -> None:
         self._run("-C")
