@@ -42,8 +42,8 @@ class Farm:
         self._selector = selectors.DefaultSelector()
         self._wake, self._woken = socket.socketpair()
         self._selector.register(self._woken, selectors.EVENT_READ, None)
-        for i in (1, 2, 3):
-            server = network.namespace(f"s{i}")
+        self.servers = [network.namespace(f"s{i}") for i in (1, 2, 3)]
+        for i, server in enumerate(self.servers, 1):
             network.attach("back", server, "eth0", f"{REAL[AF_INET].format(i)}/24", f"{REAL[AF_INET6].format(i)}/64")
             for family in VIP:
                 for kind in (SOCK_STREAM, SOCK_DGRAM):

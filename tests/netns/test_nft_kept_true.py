@@ -68,6 +68,7 @@ def colourful() -> Table:
                 table[ServiceKey(family, protocol, ip, port + 2000)] = row(family, scheduler, 0)
     table[ServiceKey(AF_INET, IPPROTO_TCP, "10.1.0.101", 80)] = row(AF_INET, "sh", 3, 4, flags=ServiceFlag.SCHED2)
     table[ServiceKey(AF_INET6, IPPROTO_UDP, "fd01::101", 80)] = row(AF_INET6, "mh", 3, 4, flags=ServiceFlag.SCHED2 | 8)
+    table[ServiceKey(AF_INET, IPPROTO_UDP, "10.1.0.101", 80)] = ServiceRow(Service("rr", masquerade=False), {})
     table[ServiceKey(AF_INET6, IPPROTO_TCP, "::ffff:10.1.0.1", 65535)] = row(AF_INET6, "wrr", 5)
     return table
 
@@ -149,6 +150,7 @@ TAMPERING = {
     "chain deleted": "delete element ip fastha services { 10.1.0.100 . tcp . 80 }; "
     f"flush chain ip fastha {CHAIN}; delete chain ip fastha {CHAIN}",
     "masquerade deleted": "delete element ip fastha addresses { 10.1.0.100 . tcp . 80 }",
+    "masquerade added": "add element ip fastha addresses { 10.1.0.100 . tcp . 79 }",
     "destination's record deleted": "delete element ip fastha dests { 10.1.0.100 . tcp . 80 . 10.2.0.11 . 8080 }",
     "all records deleted": "flush set ip fastha dests",
     "a set of another type": "delete table ip fastha; add table ip fastha; "
@@ -182,6 +184,7 @@ def test_tampering_is_seen_and_repaired(network: Network, commands: str) -> None
         wanted: Table = {
             ServiceKey(AF_INET, IPPROTO_TCP, "10.1.0.100", 80): row(AF_INET, "wrr", 1, 2),
             ServiceKey(AF_INET, IPPROTO_UDP, "10.1.0.100", 80): row(AF_INET, "rr", 1),
+            ServiceKey(AF_INET, IPPROTO_TCP, "10.1.0.100", 79): ServiceRow(Service("rr", masquerade=False), {}),
             ServiceKey(AF_INET6, IPPROTO_TCP, "fd01::100", 80): row(AF_INET6, "rr", 1),
         }
         try:

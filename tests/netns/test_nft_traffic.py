@@ -67,6 +67,32 @@ def test_real_servers_see_the_directors_address(farm: Farm, backend: NftBackend,
     assert farm.answer(SOCK_STREAM, family, 80, CLIENTS[0])[1] == {AF_INET: "10.2.0.1", AF_INET6: "fd02::1"}[family]
 
 
+@BOTH
+def test_without_masquerade_real_servers_see_the_client(farm: Farm, backend: NftBackend, family: int) -> None:
+    """They route back through the director, as with IPVS-NAT. Turned on and off while a connection stays."""
+    for server in farm.servers:
+        net, gate = {AF_INET: ("10.1.0.0/24", "10.2.0.1"), AF_INET6: ("fd01::/64", "fd02::1")}[family]
+        server.run(["ip", "route", "add", net, "via", gate])
+    client = {AF_INET: "10.1.0.10", AF_INET6: "fd01::10"}[family]
+    director = {AF_INET: "10.2.0.1", AF_INET6: "fd02::1"}[family]
+    ops = [Op(Verb.NEW_SERVICE, tcp(family), Service("rr", masquerade=False)), dest(Verb.NEW_DEST, tcp(family), 1)]
+    assert backend.apply(ops) == [0, 0]
+    assert backend.dump()[tcp(family)].service == Service("rr", masquerade=False)
+    other = ServiceKey(family, IPPROTO_TCP, VIP[family], 81)
+    carry(backend, other, "rr", [1])
+    assert farm.answer(SOCK_STREAM, family, 80, CLIENTS[0])[1] == client
+    assert farm.answer(SOCK_STREAM, family, 81, CLIENTS[0])[1] == director
+    with farm.connect(family) as established:
+        assert say(established)[1] == client
+        assert backend.apply([Op(Verb.SET_SERVICE, tcp(family), Service("rr"))]) == [0]
+        assert farm.answer(SOCK_STREAM, family, 80, CLIENTS[0])[1] == director
+        assert say(established)[1] == client
+        assert backend.apply([Op(Verb.SET_SERVICE, tcp(family), Service("rr", masquerade=False))]) == [0]
+        assert farm.answer(SOCK_STREAM, family, 80, CLIENTS[0])[1] == client
+    assert farm.from_director(family) == "s1"
+    assert backend.counters()[tcp(family), str(DestKey(REAL[family].format(1), PORT))]["connections"] == 5
+
+
 def test_round_robin_ignores_weights_but_zero(farm: Farm, backend: NftBackend) -> None:
     carry(backend, tcp(), "rr", [1, 5, 0])
     assert farm.ask(20) == {"s1": 10, "s2": 10}

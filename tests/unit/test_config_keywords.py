@@ -100,7 +100,11 @@ EXPECTED = {
     "FILE_CHECK": (2, "track_file weight"),
     "BFD_CHECK": (2, "name alpha"),
 }  # fmt: skip
-OWN = {("vrrp_instance", "track_virtual_server")}
+OWN = {
+    ("vrrp_instance", "track_virtual_server"),
+    ("global_defs", "nft_masquerade"),
+    ("virtual_server", "nft_masquerade"),
+}
 DISTINCT = 363  # over all build options; one build registers a few less
 # Registered after 2.2.7, the release in Debian 12.
 NEWER = """active_key anti_replay auth_hmac dbus_no_interface_name iproute_etc_dir iproute_usr_dir json_dump_file

@@ -123,6 +123,12 @@ def no_web_rule(listing: Any) -> None:
     drop(listing, "rule", chain=WEB_CHAIN)
 
 
+def no_drop(listing: Any) -> None:
+    listing["nftables"].remove(
+        {"rule": [i["rule"] for i in listing["nftables"] if "rule" in i and i["rule"]["chain"] == WEB_CHAIN][1]}
+    )
+
+
 def no_web_chain(listing: Any) -> None:
     drop(listing, "chain", name=WEB_CHAIN)
 
@@ -145,6 +151,7 @@ def no_masquerade(listing: Any) -> None:
         (set_hook, {WEB}),
         (set_weight, {WEB}),
         (no_web_rule, {WEB}),
+        (no_drop, {WEB}),
         (no_web_chain, {WEB}),
         (set_seed, {DNS}),
         (set_goto, 1),

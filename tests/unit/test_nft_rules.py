@@ -45,8 +45,10 @@ def test_other_chains_are_nobodys(name: str) -> None:
 def test_rows_survive_in_comments() -> None:
     service = Service("wlc", ServiceFlag.SCHED1 | ServiceFlag.SCHED2, 300, 24, "sip")
     assert read_service_comment(service_comment(service)) == service
-    longest = Service("x" * 15, 0xFFFFFFFF, 2**32 - 1, 128, "y" * 15)  # linux/ip_vs.h IP_VS_SCHEDNAME_MAXLEN 16
+    longest = Service("x" * 15, 0xFFFFFFFF, 2**32 - 1, 128, "y" * 15, False)  # linux/ip_vs.h IP_VS_SCHEDNAME_MAXLEN 16
     assert len(service_comment(longest)) < 128
+    shown = Service("rr", masquerade=False)
+    assert read_service_comment(service_comment(shown)) == shown
     dest = Dest(Forward.NAT, 65535, 2**32 - 1, 2**32 - 1)
     assert read_dest_comment(dest_comment(dest)) == dest
     assert len(dest_comment(dest)) < 128
@@ -89,10 +91,26 @@ def test_a_weight_rewrites_one_rule_and_one_record() -> None:
         "delete element ip fastha dests",
         "flush chain ip fastha svc_tcp_192.0.2.1_80",
         "add rule ip fastha svc_tcp_192.0.2.1_80",
+        "add rule ip fastha svc_tcp_192.0.2.1_80 drop",
         "add element ip fastha dests",
     ]
     assert lines[0].endswith("{ 192.0.2.1 . tcp . 80 . 198.51.100.2 . 8080 }")
-    assert lines[3].endswith('8080 comment "weight=3 uthreshold=0 lthreshold=0" }')
+    assert lines[-1].endswith('8080 comment "weight=3 uthreshold=0 lthreshold=0" }')
+
+
+def test_masquerade_is_one_element_and_the_record() -> None:
+    before = {KEY: row("rr", 1), OTHER: row("rr", 1)}
+    after = {KEY: ServiceRow(Service("rr", masquerade=False), row("rr", 1).dests), OTHER: row("rr", 1)}
+    off = change_family(AF_INET, before, after).splitlines()
+    assert [line.split(" { ")[0].split(" meta ")[0] for line in off] == [
+        "delete element ip fastha addresses",
+        "flush chain ip fastha svc_tcp_192.0.2.1_80",
+        "add rule ip fastha svc_tcp_192.0.2.1_80",
+        "add rule ip fastha svc_tcp_192.0.2.1_80 drop",
+    ]
+    on = change_family(AF_INET, after, before).splitlines()
+    assert on[-1] == "add element ip fastha addresses { 192.0.2.1 . tcp . 80 }"
+    assert "addresses {" not in change_family(AF_INET, {OTHER: row("rr", 1)}, after).replace("set ip", "")
 
 
 def test_a_weight_that_does_not_count_leaves_the_rule() -> None:

@@ -15,7 +15,7 @@ http {{
     access_log off;
     client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
     uwsgi_temp_path {folder}; scgi_temp_path {folder};
-    server {{ listen {port}; listen [::]:{port}; location / {{ return 200 "{name} for $remote_addr\\n"; }} }}
+    server {{ listen {port}; {more} location / {{ return 200 "{name} for $remote_addr\\n"; }} }}
 }}
 """
 
@@ -23,10 +23,10 @@ http {{
 class Server:
     """nginx in `namespace`; it answers every path with "NAME for CLIENT". `kill` and `revive` at will."""
 
-    def __init__(self, folder: Path, namespace: str, name: str, port: int) -> None:
+    def __init__(self, folder: Path, namespace: str, name: str, port: int, more: str = "") -> None:
         folder.mkdir(exist_ok=True)
         conf, self._down, self._pid = folder / "nginx.conf", folder / "down", folder / "nginx.pid"
-        conf.write_text(CONF.format(folder=folder, name=name, port=port))
+        conf.write_text(CONF.format(folder=folder, name=name, port=port, more=more))
         nginx = f"nginx -p {folder} -c {conf} -e {folder}/error.log"
         # One keeper for the whole life: nginx itself comes and goes beneath it.
         keeper = f"while :; do [ -e {self._down} ] || {nginx}; sleep 0.05; done"

@@ -11,8 +11,8 @@ from typing import Any
 
 from fastha.checker import drain, plan
 from fastha.checker.drain import Rulings
-from fastha.dataplane.rows import DestKey, ServiceKey, Table
-from fastha.model import VirtualServer
+from fastha.dataplane.rows import DestKey, ServiceKey, ServiceRow, Table
+from fastha.model import GroupMember, VirtualServer
 
 Facts = Mapping[str, Any]
 
@@ -25,13 +25,14 @@ class Adopted:
     quorum: bool | None = None
 
 
-def adopted(server: VirtualServer, previous: Facts, kernel: Table, rulings: Rulings = ()) -> Adopted:
+def adopted(server: VirtualServer, previous: Facts, kernel: Table, rulings: Rulings = (), mark: int = 0) -> Adopted:
     """From the `previous` facts if they know this virtual server, else from its row in the kernel, else nothing."""
     facts = previous.get("virtual_servers", {}).get(server.key)
     if facts is not None:
         known = {key: _reported(rs) for key, rs in facts.get("real_servers", {}).items()}
         return Adopted({key: up for key, up in known.items() if up is not None}, facts.get("up"))
-    row = kernel.get(plan.key(server))
+    # Of a group any service will do: the first that is there.
+    row = next((kernel[key] for key in plan.keys(server, mark) if key in kernel), None)
     if row is None:
         return Adopted()
     up = {}
@@ -40,7 +41,7 @@ def adopted(server: VirtualServer, previous: Facts, kernel: Table, rulings: Ruli
         # Weight 0 is how a failed server with inhibit_on_failure looks; one that shall have weight 0 is there for good.
         wanted = drain.weight(rulings[index] if rulings else None, rs.weight)
         up[rs.key] = dest is not None and (dest.weight > 0 or wanted == 0)
-    return Adopted(up, not _sorry_serves(server, kernel))
+    return Adopted(up, not _sorry_serves(server, row))
 
 
 def _reported(rs: Facts) -> bool | None:
@@ -52,15 +53,29 @@ def _reported(rs: Facts) -> bool | None:
     return None if in_table is not None and (in_table > 0 or rs.get("weight") == 0) else False
 
 
-def _sorry_serves(server: VirtualServer, kernel: Table) -> bool:
+def _sorry_serves(server: VirtualServer, row: ServiceRow) -> bool:
     sorry = server.sorry_server
     if sorry is None or any((rs.ip, rs.port) == (sorry.ip, sorry.port) for rs in server.real_servers):
         return False
-    dest = kernel[plan.key(server)].dests.get(DestKey(sorry.ip, sorry.port))
+    dest = row.dests.get(DestKey(sorry.ip, sorry.port))
     return dest is not None and dest.weight > 0
 
 
 def once_ours(previous: Facts, kernel: Table) -> set[ServiceKey]:
     """Services in the kernel that a predecessor reported as its own, or that the parent remembers as such."""
-    names = {*previous.get("virtual_servers", ()), *previous.get("owned_services", ())}
-    return {key for key in kernel if str(key) in names}
+    wards = previous.get("virtual_servers", {})
+    names = {*wards, *previous.get("owned_services", ())}
+    keys = {key for key in kernel if str(key) in names}
+    for name, facts in wards.items():
+        if "members" in facts:
+            members = tuple(GroupMember(*member) for member in facts["members"])
+            protocol = name.rpartition("/")[2].upper()
+            group = VirtualServer(group=name, protocol=protocol, members=members)
+            keys.update(key for key in plan.keys(group, facts.get("mark", 0)) if key in kernel)
+    return keys
+
+
+def marks(previous: Facts) -> dict[str, int]:
+    """{virtual server key: mark} as a predecessor reported them."""
+    wards = previous.get("virtual_servers", {})
+    return {name: facts["mark"] for name, facts in wards.items() if facts.get("mark")}

@@ -5,21 +5,25 @@ from __future__ import annotations
 import logging
 import resource
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastha.channel.messages import Message
-from fastha.checker import adoption, facts, plan
+from fastha.checker import adoption, facts, lvs, marks, plan
 from fastha.checker.drain import Stance
+from fastha.checker.lvs_keeper import LvsKeeper
+from fastha.checker.marks_keeper import MarksKeeper
 from fastha.checker.overrides import Overrides
 from fastha.checker.plan import Effect, QuorumChanged, RunScript, ServerChanged
-from fastha.checker.prepare import refusal
+from fastha.checker.prepare import fitted, refusal
+from fastha.checker.presence import Presence
 from fastha.checker.probe import Probes
 from fastha.checker.roster import Engine, Roster, Server, Ward
 from fastha.checker.table import TableKeeper
 from fastha.child import Child
-from fastha.dataplane.backend import Backend
+from fastha.dataplane.backend import Backend, KernelBalancer, Patient
 from fastha.dataplane.choose import open_backend
+from fastha.dataplane.nft_library import Library
 from fastha.dataplane.rows import Table
 from fastha.errors import SystemFault
 from fastha.model import Config
@@ -37,6 +41,8 @@ class Proposal:
     generation: int
     config: Config
     previous: Mapping[str, Any]
+    marks: Mapping[str, int] = field(default_factory=dict)  # nftables_ipvs: {virtual server key: mark}
+    tables: Mapping[str, str] = field(default_factory=dict)  # and the tables that set them
 
 
 class Checker:
@@ -58,19 +64,23 @@ class Checker:
         self.engine = engine
         self.roster = Roster(engine, child.reactor.now_ns, self._changed, self._seen, self._short, child.progress)
         self.overrides = Overrides(self.roster, child.reactor, self._ruled, self._seen, self._flush)
-        self.masters: dict[str, str] = {}  # vrrp's instances and their states, as the parent tells
         self._quorums: dict[str, bool] = {}
         self._noted: set[str] = set()
         self._told: dict[str, set[str]] = {}  # keys in the parent's picture: {virtual server: its real servers}
         self._slice = 0
         self._running = False
+        self._lvs: LvsKeeper | None = None
+        self._marks: MarksKeeper | None = None
+        self._marked: dict[str, int] = {}
+        self._flush_on_stop = ""
+        self._presence = Presence(child.reactor, self._addresses_changed)
+        child.on("masters", self._masters)
         child.on("propose", self._propose)
         child.on("commit", self._commit)
         child.on("abandon", self._abandon)
         child.on("stop", self._stop)
         child.on("overrides", lambda message: self.overrides.take(message["overrides"]))
         child.on("resync", self._resync)
-        child.on("masters", lambda message: self.masters.update(message["states"]))
 
     def begin(self, config: Config, dataplane: str) -> None:
         """By hand: prepare and commit at once. SystemFault with the reason if it cannot be run."""
@@ -92,7 +102,12 @@ class Checker:
         self._proposal = None
         try:
             table = self._open_table(dataplane)
-            reason = refusal(config.virtual_servers, table.backend)
+            reason = lvs.refusal(config.globals.lvs, config.virtual_servers, table.backend)
+            reason = reason or refusal(config.virtual_servers, table.backend)
+            proposal = Proposal(generation, fitted(config, table.backend), previous)
+            reason = reason or self._prepare_marks(proposal)
+            if not reason and any(s.ha_suspend for s in config.virtual_servers):
+                self._presence.listen(True)
             if not reason and not self._running:
                 table.backend.dump()  # a kernel that does not answer is found out before anybody commits
         except SystemFault as fault:
@@ -100,7 +115,7 @@ class Checker:
         except OSError as error:
             return f"dataplane {dataplane}: {error.strerror or error}"
         if not reason:
-            self._proposal = Proposal(generation, config, previous)
+            self._proposal = proposal
         return reason
 
     def _open_table(self, dataplane: str) -> TableKeeper:
@@ -110,7 +125,16 @@ class Checker:
             return self.table
         backend = self._open_backend(dataplane)
         self._backend_name = dataplane
-        self.table = TableKeeper(backend, self.child.reactor, self.child.limited, self._drifted)
+        child = self.child
+        if isinstance(backend, Patient):
+            backend.progress = child.progress
+        self.table = TableKeeper(backend, child.reactor, child.limited, self._drifted)
+        if isinstance(backend, KernelBalancer):
+            self._lvs = LvsKeeper(backend, child.reactor, child.limited, self._balancer_event)
+        # A dry run and other dataplanes have no service that a mark could mean.
+        self._marks = MarksKeeper(
+            Library if backend.name == "ipvs" else None, child.reactor, child.limited, self._balancer_event
+        )
         return self.table
 
     def _commit(self, message: Message) -> None:
@@ -124,26 +148,33 @@ class Checker:
         assert proposal is not None
         assert table is not None
         self._proposal = None
-        servers = proposal.config.virtual_servers
+        servers, defs, marked = proposal.config.virtual_servers, proposal.config.globals.lvs, proposal.marks
         kernel = {} if self._running else self._adopt_kernel(table, proposal)
-        self.overrides.prepare(servers, kernel)
+        self.overrides.prepare(servers, kernel, marked)
         known = {}
         if not self._running:
             rulings = self.roster.rulings
-            known = {s.key: adoption.adopted(s, proposal.previous, kernel, rulings(s)) for s in servers}
-        before = set(self.roster.wards.values())
-        gone = self.roster.replace(servers, known)
-        for ward in gone:
-            if ward.key not in {w.key for w in self.roster.wards.values()}:
-                table.forget(ward.key)
-        for ward in self.roster.wards.values():
-            if ward not in before:
+            known = {
+                s.key: adoption.adopted(s, proposal.previous, kernel, rulings(s), marked.get(s.key, 0)) for s in servers
+            }
+        self._presence.listen(any(s.ha_suspend for s in servers))
+        self.roster.addresses(self._presence.has)
+        before = {ward: ward.keys for ward in self.roster.wards.values()}
+        self.roster.replace(servers, known, marked)
+        wards = self.roster.wards.values()
+        wanted = {key for ward in wards for key in ward.keys}
+        for key in {key for keys in before.values() for key in keys} - wanted:
+            table.forget(key)
+        for ward in wards:
+            if before.get(ward) != ward.keys:
                 self.child.progress()
-                table.want(ward.key, plan.row(ward.plan))
+                self._want(table, ward)
+        self._commit_balancer(proposal)
         table.flush()
         table.start()
         self.overrides.committed(table.backend)
         self._tell_all()
+        self._flush_on_stop = defs.flush_on_stop
         self._note(table, proposal.config)
         self.child.send("committed", generation=proposal.generation)
         if not self._running:
@@ -156,8 +187,67 @@ class Checker:
         except OSError:
             table.resync()  # says what is wrong and keeps trying
             return {}
-        table.adopt(kernel, adoption.once_ours(proposal.previous, kernel))
+        config, ours = proposal.config, adoption.once_ours(proposal.previous, kernel)
+        defs, backend, first = config.globals.lvs, table.backend, "died_ago_ns" not in proposal.previous
+        if isinstance(backend, KernelBalancer) and lvs.flush_whole(
+            defs, first, (k for s in config.virtual_servers for k in plan.keys(s, proposal.marks.get(s.key, 0))), kernel
+        ):
+            try:
+                backend.flush()
+                kernel, ours = {}, set()
+            except OSError as error:
+                self.child.log.error("lvs_flush: %s; removing the services one by one", error.strerror or error)
+        if first and defs.flush:
+            ours = set(kernel)
+        table.adopt(kernel, ours)
         return kernel
+
+    # -- the balancer besides its table --
+
+    def _prepare_marks(self, proposal: Proposal) -> str:
+        defs, servers = proposal.config.globals.lvs, proposal.config.virtual_servers
+        if not defs.marks_table or self._marks is None:
+            return ""
+        try:
+            proposal.marks = marks.allocate(
+                servers, defs.marks_start, self._marked or adoption.marks(proposal.previous)
+            )
+        except ValueError as error:
+            return str(error)
+        proposal.tables = marks.tables(defs.marks_table, defs.marks_priority, servers, proposal.marks)
+        return self._marks.prepare(defs.marks_table, proposal.tables)
+
+    def _commit_balancer(self, proposal: Proposal) -> None:
+        defs = proposal.config.globals.lvs
+        self._marked = dict(proposal.marks)
+        if self._marks is not None:
+            self._marks.commit(defs.marks_table, proposal.tables)
+        if self._lvs is not None:
+            self._lvs.commit(defs, {} if self._running else proposal.previous)
+            self.child.facts({"lvs": self._lvs.facts()})
+
+    def _masters(self, message: Message) -> None:
+        """Instances changed their state: the synchronisation daemon follows."""
+        if self._lvs is not None and self._lvs.states(message["states"]):
+            self.child.facts({"lvs": self._lvs.facts()})
+
+    def _balancer_event(self, subject: str, text: str) -> None:
+        self.child.event("balancer", subject, text)
+
+    def _addresses_changed(self) -> None:
+        for ward in self.roster.addresses(self._presence.has):
+            name, ip = ward.plan.server.key, ward.plan.server.ip
+            text = f"this host has {ip} no more: no checks" if ward.suspended else f"this host has {ip}: checks go on"
+            self.child.event("suspended" if ward.suspended else "resumed", name, text)
+            assert self.table is not None
+            self.child.facts(
+                {"virtual_servers": {name: facts.ward_facts(self.roster, ward, self.table.wanted(ward.key))}}
+            )
+
+    @staticmethod
+    def _want(table: TableKeeper, ward: Ward) -> None:
+        for key, row in plan.rows(ward.plan, ward.keys):
+            table.want(key, row)
 
     def _abandon(self, message: Message) -> None:
         if self._proposal is not None and self._proposal.generation == message["generation"]:
@@ -199,6 +289,9 @@ class Checker:
             self.child.send("resynced", ticket=message["ticket"], ok=False, operations=0, text="no dataplane is open")
             return
         done = self.table.resync_now()
+        for keeper in (self._marks, self._lvs):
+            if keeper is not None:
+                keeper.check()
         self.child.facts({"dataplane": facts.dataplane(self.table)})
         self.child.flush_facts()
         self.child.send("resynced", ticket=message["ticket"], ok=done.ok, operations=done.operations, text=done.text)
@@ -207,7 +300,7 @@ class Checker:
         """Rows first: traffic must not wait for a log."""
         assert self.table is not None
         self.child.progress()
-        self.table.want(ward.key, plan.row(ward.plan))
+        self._want(self.table, ward)
         name = ward.plan.server.key
         servers = {s.config.key: s for s in ward.servers}
         for effect in effects:
@@ -306,14 +399,30 @@ class Checker:
         self.overrides.close()
         self.roster.replace((), {})
         if self.table is not None:
-            if not self.table.clear():
-                self.child.log.error("could not remove every row of ours from the table")
+            self._stop_table(self.table)
             self.table.close()
             self.table = None
         self.child.finish(0)
 
+    def _stop_table(self, table: TableKeeper) -> None:
+        if not table.clear():
+            self.child.log.error("could not remove every row of ours from the table")
+        if self._flush_on_stop == "all" and isinstance(table.backend, KernelBalancer):
+            try:
+                table.backend.flush()
+            except OSError as error:
+                self.child.log.error("lvs_flush_on_stop: %s", error.strerror or error)
+        if self._marks is not None:
+            self._marks.stop()
+        if self._lvs is not None:
+            self._lvs.stop()
+
     def close(self) -> None:
         """Let go of everything; rows stay. Idempotent."""
+        self._presence.close()
+        for keeper in (self._lvs, self._marks):
+            if keeper is not None:
+                keeper.close()
         if self.table is not None:
             self.table.close()
             self.table = None

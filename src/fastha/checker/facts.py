@@ -36,7 +36,7 @@ def real_server(roster: Roster, server: Server, row: ServiceRow) -> Facts:
 def virtual_server(ward: Ward) -> Facts:
     """Everything about one virtual server but its real servers."""
     config = ward.plan.server
-    return {
+    return _group(ward) | {
         "up": ward.plan.quorum,
         "since": ward.since,
         "quorum": config.quorum,
@@ -44,7 +44,18 @@ def virtual_server(ward: Ward) -> Facts:
         "sorry": ward.plan.sorry,
         "scheduler": config.scheduler,
         "forward": config.forward,
+        "suspended": ward.suspended or None,
     }
+
+
+def _group(ward: Ward) -> Facts:
+    """What only groups have: how many services, of which members (a successor knows by them what is ours), and the
+    mark that nftables gives their traffic."""
+    config = ward.plan.server
+    if not config.group:
+        return {}
+    members = [[m.first_ip, m.last_ip, m.port, m.fwmark, m.family] for m in config.members]
+    return {"services": len(ward.keys), "members": members, "mark": ward.mark or None}
 
 
 def ward_facts(roster: Roster, ward: Ward, row: ServiceRow) -> Facts:

@@ -53,13 +53,14 @@ class Overrides:
         self._flush()
         self._watch()
 
-    def prepare(self, servers: Iterable[VirtualServer], kernel: Table) -> None:
-        """Before the roster gets a new configuration. `kernel`: what a starting checker has found."""
+    def prepare(self, servers: Iterable[VirtualServer], kernel: Table, marks: Mapping[str, int]) -> None:
+        """Before the roster gets a new configuration. `kernel`: what a starting checker has found; `marks`: of groups,
+        by key."""
         old, self._rulings = self._rulings, {}
         for server in servers:
             if server.key in self._decided:
                 ward = self._roster.wards.get(server.key)
-                present = plan.row(ward.plan).dests.keys() if ward else _dests(kernel, server)
+                present = plan.row(ward.plan).dests.keys() if ward else _dests(kernel, server, marks.get(server.key, 0))
                 self._rulings[server.key] = self._new(server, old.get(server.key, {}), present)
 
     def of(self, server: VirtualServer) -> Rulings:
@@ -163,9 +164,9 @@ def _key(server: RealServer) -> DestKey:
 
 def _keys(ward: Ward) -> tuple[ServiceKey, ...]:
     """The services that are this ward's."""
-    return (ward.key,)
+    return ward.keys
 
 
-def _dests(kernel: Table, server: VirtualServer) -> set[DestKey]:
-    row = kernel.get(plan.key(server))
+def _dests(kernel: Table, server: VirtualServer, mark: int) -> set[DestKey]:
+    row = next((kernel[key] for key in plan.keys(server, mark) if key in kernel), None)
     return set(row.dests) if row else set()

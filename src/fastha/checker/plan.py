@@ -11,13 +11,14 @@ can, or a quorum once lost would never come back.
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 
 from fastha.checker import drain
 from fastha.checker.drain import Ruling, Rulings
-from fastha.dataplane.rows import Dest, DestKey, Forward, Service, ServiceFlag, ServiceKey, ServiceRow
-from fastha.model import RealServer, Script, VirtualServer
+from fastha.dataplane.rows import Dest, DestKey, Forward, Service, ServiceFlag, ServiceKey, ServiceRow, TunnelType
+from fastha.model import GroupMember, RealServer, Script, SorryServer, VirtualServer
 
 SCHEDULER_FLAGS = {
     "ops": ServiceFlag.ONEPACKET,
@@ -29,6 +30,9 @@ SCHEDULER_FLAGS = {
     "mh-fallback": ServiceFlag.SCHED1,  # IP_VS_SVC_F_SCHED_MH_FALLBACK
     "mh-port": ServiceFlag.SCHED2,  # IP_VS_SVC_F_SCHED_MH_PORT
 }
+TUNNELS = {"ipip": TunnelType.IPIP, "gue": TunnelType.GUE, "gre": TunnelType.GRE}
+TUNNEL_FLAGS = {"nocsum": 0, "csum": 1, "remcsum": 2}  # IP_VS_TUNNEL_ENCAP_FLAG_*
+FAMILIES: dict[str, int] = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 PROTOCOLS = {"TCP": socket.IPPROTO_TCP, "UDP": socket.IPPROTO_UDP, "SCTP": socket.IPPROTO_SCTP}
 SORRY_WEIGHT = 1
 
@@ -88,8 +92,7 @@ def start(server: VirtualServer, up: Sequence[bool], quorum: bool | None = None,
     """The plan at the beginning; no script runs for it. `quorum` is what a predecessor had, None if there was none:
     then it is there unless `alpha` says that it has to be proved, or too few servers count as up."""
     dests = tuple(
-        (DestKey(rs.ip, rs.port), Dest(Forward[rs.forward], rs.weight, rs.uthreshold, rs.lthreshold))
-        for rs in server.real_servers
+        (DestKey(rs.ip, rs.port), _dest(rs, rs.weight, rs.uthreshold, rs.lthreshold)) for rs in server.real_servers
     )
     plan = Plan(server, tuple(up), (not server.alpha) if quorum is None else quorum, dests, rulings)
     return replace(plan, quorum=_has_quorum(plan))
@@ -164,16 +167,43 @@ def _has_quorum(plan: Plan) -> bool:
 
 
 def key(server: VirtualServer) -> ServiceKey:
-    """What identifies the virtual server in the kernel."""
+    """What identifies a virtual server in the kernel; of a group, the first of its services."""
+    return next(_keys(server, 0))
+
+
+def keys(server: VirtualServer, mark: int = 0) -> tuple[ServiceKey, ...]:
+    """Every service of a virtual server: one, or those of a group's members in their order, each once. With `mark`
+    (of nftables_ipvs) all addresses of one family together are the service of that mark."""
+    return tuple(dict.fromkeys(_keys(server, mark)))
+
+
+def _keys(server: VirtualServer, mark: int) -> Iterator[ServiceKey]:
+    if server.group:
+        for member in server.members:
+            yield from _member_keys(server, member, mark)
+        return
     family = socket.AF_INET6 if server.family == "inet6" or ":" in server.ip else socket.AF_INET
     if server.fwmark:
-        return ServiceKey(family, 0, fwmark=server.fwmark)
-    return ServiceKey(family, PROTOCOLS[server.protocol], server.ip, server.port)
+        yield ServiceKey(family, 0, fwmark=server.fwmark)
+    else:
+        yield ServiceKey(family, PROTOCOLS[server.protocol], server.ip, server.port)
 
 
-def service(server: VirtualServer) -> Service:
-    """The service's settable half."""
-    whole = 128 if key(server).family == socket.AF_INET6 else 32
+def _member_keys(server: VirtualServer, member: GroupMember, mark: int) -> Iterator[ServiceKey]:
+    family = FAMILIES[member.family]
+    if member.fwmark or mark:
+        yield ServiceKey(family, 0, fwmark=member.fwmark or mark)
+        return
+    first, last = ip_address(member.first_ip), ip_address(member.last_ip)
+    for offset in range(int(last) - int(first) + 1):
+        yield ServiceKey(family, PROTOCOLS[server.protocol], str(first + offset), member.port)
+
+
+def service(server: VirtualServer, family: int = 0) -> Service:
+    """The settable half of its services of `family` (0: of its own). persistence_granularity means its own family."""
+    own = key(server).family if not server.group else FAMILIES[server.family]
+    family = family or own
+    whole = 128 if family == socket.AF_INET6 else 32
     flags = ServiceFlag.PERSISTENT if server.persistence_timeout_s else ServiceFlag(0)
     for word in server.scheduler_flags:
         flags |= SCHEDULER_FLAGS[word]
@@ -181,9 +211,27 @@ def service(server: VirtualServer) -> Service:
         scheduler=server.scheduler,
         flags=int(flags),
         timeout_s=server.persistence_timeout_s,
-        netmask=server.persistence_prefix or whole,
+        netmask=(server.persistence_prefix if family == own else 0) or whole,
         pe_name=server.persistence_engine,
+        masquerade=server.masquerade,
     )
+
+
+def _dest(server: RealServer | SorryServer, weight: int, uthreshold: int = 0, lthreshold: int = 0) -> Dest:
+    forward, tunnel = Forward[server.forward], server.tunnel
+    if forward is not Forward.TUN:
+        return Dest(forward, weight, uthreshold, lthreshold)
+    kind, flags = TUNNELS[tunnel.kind], TUNNEL_FLAGS[tunnel.checksum]
+    return Dest(forward, weight, uthreshold, lthreshold, kind, tunnel.port, flags)
+
+
+def rows(plan: Plan, services: Sequence[ServiceKey]) -> Iterator[tuple[ServiceKey, ServiceRow]]:
+    """The wanted row of each of its services. All have the same destinations: one dict, not to be changed."""
+    one = row(plan)
+    by_family: dict[int, ServiceRow] = {
+        family: ServiceRow(service(plan.server, family), one.dests) for family in FAMILIES.values()
+    }
+    return ((service_key, by_family[service_key.family]) for service_key in services)
 
 
 def row(plan: Plan) -> ServiceRow:
@@ -205,7 +253,7 @@ def row(plan: Plan) -> ServiceRow:
     if sorry is not None:
         sorry_key = DestKey(sorry.ip, sorry.port)
         if sorry_serves:
-            dests[sorry_key] = Dest(Forward[sorry.forward], SORRY_WEIGHT)
+            dests[sorry_key] = _dest(sorry, SORRY_WEIGHT)
         elif sorry.inhibit:
-            dests.setdefault(sorry_key, Dest(Forward[sorry.forward], 0))
+            dests.setdefault(sorry_key, _dest(sorry, 0))
     return ServiceRow(service(server), dests)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from fastha.checker import plan
 from fastha.checker.request import request
 from fastha.dataplane.backend import Backend
-from fastha.model import Check, HttpCheck, VirtualServer
+from fastha.model import Check, Config, HttpCheck, VirtualServer
 
 
 def refusal(servers: Iterable[VirtualServer], backend: Backend) -> str:
@@ -18,10 +19,19 @@ def refusal(servers: Iterable[VirtualServer], backend: Backend) -> str:
     return ""
 
 
+def fitted(config: Config, backend: Backend) -> Config:
+    """`config` without what this backend gives no choice in: `masquerade` (IPVS never does, nft may)."""
+    if getattr(backend, "masquerades", False) or all(server.masquerade for server in config.virtual_servers):
+        return config
+    servers = tuple(replace(server, masquerade=True) for server in config.virtual_servers)
+    return replace(config, virtual_servers=servers)
+
+
 def _unbuildable(server: VirtualServer) -> str:
     """Build everything once that a commit will build; what cannot be is the reason."""
     try:
         plan.row(plan.start(server, [True] * len(server.real_servers)))
+        plan.keys(server, mark=1)
     except KeyError as error:
         return f"{error} is not known"
     for rs in server.real_servers:

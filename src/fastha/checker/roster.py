@@ -23,6 +23,7 @@ from fastha.dataplane.rows import ServiceKey
 from fastha.model import Check, HttpCheck, RealServer, VirtualServer
 from fastha.model.units import NS_PER_S
 
+SUSPENDED = "suspended: this host does not have the address of the virtual server"
 SOON_NS = 2 * NS_PER_S  # checks of adopted or reconfigured servers begin within this time
 
 
@@ -58,6 +59,7 @@ class Watch:
     generation: int
     server: Server
     why: str = "not checked yet"
+    ended: tuple[int, int] = (0, 0)  # probes and failures of the slots it had before a suspension
 
 
 @dataclass(slots=True, eq=False)
@@ -95,9 +97,16 @@ class Ward:
     """One virtual server."""
 
     plan: Plan
-    key: ServiceKey
+    keys: tuple[ServiceKey, ...]
     since: float
     servers: list[Server] = field(default_factory=list)
+    mark: int = 0  # with which nftables marks the traffic of a group; 0: it does not
+    suspended: bool = False  # ha_suspend, and its address is not here
+
+    @property
+    def key(self) -> ServiceKey:
+        """One of its services; all have the same destinations."""
+        return self.keys[0]
 
 
 class Roster:
@@ -122,17 +131,26 @@ class Roster:
         self._short = short
         self._progress = progress
         self._slots: dict[int, Watch] = {}
+        self._local: Callable[[str], bool] = lambda _ip: True
         self.rulings: Callable[[VirtualServer], Rulings] = lambda _server: ()  # operators' decisions
 
     # -- configuration --
 
-    def replace(self, servers: Iterable[VirtualServer], adopt: Mapping[str, Adopted]) -> list[Ward]:
+    def replace(
+        self, servers: Iterable[VirtualServer], adopt: Mapping[str, Adopted], marks: Mapping[str, int] | None = None
+    ) -> list[Ward]:
         """Watch these virtual servers and no others; returns the wards that are gone. `adopt` is for virtual servers
-        that are new here, by key. OSError or ValueError only for what `prepare` refuses."""
+        that are new here, by key; `marks`: {key: mark} of groups that nftables marks. OSError or ValueError only for
+        what `prepare` refuses."""
         old, self.wards = self.wards, {}
+        marks = marks or {}
         for server in servers:
             self._progress()
-            self.wards[server.key] = self._ward(server, old.get(server.key), adopt.get(server.key, Adopted()))
+            before, mark = old.get(server.key), marks.get(server.key, 0)
+            ward = self._ward(server, before, adopt.get(server.key, Adopted()))
+            if ward is not before or ward.mark != mark or not ward.keys:
+                ward.mark, ward.keys = mark, plan.keys(server, mark)
+            self.wards[server.key] = ward
         gone = [ward for key, ward in old.items() if key not in self.wards]
         for ward in gone:
             self._close(w for s in ward.servers for w in s.watches)
@@ -142,7 +160,8 @@ class Roster:
         if old is not None and old.plan.server == config:
             return old
         now = time.time()
-        ward = Ward(old.plan if old else Plan(config, (), False, ()), plan.key(config), old.since if old else now)
+        ward = Ward(old.plan if old else Plan(config, (), False, ()), (), old.since if old else now)
+        ward.suspended = config.ha_suspend and not self._local(config.ip)
         before = {s.config.key: s for s in old.servers} if old else {}
         for index, rs in enumerate(config.real_servers):
             ward.servers.append(self._server(ward, index, rs, before.pop(rs.key, None), adopt.up.get(rs.key)))
@@ -167,6 +186,8 @@ class Roster:
             if match is not None:
                 left.remove(match)
                 match.server = server
+                if old is not None and old.ward.suspended is not server.ward.suspended:
+                    self._hold(match) if server.ward.suspended else self._resume(match)
             kept.append(match)
         for number, (check, watch) in enumerate(zip(rs.checks, kept, strict=True)):
             if watch is None:
@@ -191,9 +212,44 @@ class Roster:
         slot = open_slot(self._engine, check)
         watch = Watch(check, verdict.rules(check), state, slot, self._engine.generation(slot), server, why)
         self._slots[slot] = watch
+        if server.ward.suspended:
+            watch.why = SUSPENDED
+            return watch  # a slot is held until it is scheduled
         phase = verdict.phase_ns(f"{server.ward.plan.server.key} {server.config.key} {number} {check}", span)
         self._engine.schedule(slot, self._now_ns() + phase, state.url, state.steady)
         return watch
+
+    # -- ha_suspend: check only while this host has the address --
+
+    def addresses(self, local: Callable[[str], bool]) -> list[Ward]:
+        """Which addresses this host has may have changed: `local(ip)` tells. Returns the wards that were suspended or
+        resumed; what they have in the table stays as it is."""
+        self._local = local
+        turned = []
+        for ward in self.wards.values():
+            suspended = ward.plan.server.ha_suspend and not local(ward.plan.server.ip)
+            if suspended is not ward.suspended:
+                ward.suspended = suspended
+                turned.append(ward)
+                for watch in (w for s in ward.servers for w in s.watches):
+                    self._hold(watch) if suspended else self._resume(watch)
+        return turned
+
+    def _hold(self, watch: Watch) -> None:
+        """Give up what its slot does; a new one is held until `_resume`."""
+        checks, failures, _took = self._engine.stats(watch.slot)
+        watch.ended = watch.ended[0] + checks, watch.ended[1] + failures
+        self._close([watch])
+        watch.slot = open_slot(self._engine, watch.check)
+        watch.generation = self._engine.generation(watch.slot)
+        watch.why = SUSPENDED
+        self._slots[watch.slot] = watch
+
+    def _resume(self, watch: Watch) -> None:
+        span = min(watch.check.warmup_ns, SOON_NS)
+        phase = verdict.phase_ns(f"{watch.server.ward.plan.server.key} {watch.server.config.key} {watch.check}", span)
+        watch.why = "not checked since this host has the address"
+        self._engine.schedule(watch.slot, self._now_ns() + phase, watch.verdict.url)
 
     def _close(self, watches: Iterable[Watch]) -> None:
         for watch in watches:
@@ -251,7 +307,9 @@ class Roster:
         checks, failures, took = 0, 0, -1
         for watch in server.watches:
             one = self._engine.stats(watch.slot)
-            checks, failures, took = checks + one[0], failures + one[1], max(took, one[2])
+            checks += one[0] + watch.ended[0]
+            failures += one[1] + watch.ended[1]
+            took = max(took, one[2])
         return checks, failures, took if took >= 0 else None
 
 

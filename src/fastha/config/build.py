@@ -6,10 +6,12 @@ it is defined. A model that comes with an ERROR is for showing, never for runnin
 
 from __future__ import annotations
 
+from fastha.config.build_balancer import settle_balancer
 from fastha.config.build_globals import Globals, build_globals
+from fastha.config.build_group import build_groups, warn_unused
 from fastha.config.build_lvs import build_virtual_server
 from fastha.config.build_vrrp import build_instance
-from fastha.config.crosscheck import check_instances, check_virtual_servers
+from fastha.config.crosscheck import check_instances, check_services, check_virtual_servers
 from fastha.config.keywords.table import ROOT
 from fastha.config.shape import items
 from fastha.config.tree import Faults, Tree
@@ -25,13 +27,22 @@ def build(tree: Tree) -> tuple[Config, tuple[Fault, ...]]:
     for item in top:
         if item.name == "global_defs":
             build_globals(item.statement.block or [], globals_, faults)
-    built = (build_virtual_server(item, faults) for item in top if item.name == "virtual_server")
-    servers = check_virtual_servers([b for b in built if b], faults)
-    drafts = (build_instance(item, globals_, servers, faults) for item in top if item.name == "vrrp_instance")
-    instances = [i for i in drafts if i]
+    groups = build_groups([item for item in top if item.name == "virtual_server_group"], faults)
+    drafts = (
+        build_virtual_server(item, groups, globals_.masquerade, faults) for item in top if item.name == "virtual_server"
+    )
+    built = [b for b in drafts if b]
+    warn_unused(groups, faults)
+    servers = check_virtual_servers(built, faults)
+    check_services(
+        [b for b in built if servers[b.value.key] is b.value], bool(globals_.balancer.defs.marks_table), faults
+    )
+    instances = [
+        i for item in top if item.name == "vrrp_instance" and (i := build_instance(item, globals_, servers, faults))
+    ]
     check_instances(instances, faults)
     config = Config(
-        globals=globals_.defs(),
+        globals=globals_.defs(settle_balancer(globals_.balancer, [i.value for i in instances], faults)),
         instances=tuple(i.value for i in instances),
         virtual_servers=tuple(servers.values()),
     )

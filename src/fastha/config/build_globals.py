@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastha.config import values
+from fastha.config.build_balancer import WORDS, Balancer, read_balancer
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement
-from fastha.model import Garp, GlobalDefs
+from fastha.model import Garp, GlobalDefs, LvsDefs
 
 # keyword (without the vrrp_ of global_defs) -> field of Garp, how it is read
 GARP = {
@@ -35,9 +36,11 @@ class Globals:
     min_garp: bool = False
     garp_interval_ns: int = 0
     garp: dict[str, int] | None = None
+    masquerade: bool = True
+    balancer: Balancer = field(default_factory=Balancer)
 
-    def defs(self) -> GlobalDefs:
-        return GlobalDefs(router_id=self.router_id, script_user=self.script_user, script_group=self.script_group)
+    def defs(self, lvs: LvsDefs) -> GlobalDefs:
+        return GlobalDefs(self.router_id, self.script_user, self.script_group, lvs)
 
     def garp_with(self, own: dict[str, int]) -> Garp:
         """An instance's policy: its own settings over these. Lower-priority values that nothing sets follow the global
@@ -67,6 +70,10 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
                 into.garp_interval_ns = values.seconds_ns(item, faults) or 0
             case "vrrp_min_garp":
                 into.min_garp = bool(values.boolean(item, faults))
+            case "nft_masquerade":
+                into.masquerade = values.boolean(item, faults) is not False
+            case name if name in WORDS:
+                read_balancer(item, into.balancer, faults)
             case _:
                 into.garp = into.garp or {}
                 read_garp(item, into.garp, faults)

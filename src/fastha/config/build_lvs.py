@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 from fastha.config import values
+from fastha.config.build_group import Group
 from fastha.config.build_real import RealDraft, build_real_server, real_server
 from fastha.config.inherit import Timing, read_timing
-from fastha.config.lvs_words import FLAGS, SCHEDULERS, method
+from fastha.config.lvs_words import FLAGS, SCHEDULERS, Method, method
 from fastha.config.placed import Built
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
@@ -23,32 +25,48 @@ class _Draft:
     ip: str = ""
     port: int = 0
     fwmark: int = 0
+    group: Group | None = None
+    group_name: str = ""
     family: str = ""
     protocol: str = ""
     scheduler: str = ""
     flags: dict[str, Item] = field(default_factory=dict)
-    forward: str = ""
+    method: Method | None = None
     persistence_timeout_s: int = 0
     persistence_prefix: int = 0
     persistence_engine: str = ""
     quorum: int = 1
     hysteresis: int = 0
     omega: bool = False
+    ha_suspend: bool = False
+    masquerade: bool | None = None
     inhibit: bool = False
     weight: int = 1
     quorum_up: Script | None = None
     quorum_down: Script | None = None
     sorry: SorryServer | None = None
-    sorry_forward: str = ""
+    sorry_method: Method | None = None
     timing: Timing = field(default_factory=Timing)
     real: list[RealDraft] = field(default_factory=list)
     said: dict[str, Item] = field(default_factory=dict)
 
+    @property
+    def marked(self) -> bool:
+        """Only firewall marks: no address, no port, no protocol."""
+        return self.group.only_marks if self.group else bool(self.fwmark)
 
-def build_virtual_server(item: Item, faults: Faults) -> Built[VirtualServer] | None:
+    @property
+    def families(self) -> set[str]:
+        """The families of its services; one, but for a group."""
+        return self.group.families or {self.family} if self.group else {self.family}
+
+
+def build_virtual_server(
+    item: Item, groups: Mapping[str, Group], masquerade: bool, faults: Faults
+) -> Built[VirtualServer] | None:
     """The virtual server of one block; None if it has no identity or no real server."""
     statement = item.statement
-    draft = _head(statement, faults)
+    draft = _head(statement, groups, faults)
     if draft is None:
         return None
     wrong = len(faults)
@@ -64,8 +82,12 @@ def build_virtual_server(item: Item, faults: Faults) -> Built[VirtualServer] | N
     _fit_quorum(draft, real, statement, faults)
     alpha = bool(draft.timing.alpha)
     server = VirtualServer(
-        ip=draft.ip, port=draft.port, protocol=draft.protocol, fwmark=draft.fwmark, family=draft.family,
-        scheduler=draft.scheduler, scheduler_flags=tuple(draft.flags), forward=draft.forward,
+        ip=draft.ip, port=0 if draft.group else draft.port, protocol=draft.protocol,
+        fwmark=draft.fwmark, family=draft.family, group=draft.group_name,
+        members=draft.group.settled(draft.family) if draft.group else (),
+        scheduler=draft.scheduler, scheduler_flags=tuple(draft.flags),
+        forward=draft.method.forward if draft.method else "NAT", ha_suspend=draft.ha_suspend,
+        masquerade=masquerade if draft.masquerade is None else draft.masquerade,
         persistence_timeout_s=draft.persistence_timeout_s, persistence_prefix=draft.persistence_prefix,
         persistence_engine=draft.persistence_engine, quorum=draft.quorum, hysteresis=draft.hysteresis,
         alpha=alpha, omega=draft.omega, quorum_up=draft.quorum_up, quorum_down=draft.quorum_down,
@@ -74,12 +96,11 @@ def build_virtual_server(item: Item, faults: Faults) -> Built[VirtualServer] | N
     return Built(server, statement)
 
 
-def _head(statement: Statement, faults: Faults) -> _Draft | None:
+def _head(statement: Statement, groups: Mapping[str, Group], faults: Faults) -> _Draft | None:
     """ADDR [PORT] | fwmark N [inet|inet6] | group NAME."""
     words = statement.words
     if words[1] == "group":
-        faults.error(statement.place(), "virtual_server group is not supported yet, and it would serve nothing")
-        return None
+        return _group(statement, groups, faults)
     if words[1] == "fwmark":
         mark = values.parse_unsigned(words[2]) if len(words) > 2 else None
         if mark is None:
@@ -94,6 +115,22 @@ def _head(statement: Statement, faults: Faults) -> _Draft | None:
     if ip is None or port is None:
         return None
     return _Draft(ip=str(ip), port=port, family="inet6" if ip.version == 6 else "inet")
+
+
+def _group(statement: Statement, groups: Mapping[str, Group], faults: Faults) -> _Draft | None:
+    name = statement.words[2] if len(statement.words) > 2 else ""
+    group = groups.get(name)
+    if group is None:
+        close = get_close_matches(name, groups, n=1)
+        about = f"there is no virtual_server_group {shown(name)}" if name else "group needs a name"
+        faults.error(statement.place(2), about, f"did you mean {close[0]}?" if close else "")
+        return None
+    group.used = True
+    if not group.members:
+        faults.warning(statement.place(2), f"virtual_server_group {shown(name)} has no address and no mark")
+        return None
+    family = "inet6" if group.families == {"inet6"} else "inet" if group.families else ""
+    return _Draft(group=group, group_name=name, port=group.port, family=family)
 
 
 def _keyword(item: Item, draft: _Draft, faults: Faults) -> None:
@@ -111,7 +148,7 @@ def _keyword(item: Item, draft: _Draft, faults: Faults) -> None:
         case "lvs_sched":
             _scheduler(statement, draft, faults)
         case "lvs_method":
-            draft.forward = method(statement, 1, faults) or draft.forward
+            draft.method = method(statement, 1, faults) or draft.method
         case "persistence_timeout":
             bare = len(statement.words) == 1
             draft.persistence_timeout_s = DEFAULT_PERSISTENCE_S if bare else values.number(item, faults) or 0
@@ -125,6 +162,10 @@ def _keyword(item: Item, draft: _Draft, faults: Faults) -> None:
             draft.hysteresis = values.number(item, faults) or 0
         case "omega":
             draft.omega = bool(values.boolean(item, faults))
+        case "nft_masquerade":
+            draft.masquerade = values.boolean(item, faults)
+        case "ha_suspend":
+            draft.ha_suspend = bool(values.boolean(item, faults))
         case "inhibit_on_failure":
             draft.inhibit = bool(values.boolean(item, faults))
         case "weight":
@@ -143,7 +184,7 @@ def _keyword(item: Item, draft: _Draft, faults: Faults) -> None:
         case "sorry_server_lvs_method":
             if "sorry_server" not in draft.said:
                 faults.warning(statement.place(), "sorry_server_lvs_method has no effect before sorry_server")
-            draft.sorry_forward = method(statement, 1, faults) or ""
+            draft.sorry_method = method(statement, 1, faults)
         case name if name in FLAGS:
             draft.flags[name] = item
         case name:
@@ -197,7 +238,11 @@ def _sorry(statement: Statement, draft: _Draft, faults: Faults) -> None:
 def _settle(draft: _Draft, statement: Statement, faults: Faults) -> None:
     """Defaults, and what keywords mean together."""
     place = statement.place()
-    if draft.fwmark:
+    if draft.group and not draft.family:
+        draft.family = _family_of_servers(draft)
+    if draft.marked:
+        if draft.protocol:
+            faults.warning(draft.said["protocol"].statement.place(), "protocol has no effect on a firewall mark")
         draft.protocol = "TCP"  # means nothing for a fwmark service; one value, so that equal services compare equal
         draft.family = draft.family or _family_of_servers(draft)
     elif not draft.protocol:
@@ -206,34 +251,51 @@ def _settle(draft: _Draft, statement: Statement, faults: Faults) -> None:
     if not draft.scheduler:
         draft.scheduler = "wlc"
         faults.warning(place, "no lvs_sched: wlc is used")
-    if not draft.forward:
-        draft.forward = "NAT"
+    if draft.method is None:
+        draft.method = Method("NAT")
         faults.warning(place, "no lvs_method: NAT is used")
     for flag, item in list(draft.flags.items()):
         wants = flag.split("-")[0]
         if wants in ("sh", "mh") and wants != draft.scheduler:
             faults.warning(item.statement.place(), f"{flag} has no effect with scheduler {draft.scheduler}")
             del draft.flags[flag]
-        if flag == "ops" and draft.protocol != "UDP" and not draft.fwmark:
+        if flag == "ops" and draft.protocol != "UDP" and not draft.marked:
             faults.warning(item.statement.place(), "ops has no effect without protocol UDP")
             del draft.flags[flag]
-    if not draft.fwmark and not draft.port and not draft.persistence_timeout_s:
+    if draft.ha_suspend and not draft.ip:
+        what = "a group" if draft.group else "a firewall mark"
+        faults.warning(
+            draft.said["ha_suspend"].statement.place(), f"ha_suspend has no effect on {what}, as in keepalived"
+        )
+        draft.ha_suspend = False
+    if len(draft.families) > 1 and draft.persistence_prefix:
+        at = draft.said["persistence_granularity"].statement
+        faults.warning(at.place(), f"persistence_granularity counts for the {draft.family} part of the group alone")
+    any_port = draft.group.any_port if draft.group else not draft.fwmark and not draft.port
+    if any_port and not draft.persistence_timeout_s:
         draft.persistence_timeout_s = DEFAULT_PERSISTENCE_S
         faults.warning(place, f"port 0 needs persistence: persistence_timeout {DEFAULT_PERSISTENCE_S} is used")
     if draft.sorry is not None:
         at = draft.said["sorry_server"].statement
-        forward = draft.sorry_forward or draft.forward
-        port = _kernel_port(draft, forward, draft.sorry.port, at, faults)
-        draft.sorry = replace(draft.sorry, forward=forward, port=port)
-        if (":" in draft.sorry.ip) != (draft.family == "inet6") and forward != "TUN":
+        how = draft.sorry_method or draft.method
+        port = _kernel_port(draft, how.forward, draft.sorry.port, at, faults)
+        draft.sorry = replace(draft.sorry, forward=how.forward, tunnel=how.tunnel, port=port)
+        if _crosses(draft, draft.sorry.ip) and how.forward != "TUN":
             faults.error(at.place(1), f"sorry_server {draft.sorry.ip} and the virtual_server differ in family")
+
+
+def _crosses(draft: _Draft, ip: str) -> bool:
+    """Whether some service of the virtual server is of another family than `ip`: the kernel can do that by TUN only."""
+    return draft.families != {"inet6" if ":" in ip else "inet"}
 
 
 def _kernel_port(draft: _Draft, forward: str, port: int, statement: Statement, faults: Faults) -> int:
     """The port of a server in the kernel's table: only NAT can change that of a packet. Checks keep theirs."""
     if forward == "NAT" or port == draft.port:
         return port
-    instead = "no port is used" if draft.fwmark else f"{draft.port} is used"
+    if draft.group and draft.group.ports == {port}:
+        return draft.port  # what the client asked for anyway, but for marks
+    instead = f"{draft.port} is used" if draft.port else "no port is used" if draft.marked else "the client's is used"
     faults.warning(statement.place(2), f"{forward} cannot change the port: {instead} instead of {port}")
     return draft.port
 
@@ -247,15 +309,16 @@ def _real_servers(draft: _Draft, faults: Faults) -> list[RealServer]:
     out: list[RealServer] = []
     seen: dict[str, Statement] = {}
     for real in draft.real:
-        real.forward = real.forward or draft.forward
+        real.method = real.method or draft.method
+        assert real.method is not None
         real.weight = draft.weight if real.weight is None else real.weight
         real.inhibit = draft.inhibit if real.inhibit is None else real.inhibit
         place = real.statement.place(1)
-        if (":" in real.ip) != (draft.family == "inet6") and real.forward != "TUN":
+        if _crosses(draft, real.ip) and real.method.forward != "TUN":
             faults.error(place, f"real_server {real.ip} and its virtual_server differ in family")
         if real.port is None:
             real.port = draft.port
-        port = _kernel_port(draft, real.forward, real.port, real.statement, faults)
+        port = _kernel_port(draft, real.method.forward, real.port, real.statement, faults)
         built = build_real_server(real, port, draft.timing, faults)
         if (first := seen.setdefault(built.key, real.statement)) is not real.statement:
             faults.warning(

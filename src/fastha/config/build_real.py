@@ -8,7 +8,7 @@ from fastha.config import values
 from fastha.config.build_checks import RETRY_DELAY_NS, build_check
 from fastha.config.inherit import Timing, read_timing
 from fastha.config.keywords import TABLE
-from fastha.config.lvs_words import method
+from fastha.config.lvs_words import Method, method
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement
 from fastha.model import RealServer, Script
@@ -24,7 +24,7 @@ class RealDraft:
     ip: str
     port: int | None
     weight: int | None = None
-    forward: str = ""
+    method: Method | None = None
     inhibit: bool | None = None
     uthreshold: int = 0
     lthreshold: int = 0
@@ -59,7 +59,7 @@ def _keyword(item: Item, draft: RealDraft, faults: Faults) -> None:
         case "weight":
             draft.weight = values.number(item, faults)
         case "lvs_method":
-            draft.forward = method(item.statement, 1, faults) or ""
+            draft.method = method(item.statement, 1, faults)
         case "inhibit_on_failure":
             draft.inhibit = values.boolean(item, faults)
         case "uthreshold":
@@ -86,11 +86,13 @@ def build_real_server(draft: RealDraft, port: int, above: Timing, faults: Faults
     assert draft.port is not None
     assert draft.weight is not None
     assert draft.inhibit is not None
+    assert draft.method is not None
     checks = tuple(
         check for item in draft.checks if (check := build_check(item, draft.ip, draft.port, timing, faults)) is not None
     )
     return RealServer(
-        ip=draft.ip, port=port, weight=draft.weight, forward=draft.forward, inhibit_on_failure=draft.inhibit,
+        ip=draft.ip, port=port, weight=draft.weight, forward=draft.method.forward, tunnel=draft.method.tunnel,
+        inhibit_on_failure=draft.inhibit,
         alpha=bool(timing.alpha), uthreshold=draft.uthreshold, lthreshold=draft.lthreshold, checks=checks,
         notify_up=draft.notify_up, notify_down=draft.notify_down,
     )  # fmt: skip

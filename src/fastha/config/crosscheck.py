@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import NamedTuple
+
+from fastha.config.build_group import MOST_SERVICES
 from fastha.config.placed import Built, first_at
 from fastha.config.tree import Faults, Place, shown
 from fastha.model import VirtualServer, VrrpInstance
@@ -18,6 +23,71 @@ def check_virtual_servers(servers: list[Built[VirtualServer]], faults: Faults) -
             continue
         first[key] = built
     return {key: built.value for key, built in first.items()}
+
+
+class _Span(NamedTuple):
+    """Services that a virtual server asks for: `first`..`last` are addresses as numbers, or one mark."""
+
+    kind: tuple[str, str, int]  # family, protocol ("fwmark" for a mark), port
+    first: int
+    last: int
+    text: str
+    owner: Built[VirtualServer]
+
+
+def check_services(servers: list[Built[VirtualServer]], marked: bool, faults: Faults) -> None:
+    """No two virtual servers may want one service of the kernel, and there is a limit to how many there are.
+
+    `marked`: nftables_ipvs gives the addresses of a group one mark, so that their number costs nothing.
+    """
+    count = 0
+    spans = sorted((s for built in servers for s in _spans(built)), key=lambda s: (s.kind, s.first, s.last))
+    for span in spans:
+        if span.kind[1] != "fwmark" and not (marked and span.owner.value.group):
+            count += span.last - span.first + 1
+            if count > MOST_SERVICES:
+                break
+    if count > MOST_SERVICES:
+        widest = max(spans, key=lambda s: s.last - s.first)
+        faults.error(
+            widest.owner.place, f"{widest.text}: more than {MOST_SERVICES} services in all, one for each address",
+            "nftables_ipvs in global_defs makes one service of a group",
+        )  # fmt: skip
+    widest_yet: _Span | None = None  # of those before: the one that reaches furthest
+    for span in spans:
+        if widest_yet is not None and widest_yet.kind == span.kind and span.first <= widest_yet.last:
+            _overlap(widest_yet, span, faults)
+        if widest_yet is None or widest_yet.kind != span.kind or span.last > widest_yet.last:
+            widest_yet = span
+
+
+def _spans(built: Built[VirtualServer]) -> Iterator[_Span]:
+    server = built.value
+    if server.fwmark:
+        yield _Span((server.family, "fwmark", 0), server.fwmark, server.fwmark, f"fwmark {server.fwmark}", built)
+    elif server.ip:
+        ip = int(ip_address(server.ip))
+        yield _Span((server.family, server.protocol, server.port), ip, ip, server.key, built)
+    for m in server.members:
+        if m.fwmark:
+            yield _Span((m.family, "fwmark", 0), m.fwmark, m.fwmark, f"fwmark {m.fwmark}", built)
+            continue
+        first, last = int(ip_address(m.first_ip)), int(ip_address(m.last_ip))
+        text = m.first_ip if first == last else f"{m.first_ip}-{m.last_ip}"
+        yield _Span((m.family, server.protocol, m.port), first, last, f"{text} port {m.port}", built)
+
+
+def _overlap(one: _Span, other: _Span, faults: Faults) -> None:
+    a, b = one.owner, other.owner
+    if a is b:
+        faults.warning(a.place, f"group {shown(a.value.group)}: {other.text} is there twice; once is enough")
+        return
+    if a.value.key == b.value.key:
+        return  # said already: the second does not count
+    if a.statement.place() > b.statement.place():
+        a, b = b, a
+    where = first_at(a.place, b.place)
+    faults.error(b.place, f"{other.text} is a service of virtual_server {a.value.key} too", f"defined at {where}")
 
 
 def check_instances(instances: list[Built[VrrpInstance]], faults: Faults) -> None:

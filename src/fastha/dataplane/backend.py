@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol, runtime_checkable
 
 from fastha.dataplane.rows import Daemon, Op, ServiceKey, Table, Timeouts
@@ -31,6 +31,16 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Release descriptors. Rows stay."""
+
+
+@runtime_checkable
+class Patient(Protocol):
+    """A backend whose `dump` and `apply` may take seconds; `isinstance(backend, Patient)` asks for it.
+
+    It calls `progress` at least every 0.2 s meanwhile, from the thread that called it. Set by whoever is watched.
+    """
+
+    progress: Callable[[], object]
 
 
 @runtime_checkable

@@ -1,13 +1,16 @@
 """The nft backend: a Table held in the nftables tables `ip fastha` and `ip6 fastha` of this network namespace (shell).
 
 The table is listed when the backend starts, and again only after somebody else changed it (nft_generation). Otherwise
-dump() costs one system call, and apply() does not list anything.
+dump() costs one system call, and apply() does not list anything. What may take seconds runs beside
+the caller (patience).
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
-from collections.abc import Collection, Iterable, Sequence
+import gc
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from socket import AF_INET, AF_INET6
 
@@ -27,6 +30,7 @@ from fastha.dataplane.nft_library import (
 from fastha.dataplane.nft_listing import DAMAGED, Held, read_counters, read_listing
 from fastha.dataplane.nft_ops import after
 from fastha.dataplane.nft_rules import TABLE, WORDS, change_family, rewrite_family
+from fastha.dataplane.patience import nothing, patiently
 from fastha.dataplane.rows import Dest, DestKey, Forward, Op, Service, ServiceKey, ServiceRow, Table
 from fastha.errors import SystemFault
 from fastha.model import VirtualServer
@@ -49,9 +53,11 @@ class NftBackend:
     """See dataplane.backend.Backend. SystemFault without libnftables, CAP_NET_ADMIN, or a kernel that can do it."""
 
     name = "nft"
+    masquerades = True  # Service.masquerade is a choice here
     exclusive = True  # every row it dumps was once written by fastha: the tables are its own
 
     def __init__(self) -> None:
+        self.progress: Callable[[], object] = nothing  # see dataplane.backend.Patient
         self._library = Library()
         self._generation = Generation(TABLE)
         self._held: dict[int, Held] = {}
@@ -86,9 +92,14 @@ class NftBackend:
         return lines
 
     def dump(self) -> Table:
+        if self._seen is None or self._seen != self._generation.read():
+            patiently(self._current, self.progress)
         return {key: row for held in self._current().values() for key, row in held.table().items()}
 
     def apply(self, ops: Sequence[Op]) -> list[int]:
+        return patiently(lambda: self._apply(ops), self.progress)
+
+    def _apply(self, ops: Sequence[Op]) -> list[int]:
         try:
             return self._transact(ops)
         except NftError:
@@ -179,4 +190,18 @@ class NftBackend:
             if error.errno == errno.ENOENT:
                 return Held()
             raise
-        return read_listing(family, orjson.loads(text))
+        with collection_paused():
+            return read_listing(family, orjson.loads(text))
+
+
+@contextlib.contextmanager
+def collection_paused() -> Iterator[None]:
+    """Millions of new objects, none of them garbage: looking through them takes longer than the work."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

@@ -78,10 +78,10 @@ def refuse_op(op: Op) -> int:
     if op.verb in (Verb.NEW_DEST, Verb.SET_DEST):
         assert op.dest is not None, op
         assert op.dest_key is not None, op
-        if op.dest.forward is not Forward.NAT or op.dest.uthreshold or op.dest.lthreshold or not op.dest_key.port:
-            return errno.EOPNOTSUPP
-        if op.dest.weight < 0:
+        if op.dest.weight < 0 or op.dest.lthreshold > op.dest.uthreshold:  # as ip_vs_ctl.c, ip_vs_add_dest
             return errno.ERANGE
+        if op.dest.forward is not Forward.NAT or op.dest.uthreshold or not op.dest_key.port:
+            return errno.EOPNOTSUPP
         if (":" in op.dest_key.ip) != (":" in op.key.ip):
             return errno.EAFNOSUPPORT
     return 0

@@ -1,7 +1,7 @@
 """What the kernel lists, read back as a Table and judged against the rules that should be there (core).
 
 A row counts only if every part of it is in place: hooks, sets, the element that leads to its chain, the one rule in
-that chain with exactly the slots its recorded weights give. A service that fails this is `damaged`: its row is
+that chain (and `drop` after it) with exactly the slots its recorded weights give. A service that fails this is `damaged`: its row is
 reported with the scheduler DAMAGED, which equals no wanted row, so that whoever compares tables writes it anew.
 """
 
@@ -76,13 +76,13 @@ def read_listing(family: int, listing: Json) -> Held:
         held.rows.setdefault(key, ServiceRow(DAMAGED, {}))
     for name, own_key in chain_keys.items():
         own, row = rules.get(name, []), held.rows[own_key]
-        row.service = (len(own) == 1 and read_service_comment(own[0].get("comment", ""))) or DAMAGED
+        row.service = (own and read_service_comment(own[0].get("comment", ""))) or DAMAGED
         if (
             row.service.scheduler not in SCHEDULERS
             or "hook" in chains[name]
-            or own_key not in addresses
+            or (own_key in addresses) != row.service.masquerade
             or targets.get(own_key) != name
-            or rule_facts(own[0]) != wanted_facts(words, own_key, row)
+            or [rule_facts(rule) for rule in own] != [wanted_facts(words, own_key, row), (("drop",),)]
         ):
             held.damaged.add(own_key)
     held.damaged |= held.rows.keys() - chain_keys.values()
@@ -190,7 +190,7 @@ def _fact(expression: Json) -> Facts:
             return ("vmap", _parts(value["key"]), value["data"] if isinstance(value["data"], str) else "")
         case "masquerade":
             return (kind,) if not value else (kind, repr(value))
-        case "counter" | "reject":
+        case "counter" | "reject" | "drop":
             return (kind,)
         case "dnat" if isinstance(value.get("addr"), dict) and "map" in value["addr"]:
             return ("dnat", _number(value["addr"]["map"]["key"]), _ranges(value["addr"]["map"]["data"]))

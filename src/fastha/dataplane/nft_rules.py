@@ -5,7 +5,10 @@
     set dests         VIP . protocol . port . RIP . port, a counter, and the row in the comment
     chain prerouting, output        nat hooks: look the packet up in `services`
     chain input, postrouting        nat hooks: count in `dests`; masquerade
-    chain svc_tcp_192.0.2.1_80      one rule: dnat to the slot's destination, the service's row in its comment
+    chain svc_tcp_192.0.2.1_80      dnat to the slot's destination, the service's row in the rule's comment; drop
+
+The `drop` is for the packet that is in the chain while it is rewritten: the kernel lets it read the old rule to its end
+but finds nothing in that rule's map any more. Dropped it is sent again; without it the director itself would refuse it.
 
 nat chains see only the first packet of a connection, so one packet counted is one connection, and established
 connections go on whatever happens to the rules. What nftables cannot express (names, thresholds, weight of rr) is
@@ -65,13 +68,13 @@ def service_comment(service: Service) -> str:
     """A service's row as text; at most 128 bytes (libnftnl NFTNL_UDATA_COMMENT_MAXLEN)."""
     return (
         f"scheduler={service.scheduler} flags={service.flags} timeout={service.timeout_s} "
-        f"netmask={service.netmask} pe={service.pe_name}"
+        f"netmask={service.netmask} pe={service.pe_name}{'' if service.masquerade else ' masquerade=no'}"
     )
 
 
 def read_service_comment(text: str) -> Service | None:
-    found = re.fullmatch(r"scheduler=(\w+) flags=(\d+) timeout=(\d+) netmask=(\d+) pe=(\w*)", text)
-    return found and Service(found[1], int(found[2]), int(found[3]), int(found[4]), found[5])
+    found = re.fullmatch(r"scheduler=(\w+) flags=(\d+) timeout=(\d+) netmask=(\d+) pe=(\w*)( masquerade=no)?", text)
+    return found and Service(found[1], int(found[2]), int(found[3]), int(found[4]), found[5], not found[6])
 
 
 def dest_comment(dest: Dest) -> str:
@@ -103,7 +106,7 @@ def change_family(family: int, before: Table, after: Table) -> str:
 
 
 def service_rule(key: ServiceKey, row: ServiceRow) -> str:
-    """The one rule of a service's chain."""
+    """The rule of a service's chain before `drop`."""
     words, protocol = WORDS[key.family], PROTOCOLS[key.protocol]
     comment = f'comment "{service_comment(row.service)}"'
     slots = spread(row.service, row.dests)
@@ -162,7 +165,7 @@ def _change(words: Words, before: Table, after: Table) -> Iterator[str]:
             if other is None or other.dests.get(d) != dest
         ]
     yield from _elements("delete", t, "services", map(_vip, gone))
-    yield from _elements("delete", t, "addresses", map(_vip, gone))
+    yield from _elements("delete", t, "addresses", map(_vip, _masqueraded(before, after)))
     yield from _elements("delete", t, "dests", drop)
     for key in gone:
         yield f"flush chain {t} {chain_name(key)}"
@@ -171,13 +174,25 @@ def _change(words: Words, before: Table, after: Table) -> Iterator[str]:
         rule = service_rule(key, after[key])
         if rule != service_rule(key, before[key]):
             yield f"flush chain {t} {chain_name(key)}"
-            yield f"add rule {t} {chain_name(key)} {rule}"
+            yield from _rules(t, key, rule)
     for key in new:
         yield f"add chain {t} {chain_name(key)}"
-        yield f"add rule {t} {chain_name(key)} {service_rule(key, after[key])}"
+        yield from _rules(t, key, service_rule(key, after[key]))
     yield from _elements("add", t, "dests", put)
-    yield from _elements("add", t, "addresses", map(_vip, new))
+    yield from _elements("add", t, "addresses", map(_vip, _masqueraded(after, before)))
     yield from _elements("add", t, "services", (f"{_vip(key)} : goto {chain_name(key)}" for key in new))
+
+
+def _rules(table: str, key: ServiceKey, rule: str) -> Iterator[str]:
+    yield f"add rule {table} {chain_name(key)} {rule}"
+    yield f"add rule {table} {chain_name(key)} drop"
+
+
+def _masqueraded(rows: Table, unlike: Table) -> Iterator[ServiceKey]:
+    """Services that are masqueraded in `rows` and not (or not there) in `unlike`."""
+    for key, row in rows.items():
+        if row.service.masquerade and not ((other := unlike.get(key)) and other.service.masquerade):
+            yield key
 
 
 def _elements(verb: str, table: str, name: str, elements: Iterable[str]) -> Iterator[str]:

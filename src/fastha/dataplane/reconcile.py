@@ -58,7 +58,7 @@ def same_service(wanted: Service, actual: Service) -> bool:
     and netmask of a service that is not persistent (the kernel reads them for persistence alone)."""
     if (wanted.flags ^ actual.flags) & OUR_FLAGS:
         return False
-    if (wanted.scheduler, wanted.pe_name) != (actual.scheduler, actual.pe_name):
+    if (wanted.scheduler, wanted.pe_name, wanted.masquerade) != (actual.scheduler, actual.pe_name, actual.masquerade):
         return False
     persistent = wanted.flags & ServiceFlag.PERSISTENT
     return not persistent or (wanted.timeout_s, wanted.netmask) == (actual.timeout_s, actual.netmask)
@@ -122,6 +122,8 @@ def _service_text(service: Service) -> str:
         parts.append(f"persistent {service.timeout_s} s /{service.netmask}")
     if rest := service.flags & OUR_FLAGS & ~ServiceFlag.PERSISTENT:
         parts.append(f"flags {rest:#x}")
+    if not service.masquerade:
+        parts.append("no masquerade")
     if service.pe_name:
         parts.append(f"pe {service.pe_name}")
     return ", ".join(parts)

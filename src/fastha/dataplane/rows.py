@@ -55,13 +55,18 @@ class ServiceKey:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service's settable half. `flags`: IP_VS_SVC_F_* bits that are ours to set; `netmask`: prefix length."""
+    """A service's settable half. `flags`: IP_VS_SVC_F_* bits that are ours to set; `netmask`: prefix length.
+
+    `masquerade`: destinations see the director's address and not the client's; nft alone has the choice, elsewhere it
+    stays True and means nothing.
+    """
 
     scheduler: str
     flags: int = 0
     timeout_s: int = 0
     netmask: int = 32
     pe_name: str = ""
+    masquerade: bool = True
 
 
 @dataclass(frozen=True, slots=True)

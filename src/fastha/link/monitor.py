@@ -39,12 +39,15 @@ def open_netlink(groups: int = 0) -> socket.socket:
     return sock
 
 
-def dump() -> Table:
-    """A fresh Table of everything there is now."""
+def dump(inet6: bool = False) -> Table:
+    """A fresh Table of everything there is now; IPv6 addresses only where asked for."""
     with open_netlink() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, DUMP_TIMEOUT)
         table = Table()
-        for sequence, request in enumerate((rtnl.dump_links(1), rtnl.dump_addresses(2)), 1):
+        requests = [rtnl.dump_links(1), rtnl.dump_addresses(2)]
+        if inet6:
+            requests.append(rtnl.dump_addresses(3, socket.AF_INET6))
+        for sequence, request in enumerate(requests, 1):
             sock.send(request)
             for message in _until_done(sock, sequence):
                 table.apply(message)
@@ -73,14 +76,17 @@ class Monitor:
     """`table` is the present picture; `changed(changes)` is called after each batch of news that changed it, with
     None when everything may have."""
 
-    def __init__(self, reactor: Reactor, changed: Callable[[Changes | None], object]) -> None:
+    def __init__(self, reactor: Reactor, changed: Callable[[Changes | None], object], inet6: bool = False) -> None:
+        self._inet6 = inet6
         self._reactor = reactor
         self._changed = changed
         self.lost = 0  # how often notifications were lost
         # Subscribed before the dump, so that nothing falls between them.
-        self._sock = open_netlink(rtnl.RTMGRP_LINK | rtnl.RTMGRP_IPV4_IFADDR)
+        self._sock = open_netlink(
+            rtnl.RTMGRP_LINK | rtnl.RTMGRP_IPV4_IFADDR | (rtnl.RTMGRP_IPV6_IFADDR if inet6 else 0)
+        )
         self._sock.setblocking(False)
-        self.table = dump()
+        self.table = dump(inet6)
         reactor.add(self._sock.fileno(), select.EPOLLIN, self._ready)
 
     def _ready(self, _events: int) -> None:
@@ -101,7 +107,7 @@ class Monitor:
                 if error.errno != errno.ENOBUFS:
                     raise
                 self.lost += 1  # the picture is worth nothing now
-                self.table = dump()
+                self.table = dump(self._inet6)
                 everything = True
                 continue
             for message in rtnl.parse(data):

@@ -16,7 +16,7 @@ RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_EXCL, NLM_F_CREATE, NLM_F_DUMP = 1, 4, 0x200, 0x400, 0x300
-RTMGRP_LINK, RTMGRP_IPV4_IFADDR = 1, 0x10
+RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR = 1, 0x10, 0x100
 
 IFF_UP, IFF_LOOPBACK, IFF_RUNNING, IFF_NOARP = 1, 8, 0x40, 0x80
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU = 1, 3, 4
@@ -70,8 +70,8 @@ def dump_links(sequence: int) -> bytes:
     return _message(RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, IFINFO.pack(0, 0, 0, 0, 0), sequence)
 
 
-def dump_addresses(sequence: int) -> bytes:
-    return _message(RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP, IFADDR.pack(socket.AF_INET, 0, 0, 0, 0), sequence)
+def dump_addresses(sequence: int, family: int = socket.AF_INET) -> bytes:
+    return _message(RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP, IFADDR.pack(family, 0, 0, 0, 0), sequence)
 
 
 def add_address(index: int, ip: str, prefixlen: int, scope: int = 0, label: str = "") -> bytes:
@@ -135,11 +135,12 @@ def _read_link(body: memoryview) -> Link | None:
 
 def _read_address(body: memoryview) -> Address | None:
     family, prefixlen, _flags, _scope, index = IFADDR.unpack_from(body)
-    if family != socket.AF_INET:
+    if family not in (socket.AF_INET, socket.AF_INET6):
         return None
     found = {kind: bytes(value) for kind, value in _attributes(body[IFADDR.size :])}
     ip = found.get(IFA_LOCAL, found.get(IFA_ADDRESS, b""))  # on point-to-point links ADDRESS is the peer's
-    return Address(index, socket.inet_ntoa(ip), prefixlen) if len(ip) == 4 else None
+    whole = 4 if family == socket.AF_INET else 16
+    return Address(index, socket.inet_ntop(family, ip), prefixlen) if len(ip) == whole else None
 
 
 def _attributes(data: memoryview) -> Iterator[tuple[int, memoryview]]:

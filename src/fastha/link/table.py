@@ -56,6 +56,10 @@ class Table:
         """The address is there with whatever prefix length."""
         return any(have == ip for have, _ in self._addresses.get(index, {}))
 
+    def anywhere(self, ip: str) -> bool:
+        """Some interface has the address."""
+        return any(have == ip for addresses in self._addresses.values() for have, _ in addresses)
+
     def primary(self, index: int, others: Container[str] = ()) -> str:
         """The first address that is none of `others` (the service addresses); the first of all if there is no other
         (an owner's); "" if there is none."""

@@ -97,6 +97,7 @@ class VirtualServer:
     scheduler: str = "wlc"
     scheduler_flags: tuple[str, ...] = ()  # keywords: ops sh-port sh-fallback mh-port mh-fallback flag-1..3
     forward: str = "NAT"
+    masquerade: bool = True  # nft: real servers see the director's address; IPVS always shows them the client's
     persistence_timeout_s: int = 0
     persistence_prefix: int = 0  # granularity as prefix length; 0 = whole address
     persistence_engine: str = ""

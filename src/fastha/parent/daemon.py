@@ -240,8 +240,8 @@ def _resynced(done: dict[str, Any]) -> dict[str, Any]:
 
 
 def beside(control_path: str) -> str:
-    """Where the state is kept unless somebody says otherwise: a daemon with a control socket of its own (a second one on
-    this machine) has its state beside it."""
+    """Where the state is kept unless somebody says otherwise: a daemon with a control socket of its own (a second one
+    on this machine) has its state beside it."""
     return STATE_PATH if control_path == protocol.CONTROL_PATH else f"{control_path}.state"
 
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from ipaddress import ip_address
 from typing import Any
 
-from fastha.log import Log
+from fastha.log import WARNING, Log
 from fastha.model import Config, VirtualServer
 from fastha.model.lvs import host_port
 from fastha.parent import overrides, state
@@ -34,7 +34,7 @@ class Memory:
         """Read the file; one that is damaged is a warning, never a reason not to start."""
         self._state, warning = state.load(self.path)
         if warning:
-            self._events.log("state", "", warning, level=30)
+            self._events.log("state", "", warning, WARNING)
         if count := sum(map(len, self._state.overrides.values())):
             self._log.info(f"{count} decisions of operators are in force ({self.path})")
 

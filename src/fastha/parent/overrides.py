@@ -1,9 +1,9 @@
 """Operators' decisions: a request in, changes out, all of them or none. Pure.
 
 A request names virtual and real servers by words. A word is a key as status prints it (`10.0.0.1:80/tcp`,
-`fwmark 7/inet`, `group web/tcp`; `10.1.0.1:80`), the beginning of one (`10.0.0.1:80`; `10.1.0.1`) if only one begins so,
-or a shell pattern, tried on the key and on that beginning (a `[` at the start is an IPv6 address, not a class). IPv6
-addresses may be spelled in any way.
+`fwmark 7/inet`, `group web/tcp`; `10.1.0.1:80`), the beginning of one (`10.0.0.1:80`; `10.1.0.1`) if only one begins
+so, or a shell pattern, tried on the key and on that beginning (a `[` at the start is an IPv6 address, not a class).
+IPv6 addresses may be spelled in any way.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ track_file               | NAME {track_file}               |             |      
 vrrp_track_file          | NAME {track_file}               |             |       | =track_file | -
 bfd_instance             | NAME {bfd_instance}             |             |       | -   | A BFD session with a neighbour
 SSL                      | {SSL}                           |             |       | -   | Client key and certificate for SSL_GET
-virtual_server_group     | NAME {virtual_server_group}     |             |       | -   | Addresses and marks that share one set of real servers
+virtual_server_group     | NAME {virtual_server_group}     |             |       | yes | Addresses and marks that share one set of real servers
 virtual_server           | ADDR|fwmark|group [PORT|N|NAME] [inet|inet6] {virtual_server} | |  | yes | One balanced service
 linkbeat_use_polling     | -                               | off         |       | -   | Poll every link instead of listening to the kernel
 net_namespace            | NAME                            |             |       | !   | Run in this network namespace
@@ -129,14 +129,15 @@ nftables                 | [NAME]                          | off         |      
 nftables_priority        | N                               | -1          |       | -   | Priority of that table's hooks
 nftables_counters        | -                               | off         |       | -   | Counters in that table
 nftables_ifindex         | -                               | off         |       | -   | Match interfaces by index in that table
-nftables_ipvs            | [NAME]                          |             |       | -   | Table of nftables that marks traffic of virtual_server_group
-nftables_ipvs_priority   | N                               | -1          |       | -   | Priority of that table's hooks
-nftables_ipvs_start_fwmark | N                             | 1000        | 1..   | -   | First mark that is used for it
-lvs_timeouts             | [NAME N...]                     |             |       | -   | The kernel's tcp, tcpfin and udp timeouts
-lvs_flush                | -                               | off         |       | -   | Empty the kernel's table at start
-lvs_flush_on_stop        | [VS]                            | off         |       | -   | Empty the kernel's table at the end
+nftables_ipvs            | [NAME]                          |             |       | yes | Table of nftables that marks traffic of virtual_server_group
+nftables_ipvs_priority   | N                               | -1          | -2147483648..2147483647 | yes | Priority of that table's hooks
+nftables_ipvs_start_fwmark | N                             | 1000        | 1..4294967295 | yes | First mark that is used for it
+nft_masquerade           | [BOOL]                          | on          |       | own | With nft, real servers see the address of the director
+lvs_timeouts             | [NAME N...]                     |             |       | yes | The kernel's tcp, tcpfin and udp timeouts
+lvs_flush                | -                               | off         |       | yes | Empty the kernel's table at start
+lvs_flush_on_stop        | [VS]                            | off         |       | yes | Empty the kernel's table at the end
 lvs_flush_onstop         | [VS]                            |             |       | =lvs_flush_on_stop | -
-lvs_sync_daemon          | IF [WORD...]                    |             |       | -   | The kernel's connection synchronisation
+lvs_sync_daemon          | IF [WORD...]                    |             |       | yes | The kernel's connection synchronisation
 checker_log_all_failures | [BOOL]                          | off         |       | -   | Log every failed check
 rs_init_notifies         | -                               | off         |       | -   | Notify of the first state too
 snmp_socket              | STRING                          |             |       | -   | AgentX socket

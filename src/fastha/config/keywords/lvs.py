@@ -1,7 +1,7 @@
 """`virtual_server`, `real_server` and groups of virtual servers."""
 
 FREE = """
-virtual_server_group | ADDR[-ADDR]|ADDR/LEN PORT; fwmark N [inet|inet6] | Addresses and marks
+virtual_server_group | ADDR[-END]|ADDR/LEN [PORT]; fwmark N [inet|inet6] | Addresses, END whole or its last field; marks
 """
 
 DATA = """
@@ -29,11 +29,12 @@ lvs_method              | NAT|DR|TUN [OPTION...] | NAT |     | yes | How packets
 persistence_timeout     | [s]           | off; 360 without a number | 1..2678400 | yes | A client stays with its server this long
 persistence_engine      | NAME          |         |          | yes | How the kernel tells clients apart, such as sip
 persistence_granularity | MASK|LEN      | 32      |          | yes | Clients of one network count as one
+nft_masquerade          | [BOOL]        | of global_defs |  | own | With nft, real servers see the address of the director
 quorum                  | N             | 1       | ~1..4294967295 | yes | Weight of living servers that makes the service up
 hysteresis              | N             | 0       | 0..      | yes | How far from quorum the weight must get to change that
 alpha                   | [BOOL]        | off     |          | yes | Servers start down until a check succeeds
 omega                   | [BOOL]        | off     |          | yes | Run the down scripts when the daemon stops
-ha_suspend              | [BOOL]        | off     |          | -   | Check only while this director has the address
+ha_suspend              | [BOOL]        | off     |          | yes | Check only while this director has the address
 quorum_up               | CMD [USER [GROUP]] |    |          | yes | Run when the quorum is gained
 quorum_down             | CMD [USER [GROUP]] |    |          | yes | Run when the quorum is lost
 inhibit_on_failure      | [BOOL]        | off     |          | yes | Servers that are down keep their connections, with weight 0
