@@ -126,6 +126,7 @@ class Site:
     """The director, its real servers and its client."""
 
     def __init__(self, network: Network, folder: Path) -> None:
+        subprocess.run(["modprobe", "ipv6"], check=True)  # before any namespace: its settings are made with it
         self.client, self.director = network.namespace("client"), network.namespace("director")
         network.attach("lan", self.client, "eth0", *(f"{ip}/24" for ip in CLIENTS), "fd01::10/64")
         network.attach("lan", self.director, "front", "10.1.0.1/24", "fd01::1/64", *(f"{ip}/64" for ip in ADDRESSES6))
@@ -139,12 +140,12 @@ class Site:
             host = self.hosts[name] = network.namespace(name)
             network.attach("farm", host, "eth0", f"{ip}/24", f"fd02::{ip.rpartition('.')[2]}/64")
             host.ip("route add default via 10.2.0.1", "route add ::/0 via fd02::1")
-            self.servers[name] = nginx.Server(folder / name, host.name, name, 8080)
+            self.servers[name] = nginx.Server(folder / name, host.name, name, 8080, "listen [::]:8080;")
         for name, ip in NEAR.items():
             host = self.hosts[name] = network.namespace(name)
             network.attach("lan", host, "eth0", f"{ip}/24", f"{NEAR6[name]}/64")
             _serve_quietly(host)
-            self.servers[name] = nginx.Server(folder / name, host.name, name, 80)
+            self.servers[name] = nginx.Server(folder / name, host.name, name, 80, "listen [::]:80;")
         self.file = folder / "keepalived.conf"
         self.file.write_text(configuration())
         self.control = str(folder / "control.sock")
