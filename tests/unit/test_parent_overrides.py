@@ -279,7 +279,11 @@ def test_names_of_services() -> None:
         GroupMember(fwmark=9, family="inet6"),
     )
     config = Config(virtual_servers=(VirtualServer(group="web", members=members), VirtualServer(fwmark=3)))
-    assert service_names(config) == {
+    assert service_names(config, {}) == {
         "10.0.0.8:80/tcp", "10.0.0.9:80/tcp", "10.0.0.10:80/tcp", "[2001:db8::f]:0/tcp", "[2001:db8::10]:0/tcp",
         "fwmark 9/inet6", "fwmark 3/inet",
+    }  # fmt: skip
+    marked = {"group web/tcp": {"mark": 1000}}
+    assert service_names(config, marked) == {
+        "fwmark 1000/inet", "fwmark 1000/inet6", "fwmark 9/inet6", "fwmark 3/inet",
     }  # fmt: skip

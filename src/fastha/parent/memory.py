@@ -114,17 +114,22 @@ class Memory:
         return out
 
 
-def service_names(config: Config) -> frozenset[str]:
-    """Key texts of the kernel's services that `config` asks for (`10.0.0.1:80/tcp`, `fwmark 7/inet`)."""
-    return frozenset(name for server in config.virtual_servers for name in _names(server))
+def service_names(config: Config, facts: Mapping[str, Any]) -> frozenset[str]:
+    """Key texts of the kernel's services that `config` asks for (`10.0.0.1:80/tcp`, `fwmark 7/inet`). `facts`: what the
+    checker reports of the virtual servers; only it knows the marks that nftables gives groups."""
+    return frozenset(
+        name
+        for server in config.virtual_servers
+        for name in _names(server, facts.get(server.key, {}).get("mark", 0) if server.group else 0)
+    )
 
 
-def _names(server: VirtualServer) -> Iterable[str]:
+def _names(server: VirtualServer, mark: int) -> Iterable[str]:
     if not server.group:
         yield server.key
     for member in server.members:
-        if member.fwmark:
-            yield f"fwmark {member.fwmark}/{member.family}"
+        if member.fwmark or mark:
+            yield f"fwmark {member.fwmark or mark}/{member.family}"
             continue
         first, last = ip_address(member.first_ip), ip_address(member.last_ip)
         for number in range(int(first), int(last) + 1):

@@ -141,7 +141,7 @@ class Supervisor:
         left = self.running.keys() - self._next_parts.keys()
         self.config, self.running = self._next, self._next_parts
         self._scripts.user, self._scripts.group = self.config.globals.script_user, self.config.globals.script_group
-        self.memory.own(self.memory.services | service_names(self.config))
+        self.memory.own(self.memory.services | service_names(self.config, self.servers))
         known = {server.key for server in self.config.virtual_servers}
         self.quorums = {key: up for key, up in self.quorums.items() if key in known}
         self._set_deadline()
@@ -184,7 +184,7 @@ class Supervisor:
         """A new configuration runs: what it does not have is out of the kernel, and who only removed it is done."""
         for role, child in self.children.items():
             if child.process.balances and child.state is State.RUNNING and role in self.running:
-                self.memory.own(service_names(self.running[role]))
+                self.memory.own(service_names(self.running[role], self.servers))
                 if child.process.idle(self.running[role]):
                     del self.running[role]
                     child.stop()
@@ -267,6 +267,12 @@ class Supervisor:
                 child.send(type="masters", states=changes)
 
     # -- what operators ask for --
+
+    @property
+    def servers(self) -> Mapping[str, Any]:
+        """What the checker reports of the virtual servers."""
+        facts: Mapping[str, Any] = self.picture.of("checker").get("virtual_servers", {})
+        return facts
 
     def tell_overrides(self) -> None:
         """They have changed. A child that is still preparing hears of them before its commit."""
