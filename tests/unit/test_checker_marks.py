@@ -163,7 +163,6 @@ def test_a_kernel_that_refuses_is_asked_again() -> None:
 def test_without_the_word_nobody_speaks_to_nftables() -> None:
     nft = Nft()
     keep, reactor, _ = keeper(nft)
-    nft.dead = True
     assert keep.prepare("", {}) == ""
     keep.commit("", {})
     reactor.advance(30 * S)
