@@ -28,7 +28,7 @@ requirements = $$($(BIN)/python -c 'import sys, tomllib; p = tomllib.load(open("
   print(*p["dependencies"], *(d for e in sys.argv[1:] for d in p["optional-dependencies"][e]))' $(1))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run test test-chaos check format bench clean distclean
+.PHONY: help setup setup-test run test test-chaos campaign check format bench clean distclean
 
 help: ## this text
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -68,6 +68,9 @@ test: setup-test ## every test (as root; without root or a tool, tests skip and 
 
 test-chaos: setup-test ## 200 rounds of ruining the table of a real kernel's IPVS (make test: 40)
 	@FASTHA_CHAOS_ROUNDS=$${FASTHA_CHAOS_ROUNDS:-200} $(BIN)/python -m pytest tests/vm/test_chaos_in_guest.py $(ARGS)
+
+campaign: setup-test ## what takes long or wants a quiet machine, and is not part of make test
+	@$(BIN)/python -m pytest -m campaign $(ARGS)
 
 check: setup-test ## format, lint and types
 	@$(BIN)/ruff format --check -q . || { echo "run: make format"; exit 1; }

@@ -210,8 +210,8 @@ def test_walk_and_every_state_survives_the_file(tmp_path: Path) -> None:
         now = apply(now, changes)
         assert {(v, r): one for v, those in now.items() for r, one in those.items()} == twin
         if step % 20 == 0:
-            state.save(path, State(now, frozenset(KEYS)))
-            assert state.load(path) == (State(now, frozenset(KEYS)), "")
+            state.save(path, State(now, frozenset(KEYS), frozenset({"eth0 10.0.0.1/24"})))
+            assert state.load(path) == (State(now, frozenset(KEYS), frozenset({"eth0 10.0.0.1/24"})), "")
     assert os.listdir(tmp_path / "deep") == ["state.json"]
 
 
@@ -225,6 +225,7 @@ def test_walk_and_every_state_survives_the_file(tmp_path: Path) -> None:
         '{"version": 1, "overrides": {"a": {"b": {"mode": "weight", "weight": 70000}}}}',
         '{"version": 1, "overrides": {"a": {"b": {"mode": "drain", "extra": 1}}}}',
         '{"version": 1, "overrides": {}, "services": [1]}',
+        '{"version": 1, "overrides": {}, "addresses": {}}',
     ],
 )  # fmt: skip
 def test_a_damaged_file_is_moved_aside(tmp_path: Path, text: str) -> None:
@@ -250,8 +251,8 @@ def test_a_decision_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
         memory.decide(fields, config, {}, 0)
     assert caught.value.code == "state"
     assert memory.decided == {}
-    memory.own(["10.0.0.1:80/tcp"])  # a warning, once; the daemon goes on
-    assert memory.services == {"10.0.0.1:80/tcp"}
+    memory.own("checker", ["10.0.0.1:80/tcp"])  # a warning, once; the daemon goes on
+    assert memory.owned("checker") == {"10.0.0.1:80/tcp"}
     log.close()
 
 
