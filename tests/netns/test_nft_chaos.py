@@ -9,9 +9,10 @@ import os
 import random
 import re
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 import pytest
@@ -96,9 +97,9 @@ def director(network: Network) -> Iterator[Director]:
     space.run(["ip", "-batch", "-"], stdin="".join(f"addr add {ip}/32 dev lo\n" for ip in [*REAL, DEAD]))
     with ExitStack() as stack:
         with space.entered():
-            port = stack.enter_context(socket.create_server((REAL[0], 0), backlog=1000)).getsockname()[1]
+            port = _serve(stack, REAL[0], 0)
             for ip in REAL[1:]:
-                stack.enter_context(socket.create_server((ip, port), backlog=1000))
+                _serve(stack, ip, port)
         parent = Parent(space.argv)
         stack.callback(lambda: print(parent.end().decode()[-3000:]))
         made = Director(space, parent)
@@ -111,6 +112,22 @@ def director(network: Network) -> Iterator[Director]:
                 wanted = "down" if rs.ip == DEAD else "up"
                 parent.until(lambda p=place, w=wanted: _dig(parent.picture, *p) == w, f"{rs.key} is {wanted}")  # type: ignore[misc]
         yield made
+
+
+def _serve(stack: ExitStack, ip: str, port: int) -> int:
+    """Accept and close connections until the stack ends; the port."""
+    listening = stack.enter_context(socket.create_server((ip, port)))
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                listening.accept()[0].close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    stack.callback(thread.join)
+    stack.callback(listening.shutdown, socket.SHUT_RDWR)
+    return int(listening.getsockname()[1])
 
 
 Vandal = Callable[[random.Random, Director], tuple[list[str], str]]  # commands, and the one chain they concern or ""

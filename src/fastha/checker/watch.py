@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 from collections.abc import Callable
 
@@ -29,7 +30,8 @@ class Watch:
         """Before the backend is closed."""
         if self._timer is not None:
             self._timer.cancel()
-        self._reactor.remove(self._fd)
+        with contextlib.suppress(OSError):  # a closed reactor has let go of it
+            self._reactor.remove(self._fd)
 
     def _heard(self, _events: int) -> None:
         try:

@@ -2,7 +2,8 @@
 
 A row counts only if every part of it is in place: hooks, sets, the element that leads to its chain, the one rule in
 that chain (and `drop` after it) with exactly the slots its recorded weights give. A service that fails this is
-`damaged`: its row is reported with the scheduler DAMAGED, which equals no wanted row, so that whoever compares tables writes it anew.
+`damaged`: its row is reported with the scheduler DAMAGED, which equals no wanted row, so that whoever compares tables
+writes it anew.
 """
 
 from __future__ import annotations
