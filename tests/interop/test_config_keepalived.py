@@ -41,6 +41,7 @@ EXPLAINED_STRICTER = [  # keepalived is content, we report an error
     (r"ours: .*connect_ip|ours: .*no port", "a check of port 0 can never succeed"),
     (r"ours: .*differ in family", "keepalived finds a sorry server of another family only when it runs"),
     (r"ours: .*neither a netmask", "a netmask with holes: the kernel hashes it, nobody means it"),
+    (r"ours: .*: alpha: 'maybe' is neither on nor off", "keepalived does not look at what follows it"),
     (r"ours: .*cannot hold blanks", "such a request line is not HTTP"),
 ]
 EXPLAINED_LAXER = [  # keepalived complains, we do not
@@ -48,6 +49,10 @@ EXPLAINED_LAXER = [  # keepalived complains, we do not
     (
         r"theirs: .*Address family of virtual server and real server 10",
         "keepalived does not learn the family of a fwmark service whose first server is TUN",
+    ),
+    (
+        r"theirs: .*bindto address 10.8.8.1 does not match address family of connect_ip",
+        "keepalived compares it with the server's address if connect_ip comes after it",
     ),
     (r"theirs: .*Warning - quorum .* reducing quorum to 0", "we keep a quorum of 1: a service without weight is down"),
 ]
@@ -123,6 +128,24 @@ SERVER = {
     "quorum_up": ['"/bin/true a b"', "/bin/true"],
     "lb_algo": ["rr", "wrr", "sh", "mh", None, "foo"],
     "lb_kind": ["NAT", "TUN", None, "nat", "foo"],
+    "lvs_method": [
+        "TUN type ipip",
+        "TUN type gue port 6080",
+        "TUN type gre csum",
+        "TUN type gue port 6080 remcsum",
+        "TUN type gue csum port 7",
+        "TUN nocsum",
+        None,
+        "TUN type gue",
+        "TUN type gre remcsum",
+        "TUN csum",
+        "TUN type foo",
+        "TUN type",
+        "TUN port 5",
+        "TUN type gue port 0",
+        "TUN type gre port 5",
+        "DR csum",
+    ],
     "qourum": [None, "1"],
 }
 REAL = {
@@ -134,9 +157,28 @@ REAL = {
     "alpha": ["", "yes", None, "maybe"],
     "virtualhost": ["www.example.org"],
     "notify_up": ['"/bin/true a"', "'/bin/true' root"],
-    "lvs_method": ["NAT", "TUN", None, "foo"],
+    "lvs_method": ["NAT", "TUN", "TUN type gre", None, "foo", "TUN type gue"],
     "wieght": [None, "1"],
 }
+MEMBER = ["10.{n}.0.1 80", "10.{n}.0.2-9 80", "10.{n}.0.20-10.{n}.1.5 80", "10.{n}.2.0/29 80", "10.{n}.3.1/32 80",
+          "fwmark 1{n}", None, "10.{n}.4.1/29 80", "10.{n}.4.9-3 80", "10.{n}.4.1-256 80", "10.{n}.4.1-0a 80",
+          "10.{n}.4.1-5-7 80", "10.{n}.4.1 http", "10.{n}.4.1 70000", "10.{n}.4.1 80-90", "fwmark x", "fwmark 1{n} foo",
+          "10.{n}.4.0/33 80", "10.{n}.4.1-2001:db8::1 80", "foo 80", "10.{n}.4.1"]  # fmt: skip
+MEMBER6 = ["2001:db8:{n}::1 80", "2001:db8:{n}::2-f 80", "2001:db8:{n}::10-2001:db8:{n}::1f 80",
+           "2001:db8:{n}:1::/122 80", None, "2001:db8:{n}::1-10000 80", "2001:db8:{n}::1-g 80",
+           "2001:db8:{n}:2::1/64 80"]  # fmt: skip
+GLOBAL = {
+    "lvs_timeouts": ["tcp 900", "tcp 7200 tcpfin 30 udp 300", "udp 0", None, "", "tcp", "foo 5", "tcp 2678401",
+                     "tcp -1", "tcp x udp 5"],
+    "lvs_flush": [""],
+    "lvs_flush_on_stop": ["", "VS", None, "vs", "foo"],
+    "lvs_sync_daemon": ["eth0", "eth0 id 5", "eth0 maxlen 1400 port 8848 ttl 3 group 224.0.0.81", None, "eth0 id 256",
+                        "eth0 maxlen 0", "eth0 port 0", "eth0 ttl 256", "eth0 group 10.0.0.1", "eth0 group", "",
+                        "eth0 id x", "eth0 id 3 VI_1"],
+    "nftables_ipvs": ["", "marks"],
+    "nftables_ipvs_priority": ["5", "-150", None, "x"],
+    "nftables_ipvs_start_fwmark": ["5000", "4294967295", None, "0"],
+}  # fmt: skip
 TCP = {
     **TIMING,
     "retry": ["0", "5", None, "x", "-1"],
@@ -208,8 +250,29 @@ class Generator:
             f"{self.some(SERVER, 0.25, '    ')}{real}}}\n"
         )
 
+    def group(self, n: int) -> str:
+        """A group with one or two virtual servers. NAT and the family of its members, for what crosses families is
+        told apart by the kernel alone."""
+        six = self.random.random() < 0.3
+        members = [self.value(MEMBER6 if six else MEMBER) for _ in range(self.random.randint(1, 4))]
+        lines = [m.format(n=n + 20) for m in dict.fromkeys(members) if m is not None]
+        if all(m.startswith("fwmark") for m in lines):
+            lines.append(f"10.{n + 20}.9.9 80")
+        out = f"virtual_server_group G{n} {{\n" + "".join(f"    {m}\n" for m in lines) + "}\n"
+        real = f"2001:db8:f::{n}" if six else f"10.3.0.{n + 1}"
+        for protocol in self.random.sample(["TCP", "UDP"], self.random.randint(1, 2)):
+            table = {w: v for w, v in SERVER.items() if w not in ("lb_kind", "lvs_method", "sorry_server", "ops")}
+            out += (
+                f"virtual_server group G{n} {{\n    protocol {protocol}\n    lb_algo wlc\n    lb_kind NAT\n"
+                f"{self.some(table, 0.15, '    ')}    real_server {real} 80 {{\n{self.check()}    }}\n}}\n"
+            )
+            if "fwmark" in out:
+                break  # a mark has no protocol: a second one would be the same service
+        return out
+
     def text(self) -> str:
-        out = "global_defs {\n    router_id x\n}\n"
+        out = f"global_defs {{\n    router_id x\n{self.some(GLOBAL, 0.15, '    ')}}}\n"
+        out += "".join(self.group(n) for n in range(self.random.choice([0, 0, 1, 2])))
         out += "".join(self.instance(n) for n in range(self.random.randint(0, 2)))
         out += "".join(self.server(n) for n in range(self.random.randint(0, 2)))
         lines = out.split("\n")

@@ -1,6 +1,6 @@
 """Somebody ruins the nft tables again and again under a live checker: made true each time, others' rules left alone.
 
-Rounds and seed: NFT_CHAOS_ROUNDS (16), NFT_CHAOS_SEED.
+Rounds and seed: FASTHA_CHAOS_ROUNDS (16), FASTHA_CHAOS_SEED.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from fastha.model import RealServer, TcpCheck, VirtualServer
 from netns.test_checker_process import Parent, _dig
 
 MS = 10**6
-ROUNDS = int(os.environ.get("NFT_CHAOS_ROUNDS", "16"))
-SEED = int(os.environ.get("NFT_CHAOS_SEED", str(random.randrange(10**6))))
+ROUNDS = int(os.environ.get("FASTHA_CHAOS_ROUNDS", "16"))
+SEED = int(os.environ.get("FASTHA_CHAOS_SEED", str(random.randrange(10**6))))
 PERIOD_S = 10  # of reconciliation
 REAL = [f"10.9.0.{i}" for i in range(1, 6)]
 DEAD = "10.9.0.9"

@@ -38,7 +38,8 @@ class Serving:
         self.thread = threading.Thread(target=self.run)
         self.thread.start()
 
-    def handle(self, command: str, reply: Callable[[bytes], None]) -> None:
+    def handle(self, request: protocol.Request, reply: Callable[[bytes], None]) -> None:
+        command = request.command
         if command == "status":
             reply(BIG)
         elif command == "version":

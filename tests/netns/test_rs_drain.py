@@ -91,6 +91,10 @@ class Site:
     def in_table(self) -> dict[int, int]:
         return {i: self.server(i)["in_table"] for i in (1, 2, 3) if "in_table" in self.server(i)}
 
+    def services(self) -> list[str]:
+        """Those that the state file calls ours."""
+        return list(json.loads(self.state.read_text())["services"]) if self.state.exists() else []
+
     def rules(self) -> str:
         return self.farm.director.run(["nft", "list", "ruleset"]).stdout
 
@@ -251,9 +255,42 @@ def test_services_that_left_the_configuration_while_no_daemon_ran_go(site: Site,
     site.until(lambda: "_81" not in site.rules(), "the old service is removed")
     assert ("_80" in site.rules()) is something_left
     expected = [VS] if something_left else []
-    site.until(lambda: json.loads(site.state.read_text())["services"] == expected, "and forgotten")
+    site.until(lambda: site.services() == expected, "and forgotten")
     site.stop()
-    assert json.loads(site.state.read_text())["services"] == []
+    assert not site.state.exists()
+
+
+INSTANCE = """vrrp_instance front {{
+    interface front
+    virtual_router_id 51
+    priority 150
+    version 3
+    advert_int 0.1
+    virtual_ipaddress {{
+        {}
+    }}
+}}
+"""
+
+
+@pytest.mark.parametrize("something_left", [True, False])
+def test_addresses_that_left_the_configuration_while_no_daemon_ran_go(site: Site, something_left: bool) -> None:
+    def addresses() -> set[str]:
+        words = site.farm.director.run(["ip", "-o", "-4", "addr", "show", "dev", "front"]).stdout.split()
+        return {word for word in words if word.startswith("10.1.0.20")}
+
+    both = {"10.1.0.201/24", "10.1.0.202/24"}
+    site.start(INSTANCE.format("\n".join(both)))
+    site.until(lambda: addresses() == both, "it is master")
+    site.kill_everything()
+    assert addresses() == both
+    site.farm.director.run(["ip", "addr", "add", "10.1.0.203/24", "dev", "front"])
+    left = {"10.1.0.202/24"} if something_left else set()
+    site.start(INSTANCE.format("10.1.0.202/24") if something_left else "! nothing\n")
+    site.until(lambda: addresses() == left | {"10.1.0.203/24"}, "what is ours and unwanted goes, strangers stay")
+    site.stop()
+    assert addresses() == {"10.1.0.203/24"}
+    assert not site.state.exists()
 
 
 def test_resync_says_what_differed(site: Site) -> None:

@@ -19,7 +19,7 @@ from fastha.child.patch import apply
 from fastha.dataplane.none import NoneBackend
 from fastha.dataplane.patience import nothing
 from fastha.dataplane.rows import Dest, DestKey, Forward, Op, Service, ServiceKey, Table, Verb
-from fastha.model import Config, RealServer, Script, SorryServer, TcpCheck, VirtualServer
+from fastha.model import Config, GlobalDefs, LvsDefs, RealServer, Script, SorryServer, TcpCheck, VirtualServer
 from oracles.fake_probes import FakeProbes
 from oracles.virtual_reactor import VirtualReactor
 
@@ -79,9 +79,12 @@ class World:
         assert isinstance(self.checker.engine, FakeProbes)
         return self.checker.engine
 
-    def propose(self, *servers: VirtualServer, previous: dict[str, Any] | None = None) -> str:
+    def propose(
+        self, *servers: VirtualServer, previous: dict[str, Any] | None = None, lvs: LvsDefs | None = None
+    ) -> str:
         self.generation += 1
-        config = orjson.loads(orjson.dumps(Config(virtual_servers=servers)))
+        whole = Config(globals=GlobalDefs(lvs=lvs or LvsDefs()), virtual_servers=servers)
+        config = orjson.loads(orjson.dumps(whole))
         self.parent.send(
             type="propose", generation=self.generation, config=config, dataplane="none", previous=previous or {}
         )
@@ -90,8 +93,10 @@ class World:
         assert answer["generation"] == self.generation
         return str(answer.get("reason", answer["type"]))
 
-    def configure(self, *servers: VirtualServer, previous: dict[str, Any] | None = None) -> None:
-        assert self.propose(*servers, previous=previous) == "ready"
+    def configure(
+        self, *servers: VirtualServer, previous: dict[str, Any] | None = None, lvs: LvsDefs | None = None
+    ) -> None:
+        assert self.propose(*servers, previous=previous, lvs=lvs) == "ready"
         self.parent.send(type="commit", generation=self.generation)
         self.turn()
         assert self.answers[-1] == {"type": "committed", "generation": self.generation}

@@ -176,3 +176,42 @@ def test_clear_says_when_it_could_not(bench: Bench) -> None:
     bench.kernel.dead = False
     assert bench.table.clear()
     assert bench.kernel.dump() == {}
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.EEXIST])
+def test_a_resync_that_somebody_waits_for_converges_over_errors(bench: Bench, number: int) -> None:
+    """The table changes between the dump and the repair: what fails is looked at and sent again, at once."""
+    bench.table.want(key(1), row(1, 1))
+    bench.table.flush()
+    bench.kernel.apply([Op(Verb.DEL_DEST, key(1), dest_key=DestKey("192.0.2.1", 80))])
+    real, errors = bench.kernel.apply, [number]
+
+    def unlucky(ops: Sequence[Op]) -> list[int]:
+        return [errors.pop() for _ in ops] if errors else real(ops)
+
+    bench.kernel.apply = unlucky  # type: ignore[method-assign]
+    done = bench.table.resync_now()
+    assert (done.ok, done.operations) == (True, 2)
+    assert "192.0.2.1:80" in done.text
+    assert bench.kernel.dump() == {key(1): row(1, 1)}
+    assert (bench.table.errors, bench.table.drift) == (1, 1)
+    assert [one["text"] for one in bench.table.differed] == bench.drift
+    assert bench.table.resync_now().operations == 0
+
+
+def test_a_resync_that_cannot_says_why(bench: Bench) -> None:
+    bench.table.want(key(1), row(1))
+    bench.kernel.dead = True
+    done = bench.table.resync_now()
+    assert not done.ok
+    assert done.text == "cannot read the table: Operation not permitted"
+
+
+def test_only_the_last_differences_are_kept(bench: Bench) -> None:
+    bench.table.want(key(1), row(1))
+    bench.table.flush()
+    for _ in range(9):
+        bench.kernel.apply([Op(Verb.DEL_SERVICE, key(1))])
+        assert bench.table.resync_now().operations == 2
+    assert len(bench.table.differed) == 5
+    assert bench.table.drift == 18

@@ -67,7 +67,7 @@ def inner_tests(file: Path) -> list[str]:
 
 
 @cache
-def run_in_guest(file: Path, timeout_s: float = 180.0) -> Report:
+def run_in_guest(file: Path, timeout_s: float) -> Report:
     """Boot a guest, run `pytest file` in it. Once for each file. Unfit if no guest can be booted."""
     with tempfile.TemporaryDirectory(prefix="fastha-guest-") as name:
         folder = Path(name)
@@ -83,10 +83,10 @@ def run_in_guest(file: Path, timeout_s: float = 180.0) -> Report:
         return Report(tests, why, text + (f"\nconsole:\n{ending.console}" if why else ""))
 
 
-def check(file: Path, name: str) -> None:
-    """Fail, skip or pass as all cases of test `name` did in the guest."""
+def check(file: Path, name: str, timeout_s: float = 180.0) -> None:
+    """Fail, skip or pass as all cases of test `name` did in the guest; `timeout_s` is for the whole file."""
     try:
-        report = run_in_guest(file)
+        report = run_in_guest(file, timeout_s)
     except Unfit as fault:
         need.lack(f"no guest with IPVS: {fault}")
     cases = report.tests.get(name, [])

@@ -33,8 +33,9 @@ MESSAGES: Mapping[str, Kind] = {
         "generation config dataplane previous",
         "Prepare this Config slice (plain data); answer ready or refused. It replaces an earlier proposal that was "
         "neither committed nor abandoned. `previous`: the facts this child's predecessor last reported, and "
-        "died_ago_ns, the age of its last sign of life; {} on a cold start and on a reload. To the checker of a daemon "
-        "that starts, also owned_services: [service key text] that earlier daemons added.",
+        "died_ago_ns, the age of its last sign of life; {} on a cold start and on a reload. A child that starts "
+        "also finds what its predecessors may have added: owned_services: [service key text] (checker), "
+        'owned_addresses: ["INTERFACE IP/PREFIX"] (vrrp).',
     ),
     "commit": _kind("down", "generation", "Make the prepared configuration the running one."),
     "abandon": _kind("down", "generation", "Forget the prepared configuration."),

@@ -54,8 +54,10 @@ class LvsKeeper:
         self.check(first=True)
 
     def states(self, states: Mapping[str, str]) -> bool:
-        """Instances (some of them) are in these states now. True if that changed a daemon."""
-        self._states |= states
+        """Instances (some of them) are in these states now, "gone" for one that is no more. True if that changed a
+        daemon."""
+        merged = {**self._states, **states}
+        self._states = {name: state for name, state in merged.items() if state != "gone"}
         return self._guarded(self._keep_daemons, first=True)
 
     def check(self, first: bool = False) -> None:
@@ -65,7 +67,8 @@ class LvsKeeper:
             self._timer = None
         self._guarded(self._keep_timeouts, first)
         self._guarded(self._keep_daemons, first)
-        if self.before is not None or self._defs.sync_daemon or self._ours:
+        asked = lvs.timeouts(self._defs) != Timeouts() or self._defs.sync_daemon
+        if asked or self.before is not None or self._ours:
             self._timer = self._reactor.call_later(PERIOD_NS, self.check)
 
     def facts(self) -> dict[str, Any] | None:

@@ -43,7 +43,7 @@ class MarksKeeper:
         self._told = told
         self._table = ""
         self._wanted: dict[str, str] = {}
-        self._installed: dict[str, str] | None = None  # what the kernel shows of it; None: not known to be right
+        self._installed: dict[str, str] | None = {}  # what the kernel shows of it; None: not known to be right
         self._timer: Timer | None = None
 
     def prepare(self, table: str, wanted: Mapping[str, str]) -> str:

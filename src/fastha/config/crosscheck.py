@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from typing import NamedTuple
 
@@ -23,6 +23,19 @@ def check_virtual_servers(servers: list[Built[VirtualServer]], faults: Faults) -
             continue
         first[key] = built
     return {key: built.value for key, built in first.items()}
+
+
+def check_sync(place: Place, servers: Iterable[VirtualServer], faults: Faults) -> None:
+    """The kernel runs no synchronisation daemon while a destination's family is not its service's (ip_vs_ctl.c)."""
+    for server in servers:
+        families = {m.family for m in server.members} or {server.family}
+        reals = [*server.real_servers, *([server.sorry_server] if server.sorry_server else [])]
+        other = next((r for r in reals if families != {"inet6" if ":" in r.ip else "inet"}), None)
+        if other is not None:
+            faults.error(
+                place, f"lvs_sync_daemon cannot run: virtual_server {server.key} reaches {other.key} in another family"
+            )
+            return
 
 
 class _Span(NamedTuple):

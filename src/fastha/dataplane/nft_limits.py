@@ -15,11 +15,11 @@ FLAGS = frozenset({"sh-port", "sh-fallback", "mh-port", "mh-fallback"})
 
 def refuse(server: VirtualServer) -> str:
     """The first reason why nftables cannot carry `server`, or ""."""
-    if server.fwmark:
+    if server.fwmark or any(m.fwmark for m in server.members):
         return "the nft dataplane cannot balance a firewall mark"
     if server.protocol not in ("TCP", "UDP"):
         return f"the nft dataplane cannot balance {server.protocol}"
-    if not server.port:
+    if not all([m.port for m in server.members] or [server.port]):
         return "the nft dataplane cannot balance all ports of an address (port 0)"
     if server.scheduler not in SCHEDULERS:
         return f"the nft dataplane has no scheduler {server.scheduler!r} (it has {' '.join(sorted(SCHEDULERS))})"
@@ -42,7 +42,8 @@ def refuse(server: VirtualServer) -> str:
 def _refuse_real(server: VirtualServer, real: RealServer | SorryServer) -> str:
     if real.forward != "NAT":
         return f"the nft dataplane cannot forward by {real.forward}, only by NAT"
-    if (":" in real.ip) != (":" in server.ip):
+    families = {m.family for m in server.members} or {"inet6" if ":" in server.ip else "inet"}
+    if families != {"inet6" if ":" in real.ip else "inet"}:
         return "the nft dataplane cannot forward to another address family"
     if not real.port:
         return "the nft dataplane needs the real server's port"

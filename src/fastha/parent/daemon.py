@@ -158,7 +158,9 @@ class Daemon:
         elif command == "reload":
             self._reloads.request(lambda outcome: reply(protocol.answer(_plain(outcome))))
         elif command == "overrides":
-            reply(protocol.answer({"overrides": self._memory.listing(self._supervisor.config, self._servers())}))
+            reply(
+                protocol.answer({"overrides": self._memory.listing(self._supervisor.config, self._supervisor.servers)})
+            )
         elif command == "override":
             reply(self._override(request))
         elif command == "resync":
@@ -167,14 +169,13 @@ class Daemon:
             reply(protocol.answer({"pid": os.getpid()}))
             self._stop()
 
-    def _servers(self) -> dict[str, Any]:
-        return dict(self._supervisor.picture.of("checker").get("virtual_servers", {}))
-
     def _override(self, request: Request) -> bytes:
         try:
             if self._state != "running":
                 raise BadRequest("busy", f"the daemon is {self._state}")
-            changes = self._memory.decide(request.fields, self._supervisor.config, self._servers(), request.uid)
+            changes = self._memory.decide(
+                request.fields, self._supervisor.config, self._supervisor.servers, request.uid
+            )
         except BadRequest as error:
             return protocol.refusal(error)
         if not request.fields.get("dry_run"):
@@ -202,7 +203,7 @@ class Daemon:
             "config": {"file": self._config_path, "files": reloads.files, "loaded": reloads.loaded_at},
             "last_reload": reloads.last.plain() if reloads.last else None,
             "state_file": self._memory.path,
-            "overrides": self._memory.listing(self._supervisor.config, self._servers()),
+            "overrides": self._memory.listing(self._supervisor.config, self._supervisor.servers),
             "scripts": {**self._scripts.counts, "pending": self._scripts.pending},
             "events": self._events.last,
         }

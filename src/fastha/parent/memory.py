@@ -38,16 +38,16 @@ class Memory:
         if count := sum(map(len, self._state.overrides.values())):
             self._log.info(f"{count} decisions of operators are in force ({self.path})")
 
-    # -- services --
+    # -- what is ours in the kernel --
 
-    @property
-    def services(self) -> frozenset[str]:
-        """Service key texts of what this daemon, or one before it, has put into the kernel."""
-        return self._state.services
+    def owned(self, role: str) -> frozenset[str]:
+        """What this daemon, or one before it, has put into the kernel: addresses (vrrp), services (checker)."""
+        return {"vrrp": self._state.addresses, "checker": self._state.services}.get(role, frozenset())
 
-    def own(self, services: Iterable[str]) -> None:
+    def own(self, role: str, names: Iterable[str]) -> None:
         """From now on these are ours; said before they are added, and after others are removed."""
-        new = replace(self._state, services=frozenset(services))
+        kept = frozenset(names)
+        new = replace(self._state, addresses=kept) if role == "vrrp" else replace(self._state, services=kept)
         if new == self._state:
             return
         self._state = new
@@ -58,8 +58,8 @@ class Memory:
             if not self._complained:
                 self._complained = True
                 self._log.warning(
-                    f"state file {self.path}: {error.strerror or error}; services that leave the configuration while "
-                    "no daemon runs would stay in the kernel"
+                    f"state file {self.path}: {error.strerror or error}; what leaves the configuration while no daemon "
+                    "runs would stay in the kernel"
                 )
 
     # -- decisions --
@@ -114,17 +114,32 @@ class Memory:
         return out
 
 
-def service_names(config: Config) -> frozenset[str]:
-    """Key texts of the kernel's services that `config` asks for (`10.0.0.1:80/tcp`, `fwmark 7/inet`)."""
-    return frozenset(name for server in config.virtual_servers for name in _names(server))
+def owned_names(role: str, config: Config, facts: Mapping[str, Any]) -> frozenset[str]:
+    """What `role` puts into the kernel for `config`. `facts`: what the checker reports of the virtual servers."""
+    return address_names(config) if role == "vrrp" else service_names(config, facts)
 
 
-def _names(server: VirtualServer) -> Iterable[str]:
+def address_names(config: Config) -> frozenset[str]:
+    """`eth0 10.0.0.1/24`: addresses that instances of `config` may hold."""
+    return frozenset(f"{a.dev or i.interface} {a}" for i in config.instances for a in i.addresses)
+
+
+def service_names(config: Config, facts: Mapping[str, Any]) -> frozenset[str]:
+    """Key texts of the kernel's services that `config` asks for (`10.0.0.1:80/tcp`, `fwmark 7/inet`). `facts`: what the
+    checker reports of the virtual servers; only it knows the marks that nftables gives groups."""
+    return frozenset(
+        name
+        for server in config.virtual_servers
+        for name in _names(server, facts.get(server.key, {}).get("mark", 0) if server.group else 0)
+    )
+
+
+def _names(server: VirtualServer, mark: int) -> Iterable[str]:
     if not server.group:
         yield server.key
     for member in server.members:
-        if member.fwmark:
-            yield f"fwmark {member.fwmark}/{member.family}"
+        if member.fwmark or mark:
+            yield f"fwmark {member.fwmark or mark}/{member.family}"
             continue
         first, last = ip_address(member.first_ip), ip_address(member.last_ip)
         for number in range(int(first), int(last) + 1):

@@ -34,6 +34,7 @@ class Process:
     sees: Callable[[Config], Config]
     idle: Callable[[Config], bool]
     wants_quorums: bool = False  # it is told which virtual servers have quorum
+    owned: str = ""  # the field of `previous` that names what earlier daemons put into the kernel
     balances: bool = False  # it puts services into the kernel, and is told operators' decisions and vrrp's states
 
 
@@ -45,12 +46,14 @@ PROCESSES: tuple[Process, ...] = (
         sees=lambda config: replace(config, virtual_servers=()),
         idle=lambda config: not config.instances,
         wants_quorums=True,
+        owned="owned_addresses",
     ),
     Process(
         role="checker",
         argv=("-m", "fastha.checker"),
         sees=lambda config: replace(config, instances=()),
         idle=lambda config: not config.virtual_servers,
+        owned="owned_services",
         balances=True,
     ),
 )

@@ -1,6 +1,7 @@
-"""What outlives the daemon, in one small file: operators' decisions, and which services it has put into the kernel.
+"""What outlives the daemon, in one small file: operators' decisions, and what it has put into the kernel.
 
-    {"version": 1, "overrides": {virtual server key: {real server key: Override}}, "services": [service key text]}
+    {"version": 1, "overrides": {virtual server key: {real server key: Override}}, "services": [service key text],
+     "addresses": ["INTERFACE IP/PREFIX"]}
 
 Written to a new file that is synced and renamed over the old one, so that a crash leaves one of the two whole.
 """
@@ -28,10 +29,16 @@ MODES = ("weight", "drain", "disabled")
 class State:
     overrides: Decided = field(default_factory=dict)
     services: frozenset[str] = frozenset()
+    addresses: frozenset[str] = frozenset()
 
 
 def encode(state: State) -> bytes:
-    data = {"version": VERSION, "overrides": state.overrides, "services": sorted(state.services)}
+    data = {
+        "version": VERSION,
+        "overrides": state.overrides,
+        "services": sorted(state.services),
+        "addresses": sorted(state.addresses),
+    }
     return orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SORT_KEYS)
 
 
@@ -45,15 +52,15 @@ def decode(data: bytes) -> State:
         raise ValueError("it is not a state of fastha")
     if plain.get("version") != VERSION:
         raise ValueError(f"it has version {plain.get('version')!r}, not {VERSION}")
-    services = plain.get("services", [])
-    if not isinstance(services, list) or not all(isinstance(one, str) for one in services):
-        raise ValueError("its services are not names")
+    owned = [plain.get("services", []), plain.get("addresses", [])]
+    if not all(isinstance(names, list) and all(isinstance(one, str) for one in names) for names in owned):
+        raise ValueError("its services and addresses are not names")
     overrides = {}
     for vs, those in plain["overrides"].items():
         if not isinstance(those, dict):
             raise ValueError(f"what it holds for {vs} is not a decision")
         overrides[vs] = {rs: _override(f"{vs} {rs}", one) for rs, one in those.items()}
-    return State(overrides, frozenset(services))
+    return State(overrides, *map(frozenset, owned))
 
 
 def _override(name: str, plain: Any) -> Override:
@@ -88,9 +95,24 @@ def load(path: str) -> tuple[State, str]:
 
 
 def save(path: str, state: State) -> None:
-    """On the disk when this returns. OSError; then the old one is still there."""
+    """On the disk when this returns; nothing to remember is no file. OSError; then the old one is still there."""
     folder = os.path.dirname(path) or "."
     os.makedirs(folder, mode=0o755, exist_ok=True)
+    if state == State():
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            return
+    else:
+        _write(path, state)
+    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _write(path: str, state: State) -> None:
     new = f"{path}.new"
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
@@ -105,8 +127,3 @@ def save(path: str, state: State) -> None:
         except OSError:
             pass
         raise
-    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

@@ -18,7 +18,7 @@ from fastha.parent.child import Child, State
 from fastha.parent.events import Events
 from fastha.parent.facts import Picture
 from fastha.parent.loop import Loop, Timer
-from fastha.parent.memory import Memory, service_names
+from fastha.parent.memory import Memory, owned_names
 from fastha.parent.reload import Phase, Proposal
 from fastha.parent.restart import Ending
 from fastha.parent.scripts import Scripts
@@ -97,8 +97,8 @@ class Supervisor:
             self._commit()
 
     def _has_leftovers(self, child: Child) -> bool:
-        """An earlier daemon left services in the kernel that nobody would remove."""
-        return child.process.balances and child.role not in self.running and bool(self.memory.services)
+        """An earlier daemon left in the kernel what nobody would remove."""
+        return child.role not in self.running and bool(self.memory.owned(child.role))
 
     def _propose_to(self, child: Child) -> None:
         """The proposal under way if it concerns `child`, else what it should be running."""
@@ -114,8 +114,8 @@ class Supervisor:
         if child.state is not State.RUNNING and child.sign_of_life_ns:
             age_ns = self._loop.now_ns() - child.sign_of_life_ns
             previous = {**self.picture.of(child.role), "died_ago_ns": age_ns}
-        if child.state is not State.RUNNING and child.process.balances and self.memory.services:
-            previous["owned_services"] = sorted(self.memory.services)
+        if child.state is not State.RUNNING and (owned := self.memory.owned(child.role)):
+            previous[child.process.owned] = sorted(owned)
         child.propose(generation, part, self._dataplane, previous)
 
     def _commit_to(self, child: Child, generation: int) -> None:
@@ -141,7 +141,8 @@ class Supervisor:
         left = self.running.keys() - self._next_parts.keys()
         self.config, self.running = self._next, self._next_parts
         self._scripts.user, self._scripts.group = self.config.globals.script_user, self.config.globals.script_group
-        self.memory.own(self.memory.services | service_names(self.config))
+        for role in self.children:
+            self.memory.own(role, self.memory.owned(role) | owned_names(role, self.config, self.servers))
         known = {server.key for server in self.config.virtual_servers}
         self.quorums = {key: up for key, up in self.quorums.items() if key in known}
         self._set_deadline()
@@ -183,8 +184,8 @@ class Supervisor:
     def _tidy(self) -> None:
         """A new configuration runs: what it does not have is out of the kernel, and who only removed it is done."""
         for role, child in self.children.items():
-            if child.process.balances and child.state is State.RUNNING and role in self.running:
-                self.memory.own(service_names(self.running[role]))
+            if child.state is State.RUNNING and role in self.running:
+                self.memory.own(role, owned_names(role, self.running[role], self.servers))
                 if child.process.idle(self.running[role]):
                     del self.running[role]
                     child.stop()
@@ -268,6 +269,12 @@ class Supervisor:
 
     # -- what operators ask for --
 
+    @property
+    def servers(self) -> Mapping[str, Any]:
+        """What the checker reports of the virtual servers."""
+        facts: Mapping[str, Any] = self.picture.of("checker").get("virtual_servers", {})
+        return facts
+
     def tell_overrides(self) -> None:
         """They have changed. A child that is still preparing hears of them before its commit."""
         for child in self.children.values():
@@ -318,8 +325,8 @@ class Supervisor:
         self._events.log("ended", child.role, text, INFO if expected else WARNING)
         if child.process.balances:
             self._resyncs.fail(text)
-            if expected and child.ended_well and (self._stopping is not None or child.role not in self.running):
-                self.memory.own(())  # it has removed everything
+        if expected and child.ended_well and (self._stopping is not None or child.role not in self.running):
+            self.memory.own(child.role, ())  # it has removed everything
         if self._stopping is not None:
             self._stop_next()
             return

@@ -13,9 +13,11 @@ Decisions of this process:
 from __future__ import annotations
 
 import gc
+import os
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from fastha.channel.endpoint import Endpoint
@@ -23,6 +25,8 @@ from fastha.channel.messages import Message
 from fastha.child import Child
 from fastha.child.child import EXIT_ORPHANED, EXIT_STOPPED
 from fastha.errors import SystemFault
+from fastha.link import rtnl
+from fastha.link.addresses import Operation
 from fastha.link.monitor import Changes
 from fastha.link.rtnl import Link
 from fastha.loop.reactor import Reactor
@@ -140,6 +144,7 @@ class VrrpChild:
         for _, instance in changes.changed:
             self.routers[instance.identity].change(instance, reactor.now_ns())
             self._breathe()
+        self._remove_leftovers(config, previous.get("owned_addresses", ()))
         told: dict[str, dict[str, Any]] = previous.get("instances", {})
         for instance in changes.added:
             known = told.get(instance.name, {})
@@ -156,6 +161,23 @@ class VrrpChild:
             gc.collect()
             gc.disable()
         gc.freeze()
+
+    def _remove_leftovers(self, config: Config, owned: Sequence[str]) -> None:
+        """Addresses that an earlier daemon may have added and that left the configuration while none ran."""
+        table = self.house.monitor.table
+        wanted = {f"{a.dev or i.interface} {a}" for i in config.instances for a in i.addresses}
+        for text in owned:
+            interface, _, address = text.partition(" ")
+            ip, _, prefixlen = address.partition("/")
+            link = table.link(interface)
+            if link is not None and text not in wanted and table.has(link.index, ip, int(prefixlen)):
+                self.child.event("leftover", text, "an earlier daemon's address, configured no more: removed")
+                key = link.index, ip, int(prefixlen)
+                self.house.addresses.submit([Operation(key, rtnl.delete_address(*key), partial(self._left, text))])
+
+    def _left(self, text: str, errno: int) -> None:
+        if errno:
+            self.child.log.error("%s: cannot be removed: %s", text, os.strerror(errno))
 
     def _remove(self, instance: VrrpInstance) -> None:
         router = self.routers.pop(instance.identity)

@@ -1,4 +1,4 @@
-"""Draining a server under real IPVS: weight 0 while a download runs, gone after it. Seen by ipvsadm and a client's curl."""
+"""Draining a server under real IPVS: weight 0 while a download runs, gone after it. Seen by ipvsadm and curl."""
 
 from __future__ import annotations
 
