@@ -88,6 +88,8 @@ class MarksKeeper:
 
     def check(self) -> None:
         """Compare and repair."""
+        if self._make_nft is None or not self._wanted:
+            return  # also asked by somebody's resync, with any dataplane
         if self._installed is None:
             self._install()
         elif self._listing() != self._installed:
