@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from fastha.dataplane.rows import Op, ServiceRow, Table, Verb
+from fastha.dataplane.rows import Op, ServiceRow, Table, TunnelType, Verb
 
 DEST_VERBS = frozenset({Verb.NEW_DEST, Verb.SET_DEST, Verb.DEL_DEST})
 
@@ -33,6 +33,8 @@ def _enact_dest(row: ServiceRow, op: Op) -> int:
     assert op.dest_key is not None
     if op.dest and (op.dest.weight < 0 or op.dest.lthreshold > op.dest.uthreshold):
         return errno.ERANGE
+    if op.dest and op.dest.tun_type is TunnelType.GUE and op.dest.tun_port == 0:
+        return errno.EINVAL
     if (op.dest_key in row.dests) == (op.verb is Verb.NEW_DEST):
         return errno.EEXIST if op.verb is Verb.NEW_DEST else errno.ENOENT
     if op.verb is Verb.DEL_DEST:
