@@ -56,8 +56,8 @@ def asked_slots(apply: Callable[[Sequence[Op]], list[int]]) -> int:
     tenths of a second, once, and only for whoever configures that many.
     """
     ops = [Op(Verb.NEW_SERVICE, _PROBE, Service("rr"))]
-    for i in range(USUAL + 1):
-        ops.append(Op(Verb.NEW_DEST, _PROBE, None, DestKey(f"198.18.{i >> 8}.{i & 255}", 0), Dest(Forward.DR, 1)))
+    keys = (DestKey(f"198.18.{i >> 8}.{i & 255}", 0) for i in range(USUAL + 1))
+    ops += (Op(Verb.NEW_DEST, _PROBE, None, key, Dest(Forward.DR, 1)) for key in keys)
     try:
         done = apply(ops)
         if any(done):
