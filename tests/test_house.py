@@ -83,7 +83,7 @@ WALL = re.compile(r"\btime\.(time|time_ns|monotonic|monotonic_ns|perf_counter)\b
 def cores() -> list[Path]:
     names = """model/*.py config/*.py vrrp/machine.py vrrp/rules.py checker/verdict.py checker/plan.py
         dataplane/rows.py dataplane/reconcile.py dataplane/ops.py dataplane/nft_limits.py dataplane/nft_listing.py
-        dataplane/nft_ops.py dataplane/nft_rules.py dataplane/nft_slots.py
+        dataplane/nft_mend.py dataplane/nft_ops.py dataplane/nft_rules.py dataplane/nft_slots.py
         parent/restart.py parent/watchdog.py parent/facts.py parent/reload.py parent/protocol.py
         channel/frame.py channel/status.py channel/messages.py child/patch.py"""
     return [p for n in names.split() for p in SRC.glob(n)]

@@ -143,8 +143,12 @@ def test_tables_are_replaced_on_change_repaired_and_removed() -> None:
     assert told == ["somebody had changed table m: repaired"]
     keep.commit("n", wanted)
     assert nft.runs[2:] == [marks.remove("m"), marks.replace("n", wanted)]
-    keep.stop()
+    keep.commit("", {})  # the word is gone
+    reactor.advance(30 * S)
     assert nft.runs[4:] == [marks.remove("n")]
+    keep.commit("n", wanted)
+    keep.stop()
+    assert nft.runs[5:] == [marks.replace("n", wanted), marks.remove("n")]
     assert nft.closed
 
 

@@ -78,6 +78,35 @@ def test_each_real_server_is_on_a_line_of_its_own_when_piped() -> None:
     assert line.endswith(WHY)
 
 
+def test_what_operators_decided_is_plain() -> None:
+    def one(**real: Any) -> dict[str, Any]:
+        return {"health": "up", "weight": 1, "weight_from": "configured", "since": NOW - 70, "why": "fine", **real}
+
+    by = {"by": "uid 0", "since": NOW - 20}
+    reals = {
+        "a": one(in_table=0, active=3, override={"mode": "drain", "state": "draining", "deadline": NOW + 40, **by}),
+        "b": one(override={"mode": "drain", "state": "drained", "ended": "no connection was active", **by}),
+        "c": one(override={"mode": "disabled", **by}),
+        "d": one(weight=7, weight_from="override", in_table=7, override={"mode": "weight", "weight": 7, **by}),
+    }
+    picture = {
+        "daemon": PICTURE["daemon"]
+        | {"overrides": [{"virtual_server": "x", "real_server": "y", "mode": "drain", "known": False}]},
+        "checker": {
+            "virtual_servers": {"v": {"up": True, "real_servers": reals}},
+            "dataplane": {"backend": "ipvs", "differed": [{"at": NOW - 9, "text": "add service v"}]},
+        },
+    }
+    text = {line.split()[0]: " ".join(line.split()) for line in lines(None, picture) if line}
+    assert text["a"].endswith("DRAINING, 3 active, 40s left, by uid 0 20s ago; fine")
+    assert text["b"].endswith("no - DRAINED, by uid 0 20s ago; fine")
+    assert text["c"].endswith("no - DISABLED, by uid 0 20s ago; fine")
+    assert "7 (set) 7" in text["d"]
+    assert text["d"].endswith("weight 7, by uid 0 20s ago; fine")
+    assert "not in the configuration: x y: drain" in text["decided,"]
+    assert text["differed"] == "differed 9s ago: add service v"
+
+
 def test_a_child_that_reports_nothing_breaks_nothing() -> None:
     bare = {
         "daemon": {**PICTURE["daemon"], "children": {"vrrp": {"state": "waiting"}}, "last_reload": None},

@@ -148,7 +148,7 @@ def no_masquerade(listing: Any) -> None:
         (set_target, {WEB}),
         (set_strange, {WEB}),
         (set_mode, {WEB}),
-        (set_hook, {WEB}),
+        (set_hook, ALL),
         (set_weight, {WEB}),
         (no_web_rule, {WEB}),
         (no_drop, {WEB}),

@@ -60,13 +60,14 @@ class MarksKeeper:
         """Make these the tables; {} for none."""
         if self._make_nft is None:
             return
-        if self._table and self._table != table:
+        if self._wanted and (self._table != table or not wanted):
             self._run(marks.remove(self._table))
         changed = self._wanted != wanted or self._table != table
-        if changed and (wanted or self._wanted):
-            self._installed = None
         self._table, self._wanted = table, dict(wanted)
-        if self._installed is None and changed:
+        if not wanted:
+            self._installed = {}
+        elif changed:
+            self._installed = None
             self._install()
         self._again()
 

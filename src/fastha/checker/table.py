@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fastha.checker.watch import Watch
 from fastha.child.log import Limiter
-from fastha.dataplane.backend import Backend
+from fastha.dataplane.backend import Announced, Backend
 from fastha.dataplane.reconcile import describe, reconcile
 from fastha.dataplane.rows import DestKey, Op, ServiceKey, ServiceRow, Table
 from fastha.loop.reactor import Reactor, Timer
@@ -72,13 +73,16 @@ class TableKeeper:
         self._blind = False  # nothing is known of the kernel's table
         self._retry_ns = 0
         self._timer: Timer | None = None
+        self._watch: Watch | None = None
+        self._exclusive = getattr(backend, "exclusive", False)  # all that it dumps is ours
 
     # -- what is wanted --
 
     def adopt(self, believed: Table, owned: Iterable[ServiceKey] = ()) -> None:
         """Begin with what the kernel holds; `owned` are services a predecessor added."""
         self._believed = believed
-        self._owned |= set(owned)
+        owned = set(believed) if self._exclusive else set(owned)
+        self._owned |= owned
         self._dirty.update(dict.fromkeys(key for key in owned if key in believed))
 
     def want(self, key: ServiceKey, row: ServiceRow) -> None:
@@ -108,9 +112,11 @@ class TableKeeper:
         self._send(reconcile(_part(self._wanted, dirty), _part(self._believed, dirty), dirty))
 
     def start(self) -> None:
-        """Reconcile every 10 s from now on. Idempotent."""
+        """Reconcile every 10 s from now on, and when the kernel announces a change. Idempotent."""
         if self._timer is None:
             self._timer = self._reactor.call_later(RECONCILE_NS, self.resync)
+        if self._watch is None and isinstance(self.backend, Announced):
+            self._watch = Watch(self.backend, self._reactor, self.resync)
 
     def resync(self) -> bool:
         """Dump, compare, repair; plan the next time. True if the kernel now holds what is wanted."""
@@ -122,7 +128,7 @@ class TableKeeper:
             return False
         suspect, self._suspect, self._blind = self._suspect, set(), False
         self._dirty.clear()
-        ops = reconcile(self._wanted, self._believed, self._owned)
+        ops = reconcile(self._wanted, self._believed, self._believed if self._exclusive else self._owned)
         self._found = _told(ops)
         drift = [op for op in ops if (op.key, op.dest_key) not in suspect]
         if drift:
@@ -164,6 +170,8 @@ class TableKeeper:
     def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        if self._watch is not None:
+            self._watch.close()
         self.backend.close()
 
     def _send(self, ops: Sequence[Op]) -> None:

@@ -4,6 +4,7 @@ track_virtual_server {
     10.0.0.1 80                  losing the quorum is FAULT
     10.0.0.1 53 UDP weight -20   losing the quorum costs 20
     fwmark 7 inet
+    group web TCP
 }
 """
 
@@ -42,7 +43,7 @@ def build_track_virtual_servers(
 def _line(statement: Statement, servers: Mapping[str, VirtualServer], faults: Faults) -> TrackVirtualServer | None:
     words = statement.words
     if len(words) < 2:
-        faults.error(statement.place(), "expected: ADDRESS PORT [weight N], or: fwmark N [weight N]")
+        faults.error(statement.place(), "expected: ADDRESS PORT, fwmark N or group NAME; [weight N]")
         return None
     i = 2
     candidates: list[str]
@@ -57,14 +58,18 @@ def _line(statement: Statement, servers: Mapping[str, VirtualServer], faults: Fa
             i += 1
         candidates = [f"fwmark {mark}/{f}" for f in families]
     else:
-        ip, port = values.address(statement, 0, faults), values.port(statement, 1, faults, low=0)
-        if ip is None or port is None:
-            return None
+        if words[0] == "group":
+            subject = f"group {words[1]}"
+        else:
+            ip, port = values.address(statement, 0, faults), values.port(statement, 1, faults, low=0)
+            if ip is None or port is None:
+                return None
+            subject = host_port(str(ip), port)
         protocols = PROTOCOLS
         if i < len(words) and words[i].upper() in PROTOCOLS:
             protocols = (words[i].upper(),)  # type: ignore[assignment]  # one of three
             i += 1
-        candidates = [f"{host_port(str(ip), port)}/{p.lower()}" for p in protocols]
+        candidates = [f"{subject}/{p.lower()}" for p in protocols]
     weight = _weight(statement, i, faults)
     if weight is None:
         return None

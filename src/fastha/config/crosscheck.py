@@ -9,7 +9,7 @@ from typing import NamedTuple
 from fastha.config.build_group import MOST_SERVICES
 from fastha.config.placed import Built, first_at
 from fastha.config.tree import Faults, Place, shown
-from fastha.model import VirtualServer, VrrpInstance
+from fastha.model import RealServer, SorryServer, VirtualServer, VrrpInstance
 
 
 def check_virtual_servers(servers: list[Built[VirtualServer]], faults: Faults) -> dict[str, VirtualServer]:
@@ -29,7 +29,9 @@ def check_sync(place: Place, servers: Iterable[VirtualServer], faults: Faults) -
     """The kernel runs no synchronisation daemon while a destination's family is not its service's (ip_vs_ctl.c)."""
     for server in servers:
         families = {m.family for m in server.members} or {server.family}
-        reals = [*server.real_servers, *([server.sorry_server] if server.sorry_server else [])]
+        reals: list[RealServer | SorryServer] = [*server.real_servers]
+        if server.sorry_server:
+            reals.append(server.sorry_server)
         other = next((r for r in reals if families != {"inet6" if ":" in r.ip else "inet"}), None)
         if other is not None:
             faults.error(

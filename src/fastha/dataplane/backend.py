@@ -49,6 +49,17 @@ class Patient(Protocol):
 
 
 @runtime_checkable
+class Announced(Protocol):
+    """A backend whose kernel announces changes; `isinstance(backend, Announced)` asks for it."""
+
+    def fileno(self) -> int:
+        """Readable when something was announced."""
+
+    def disturbed(self) -> bool:
+        """Take what was announced: may somebody else have changed our rows since the last dump or apply? OSError."""
+
+
+@runtime_checkable
 class KernelBalancer(Protocol):
     """What only IPVS has besides the table; `isinstance(backend, KernelBalancer)` asks for it. OSError on failure."""
 

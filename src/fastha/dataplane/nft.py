@@ -28,6 +28,7 @@ from fastha.dataplane.nft_library import (
     NftError,
 )
 from fastha.dataplane.nft_listing import DAMAGED, Held, read_counters, read_listing
+from fastha.dataplane.nft_mend import mend_family
 from fastha.dataplane.nft_ops import after
 from fastha.dataplane.nft_rules import TABLE, WORDS, change_family, rewrite_family
 from fastha.dataplane.patience import nothing, patiently
@@ -100,10 +101,12 @@ class NftBackend:
         return patiently(lambda: self._apply(ops), self.progress)
 
     def _apply(self, ops: Sequence[Op]) -> list[int]:
-        try:
-            return self._transact(ops)
-        except NftError:
-            pass
+        for mend in (True, False):
+            try:
+                return self._transact(ops, mend=mend)
+            except NftError:
+                if not any(held.damaged for held in self._current().values()):
+                    break
         # Something in there is refused: one transaction for each service says which.
         results = [0] * len(ops)
         for key in dict.fromkeys(op.key for op in ops):
@@ -115,6 +118,18 @@ class NftBackend:
             for i, code in zip(places, errors, strict=True):
                 results[i] = code
         return results
+
+    def fileno(self) -> int:
+        return self._generation.fileno()
+
+    def disturbed(self) -> bool:
+        """See dataplane.backend.Announced."""
+        generation = self._generation.read()
+        if self._seen is None:
+            self._generation.forget()
+        elif self._generation.only_others(self._seen, generation):
+            self._seen = generation
+        return generation != self._seen
 
     def counters(self, keys: Collection[ServiceKey] | None = None) -> dict[tuple[ServiceKey, str], dict[str, int]]:
         """{"connections": n} since the destination's row was last written; with `keys` {"active": n} from connection
@@ -140,8 +155,9 @@ class NftBackend:
         self._library.close()
         self._generation.close()
 
-    def _transact(self, ops: Sequence[Op]) -> list[int]:
-        """All operations in one transaction. NftError: nothing was done."""
+    def _transact(self, ops: Sequence[Op], *, mend: bool = True) -> list[int]:
+        """All operations in one transaction. `mend`: damaged services by themselves, if possible. NftError: nothing
+        was done."""
         current = self._current()
         before = {key: row for held in current.values() for key, row in held.rows.items()}
         wanted, results = after(before, ops)
@@ -149,14 +165,25 @@ class NftBackend:
         commands = ""
         for family, held in current.items():
             rows = {key: row for key, row in wanted.items() if key.family == family}
-            if (held.damaged and rows != held.rows) or held.damaged & {op.key for op in ops}:
-                # Parts are missing or strange: write the whole table anew, less what nobody can read any more.
+            touched = held.damaged & {op.key for op in ops}
+            if touched and not (mend and held.sound):
+                # Write the whole table anew, less what nobody can read any more.
                 rows = {key: row for key, row in rows.items() if row.service != DAMAGED}
+                commands += rewrite_family(family, rows)
+                new[family] = Held(rows)
+            elif touched:
+                # Of a service that is only touched, not written, nothing readable may be left: it goes.
+                rows = {key: row for key, row in rows.items() if key not in touched or row.service != DAMAGED}
+                remains = {key: left for key, left in held.remains.items() if key in touched}
+                commands += mend_family(family, held.rows, rows, remains)
+                others = {key: left for key, left in held.remains.items() if key not in touched}
+                new[family] = Held(rows, held.damaged - touched, others)
+            elif held.damaged and rows != held.rows and not rows:
                 commands += rewrite_family(family, rows)
                 new[family] = Held(rows)
             else:
                 commands += change_family(family, held.rows, rows)
-                new[family] = Held(rows, held.damaged)
+                new[family] = Held(rows, held.damaged, held.remains, held.sound)
         if commands:
             generation = self._seen
             self._seen = None

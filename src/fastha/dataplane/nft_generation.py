@@ -53,6 +53,10 @@ class Generation:
             return int.from_bytes(attributes[NFTA_GEN_ID])
         raise OSError(errno.EPROTO, "nf_tables answered without a generation")
 
+    def fileno(self) -> int:
+        """Readable when something was announced."""
+        return self._hearing.fileno()
+
     def forget(self) -> None:
         """Throw away what was announced so far: the caller knows the table's state."""
         for _ in self._heard():

@@ -1,8 +1,9 @@
 """What the kernel lists, read back as a Table and judged against the rules that should be there (core).
 
 A row counts only if every part of it is in place: hooks, sets, the element that leads to its chain, the one rule in
-that chain (and `drop` after it) with exactly the slots its recorded weights give. A service that fails this is `damaged`: its row is
-reported with the scheduler DAMAGED, which equals no wanted row, so that whoever compares tables writes it anew.
+that chain (and `drop` after it) with exactly the slots its recorded weights give. A service that fails this is
+`damaged`: its row is reported with the scheduler DAMAGED, which equals no wanted row, so that whoever compares tables
+writes it anew.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from fastha.dataplane.nft_mend import Remains
 from fastha.dataplane.nft_rules import (
     HASH_SEED,
     PRIORITY_DNAT,
@@ -33,10 +35,16 @@ Facts = tuple[object, ...]
 
 @dataclass(slots=True)
 class Held:
-    """What one family holds. `rows`: as recorded, with DAMAGED for a service whose own record is lost."""
+    """What one family holds. `rows`: as recorded, with DAMAGED for a service whose own record is lost.
+
+    `remains`: what is there of each damaged service. `sound`: hooks, sets and maps are as they should be; if not,
+    every service is damaged and only writing the whole table anew helps.
+    """
 
     rows: Table = field(default_factory=dict)
     damaged: set[ServiceKey] = field(default_factory=set)
+    remains: dict[ServiceKey, Remains] = field(default_factory=dict)
+    sound: bool = True
 
     def table(self) -> Table:
         """The rows as they are: damaged ones marked."""
@@ -65,7 +73,9 @@ def read_listing(family: int, listing: Json) -> Held:
     targets = dict(_targets(family, sets.get("services", {})))
     addresses = {_service_key(family, e["concat"]) for e in map(_value, sets.get("addresses", {}).get("elem", []))}
     held = Held()
+    recorded: dict[ServiceKey, list[DestKey]] = {}
     for key, dest_key, text in _dests(family, sets.get("dests", {})):
+        recorded.setdefault(key, []).append(dest_key)
         row = held.rows.setdefault(key, ServiceRow(DAMAGED, {}))
         if dest := read_dest_comment(text):
             row.dests[dest_key] = dest
@@ -86,8 +96,14 @@ def read_listing(family: int, listing: Json) -> Held:
         ):
             held.damaged.add(own_key)
     held.damaged |= held.rows.keys() - chain_keys.values()
-    if not base_is_sound(words, chains, rules):
+    held.sound = base_is_sound(words, chains, rules) and not any("hook" in chains[name] for name in chain_keys)
+    if not held.sound:
         held.damaged |= held.rows.keys()
+    there = set(chain_keys.values())
+    held.remains = {
+        key: Remains(key in targets, key in addresses, key in there, frozenset(recorded.get(key, ())))
+        for key in held.damaged
+    }
     return held
 
 

@@ -92,7 +92,7 @@ def rewrite_family(family: int, rows: Table) -> str:
     words = WORDS[family]
     lines = [f"add table {words.table}", f"delete table {words.table}"]  # `add` first: it may not be there
     if rows:
-        lines += [*_base(words), *_change(words, {}, rows)]
+        lines += [*_base(words), *change_lines(words, {}, rows)]
     return "\n".join(lines) + "\n"
 
 
@@ -102,7 +102,7 @@ def change_family(family: int, before: Table, after: Table) -> str:
         return ""
     if not before or not after:
         return rewrite_family(family, after)
-    return "\n".join(_change(WORDS[family], before, after)) + "\n"
+    return "\n".join(change_lines(WORDS[family], before, after)) + "\n"
 
 
 def service_rule(key: ServiceKey, row: ServiceRow) -> str:
@@ -147,7 +147,7 @@ def _base(words: Words) -> Iterator[str]:
         yield f"add rule {t} postrouting meta l4proto {protocol} {original} @addresses masquerade"
 
 
-def _change(words: Words, before: Table, after: Table) -> Iterator[str]:
+def change_lines(words: Words, before: Table, after: Table) -> Iterator[str]:
     """Deletions first (a verdict in `services` holds its chain), then chains and rules, then elements."""
     t = words.table
     gone = [key for key in before if key not in after]
@@ -156,17 +156,17 @@ def _change(words: Words, before: Table, after: Table) -> Iterator[str]:
     drop, put = [], []
     for key in gone + changed:
         row, other = before[key], after.get(key)
-        drop += [_dest(key, d) for d, dest in row.dests.items() if other is None or other.dests.get(d) != dest]
+        drop += [dest_text(key, d) for d, dest in row.dests.items() if other is None or other.dests.get(d) != dest]
     for key in changed + new:
         row, other = after[key], before.get(key)
         put += [
-            f'{_dest(key, d)} comment "{dest_comment(dest)}"'
+            f'{dest_text(key, d)} comment "{dest_comment(dest)}"'
             for d, dest in row.dests.items()
             if other is None or other.dests.get(d) != dest
         ]
-    yield from _elements("delete", t, "services", map(_vip, gone))
-    yield from _elements("delete", t, "addresses", map(_vip, _masqueraded(before, after)))
-    yield from _elements("delete", t, "dests", drop)
+    yield from elements("delete", t, "services", map(service_text, gone))
+    yield from elements("delete", t, "addresses", map(service_text, _masqueraded(before, after)))
+    yield from elements("delete", t, "dests", drop)
     for key in gone:
         yield f"flush chain {t} {chain_name(key)}"
         yield f"delete chain {t} {chain_name(key)}"
@@ -178,9 +178,9 @@ def _change(words: Words, before: Table, after: Table) -> Iterator[str]:
     for key in new:
         yield f"add chain {t} {chain_name(key)}"
         yield from _rules(t, key, service_rule(key, after[key]))
-    yield from _elements("add", t, "dests", put)
-    yield from _elements("add", t, "addresses", map(_vip, _masqueraded(after, before)))
-    yield from _elements("add", t, "services", (f"{_vip(key)} : goto {chain_name(key)}" for key in new))
+    yield from elements("add", t, "dests", put)
+    yield from elements("add", t, "addresses", map(service_text, _masqueraded(after, before)))
+    yield from elements("add", t, "services", (f"{service_text(key)} : goto {chain_name(key)}" for key in new))
 
 
 def _rules(table: str, key: ServiceKey, rule: str) -> Iterator[str]:
@@ -195,14 +195,14 @@ def _masqueraded(rows: Table, unlike: Table) -> Iterator[ServiceKey]:
             yield key
 
 
-def _elements(verb: str, table: str, name: str, elements: Iterable[str]) -> Iterator[str]:
+def elements(verb: str, table: str, name: str, elements: Iterable[str]) -> Iterator[str]:
     if text := ", ".join(elements):
         yield f"{verb} element {table} {name} {{ {text} }}"
 
 
-def _vip(key: ServiceKey) -> str:
+def service_text(key: ServiceKey) -> str:
     return f"{key.ip} . {PROTOCOLS[key.protocol]} . {key.port}"
 
 
-def _dest(key: ServiceKey, dest: DestKey) -> str:
-    return f"{_vip(key)} . {dest.ip} . {dest.port}"
+def dest_text(key: ServiceKey, dest: DestKey) -> str:
+    return f"{service_text(key)} . {dest.ip} . {dest.port}"

@@ -69,7 +69,7 @@ class Service:
     masquerade: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class DestKey:
     """What identifies a destination within its service."""
 

@@ -178,7 +178,7 @@ class Daemon:
             )
         except BadRequest as error:
             return protocol.refusal(error)
-        if not request.fields.get("dry_run"):
+        if not request.fields.get("dry_run") and any(change.before != change.after for change in changes):
             self._supervisor.tell_overrides()
         return protocol.answer({"changes": changes, "dry_run": bool(request.fields.get("dry_run"))})
 

@@ -53,6 +53,7 @@ class Supervisor:
         self._dataplane = dataplane
         self._states: dict[str, str] = {}  # of vrrp's instances
         self._resyncs = Tickets(loop)
+        self._worked: set[str] = set()  # roles whose process of now has committed something
         self._proposal: Proposal | None = None
         self._next: Config = Config()
         self._next_parts: dict[str, Config] = {}
@@ -313,6 +314,7 @@ class Supervisor:
         if generation != child.generation or child.state is State.STOPPING:
             return
         child.confirmed()
+        self._worked.add(child.role)
         if self.quorums and child.process.wants_quorums:
             child.send(type="quorums", states=self.quorums)
         if child.process.balances and self._states:
@@ -325,8 +327,10 @@ class Supervisor:
         self._events.log("ended", child.role, text, INFO if expected else WARNING)
         if child.process.balances:
             self._resyncs.fail(text)
-        if expected and child.ended_well and (self._stopping is not None or child.role not in self.running):
-            self.memory.own(child.role, ())  # it has removed everything
+        if child.role in self._worked:
+            self._worked.discard(child.role)
+            if expected and child.ended_well and (self._stopping is not None or child.role not in self.running):
+                self.memory.own(child.role, ())  # it has removed everything
         if self._stopping is not None:
             self._stop_next()
             return

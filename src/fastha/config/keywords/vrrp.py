@@ -5,7 +5,7 @@ addresses     | ADDR[/LEN] [dev IF] [label NAME] [scope SCOPE] [OPTION...] | Add
 routes        | [TYPE] DEST [OPTION...]                     | Routes
 rules         | SELECTOR... ACTION                          | Routing rules
 peers         | ADDR [min_ttl N] [max_ttl N]                | Unicast peers
-track_virtual | ADDR PORT [TCP|UDP|SCTP] [weight N]; fwmark N [inet|inet6] [weight N] | Virtual servers of this configuration
+track_virtual | ADDR PORT|group NAME [TCP|UDP|SCTP]; fwmark N [inet|inet6]; then [weight N] | Tracked virtual servers
 """  # noqa: E501
 
 DATA = """
