@@ -6,7 +6,7 @@ routes        | [TYPE] DEST [OPTION...]                     | Routes
 rules         | SELECTOR... ACTION                          | Routing rules
 peers         | ADDR [min_ttl N] [max_ttl N]                | Unicast peers
 track_virtual | ADDR PORT|group NAME [TCP|UDP|SCTP]; fwmark N [inet|inet6]; then [weight N] | Tracked virtual servers
-"""  # noqa: E501
+"""
 
 DATA = """
 [vrrp_instance]
