@@ -31,7 +31,7 @@ class Backend(Protocol):
         Rates: connections_per_s, in_packets_per_s ... out_bytes_per_s. (service, "") has the service's own, which has
         no active, inactive and persistent.
 
-        `keys`: destinations of these services alone, and "active" is known; one that is not there is left out. OSError.
+        `keys`: only these services, and "active" is known of their destinations; one that is not there is left out.
         """
 
     def close(self) -> None:
