@@ -171,7 +171,7 @@ def _any_op(rng: random.Random) -> Op:
 
 def new_rows_have_counted_nothing(kit: Kit) -> None:
     fill(kit.backend, some())
-    places = {(key, str(d)) for key, row in some().items() for d in row.dests}
+    places = {(key, str(d)) for key, row in some().items() for d in row.dests} | {(key, "") for key in some()}
     counted = kit.backend.counters()
     assert counted.keys() <= places
     assert all(n == 0 for one in counted.values() for n in one.values())

@@ -7,9 +7,10 @@ import pytest
 from vm import guest
 
 FORWARDING = guest.INSIDE / "forwarding.py"
-pytestmark = pytest.mark.vm
+TIMEOUT_S = 400
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(TIMEOUT_S + 100)]
 
 
 @pytest.mark.parametrize("name", guest.inner_tests(FORWARDING))
 def test_forwarding(name: str) -> None:
-    guest.check(FORWARDING, name)
+    guest.check(FORWARDING, name, TIMEOUT_S)

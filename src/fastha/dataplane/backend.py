@@ -25,13 +25,13 @@ class Backend(Protocol):
         nothing is known of what was done (then dump and reconcile)."""
 
     def counters(self, keys: Collection[ServiceKey] | None = None) -> dict[tuple[ServiceKey, str], dict[str, int]]:
-        """{(service, dest key text): {name: n}} where known; may be {}, and names may be missing. OSError.
+        """{(service, dest key text): {name: n}} where known; may be {}, and names may be missing.
 
         Now: active, inactive, persistent connections. Ever: connections, in_packets, out_packets, in_bytes, out_bytes.
         Rates: connections_per_s, in_packets_per_s ... out_bytes_per_s. (service, "") has the service's own, which has
         no active, inactive and persistent.
 
-        `keys`: the destinations of these services alone, and "active" is known; one that is not there is left out.
+        `keys`: only these services, and "active" is known of their destinations; one that is not there is left out.
         """
 
     def close(self) -> None:

@@ -88,7 +88,8 @@ class IpvsBackend:
         return ffi.unpack(results, len(ops))  # type: ignore[no-any-return]
 
     def counters(self, keys: Collection[ServiceKey] | None = None) -> dict[tuple[ServiceKey, str], dict[str, int]]:
-        """Every field of `struct fha_ipvs_counters`, for each destination and, under (service, ""), for each service.
+        """Every field of `struct fha_ipvs_counters`, for each destination and, under (service, ""), for each service
+        (of `keys`: for their destinations alone).
 
         The kernel adds packets, bytes and connections up every 2 s.
         """

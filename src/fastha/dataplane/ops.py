@@ -33,7 +33,7 @@ def _enact_dest(row: ServiceRow, op: Op) -> int:
     assert op.dest_key is not None
     if op.dest and (op.dest.weight < 0 or op.dest.lthreshold > op.dest.uthreshold):
         return errno.ERANGE
-    if op.dest and op.dest.tun_type == TunnelType.GUE and op.dest.tun_port == 0:
+    if op.dest and op.dest.tun_type is TunnelType.GUE and not op.dest.tun_port:
         return errno.EINVAL
     if (op.dest_key in row.dests) == (op.verb is Verb.NEW_DEST):
         return errno.EEXIST if op.verb is Verb.NEW_DEST else errno.ENOENT

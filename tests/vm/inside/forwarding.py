@@ -55,13 +55,14 @@ class Case:
     each: tuple[str, ...] = ()  # lines of every real server
     protocol: str = "TCP"
     said: str = ""  # words of the service's line after the scheduler
+    options: str = ""  # words of lvs_method after the kind
     tunnel: str = ""  # words after the weight of a destination behind a tunnel
 
     def text(self) -> str:
         check = "TCP_CHECK {\nconnect_timeout 2\nretry 1\ndelay_before_retry 0.5\nwarmup 0\n}"
         own = [*self.each, *([check] if self.protocol == "TCP" else [])]
         lines = [f"virtual_server {self.at} {{", f"protocol {self.protocol}", f"lb_algo {self.algo}"]
-        lines += [f"lb_kind {self.kind}", "delay_loop 1", *self.lines]
+        lines += [f"lvs_method {self.kind} {self.options}".rstrip(), "delay_loop 1", *self.lines]
         for ip in self.servers.values():
             lines += [f"real_server {ip} {self.port} {{", "weight 1", *own, "}"]
         return "\n".join([*lines, "}"])
@@ -91,6 +92,15 @@ CASES = {
     "nat": Case("10.1.0.100 80", FAR, 8080),
     "dr": Case("10.1.0.101 80", NEAR, 80, "DR"),
     "ipip": Case("10.1.0.102 80", NEAR, 80, "TUN", tunnel="--tun-type ipip"),
+    "gre": Case("10.1.0.109 80", NEAR, 80, "TUN", options="type gre", tunnel="--tun-type gre --tun-nocsum"),
+    "gue": Case(
+        "10.1.0.110 80",
+        NEAR,
+        80,
+        "TUN",
+        options=f"type gue port {GUE_PORT}",
+        tunnel=f"--tun-type gue --tun-port {GUE_PORT} --tun-nocsum",
+    ),
     "persistent": Case("10.1.0.103 80", FAR, 8080, lines=("persistence_timeout 60",), said="-p 60"),
     "sh": Case("10.1.0.104 80", FAR, 8080, algo="sh"),
     "ops": Case("10.1.0.105 5300", FAR, 5300, lines=("ops",), protocol="UDP", said="-o"),
@@ -105,9 +115,17 @@ ADDRESSES = [*(case.at.split()[0] for case in CASES.values() if case.at[0] != "f
 ADDRESSES6 = [case.at.split()[0] for case in CASES.values() if case.at.startswith("fd")]
 
 
+def address(name: str) -> str:
+    return CASES[name].at.split()[0]
+
+
 def configuration() -> str:
     addresses = "\n".join(f"{ip}/24" for ip in ADDRESSES)
     front = f"""
+global_defs {{
+    lvs_sync_daemon back front id 7
+    lvs_timeouts tcp 800 udp 200
+}}
 vrrp_instance front {{
     interface front
     virtual_router_id 51
@@ -201,17 +219,22 @@ def _mark(director: Namespace) -> None:
 
 def _serve_quietly(host: Namespace) -> None:
     """A real server for DR and TUN: it has the service addresses, but answers no ARP question about them."""
-    for tunnel in ("ipip",):
-        subprocess.run(["modprobe", tunnel], check=True)
+    for module in ("ipip", "ip_gre", "fou"):
+        subprocess.run(["modprobe", module], check=True)
     for name, value in (("arp_ignore", 1), ("arp_announce", 2), ("rp_filter", 0)):
         host.sysctl(f"net.ipv4.conf.all.{name}", value)
     host.ip(
-        f"addr add {CASES['dr'].at.split()[0]}/32 dev lo",
-        f"addr add {CASES['dr6'].at.split()[0]}/128 dev lo nodad",
+        f"addr add {address('dr')}/32 dev lo",
+        f"addr add {address('dr6')}/128 dev lo nodad",
         "link set tunl0 up",
-        f"addr add {CASES['ipip'].at.split()[0]}/32 dev tunl0",
+        f"addr add {address('ipip')}/32 dev tunl0",
+        f"fou add port {GUE_PORT} gue",  # what is in there goes to tunl0
+        f"addr add {address('gue')}/32 dev tunl0",
+        "link set gre0 up",
+        f"addr add {address('gre')}/32 dev gre0",
     )
-    host.sysctl("net.ipv4.conf.tunl0.rp_filter", 0)
+    for device in ("tunl0", "gre0"):
+        host.sysctl(f"net.ipv4.conf.{device}.rp_filter", 0)
 
 
 @pytest.fixture(scope="module")
@@ -224,18 +247,25 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield site
 
 
-def address(name: str) -> str:
-    return CASES[name].at.split()[0]
-
-
 def test_the_table_is_what_the_file_says(site: Site) -> None:
     assert site.rows() == set().union(*(case.rows() for case in CASES.values()))
 
 
-@pytest.mark.parametrize("name", ["nat", "dr", "ipip"])
+@pytest.mark.parametrize("name", ["nat", "dr", "ipip", "gre", "gue"])
 def test_curl_gets_through_and_the_servers_see_the_client(site: Site, name: str) -> None:
     answers = {f"{server} for {CLIENTS[0]}": 3 for server in CASES[name].servers}
     assert site.curls(address(name), 6) == answers
+
+
+def test_the_synchronisation_daemon_is_there(site: Site) -> None:
+    """It follows the instance: this director is master."""
+
+    def said(what: str) -> str:
+        return site.director.run(["ipvsadm", "-Ln", what]).stdout
+
+    site.until(lambda: said("--daemon").startswith("master sync daemon (mcast=back, syncid=7,"), "it sends")
+    assert len(said("--daemon").splitlines()) == 1
+    assert said("--timeout").split(":")[1].split() == ["800", "120", "200"]
 
 
 @pytest.mark.parametrize("name", ["nat6", "dr6"])
@@ -318,3 +348,4 @@ def test_stop_leaves_nothing(site: Site) -> None:
     site.daemon.terminate()
     assert site.daemon.wait(20) == 0, site.log.read_text()
     assert site.rows() == set()
+    assert site.director.run(["ipvsadm", "-Ln", "--daemon"]).stdout == ""
