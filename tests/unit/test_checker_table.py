@@ -176,3 +176,25 @@ def test_clear_says_when_it_could_not(bench: Bench) -> None:
     bench.kernel.dead = False
     assert bench.table.clear()
     assert bench.kernel.dump() == {}
+
+
+def test_clear_is_one_operation_a_service_without_a_look_first(bench: Bench) -> None:
+    bench.table.want(key(1), row(*range(1, 200)))
+    bench.table.want(key(2), row(1))
+    bench.table.flush()
+    bench.kernel.apply([Op(Verb.DEL_SERVICE, key(2))])  # somebody was faster: it is gone all the same
+    bench.kernel.applied.clear()
+    assert bench.table.clear()
+    assert bench.kernel.applied == [[Op(Verb.DEL_SERVICE, key(1)), Op(Verb.DEL_SERVICE, key(2))]]
+    assert (bench.kernel.dumps, bench.kernel.dump()) == (0, {})
+
+
+def test_clear_looks_first_when_it_is_in_doubt(bench: Bench) -> None:
+    bench.table.want(key(1), row(1))
+    bench.table.want(key(2), row(1))
+    bench.kernel.refused = {key(2)}
+    bench.table.flush()
+    bench.kernel.refused.clear()
+    assert bench.table.clear()
+    assert bench.kernel.dumps > 0
+    assert bench.kernel.dump() == {}
