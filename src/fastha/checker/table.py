@@ -145,7 +145,9 @@ class TableKeeper:
         except OSError:
             return False
         self.operations += len(ops)
-        return all(code in (0, errno.ENOENT) for code in results)  # one that somebody else removed is gone as well
+        return all(
+            code in (0, errno.ESRCH, errno.ENOENT) for code in results
+        )  # one that somebody else removed is gone as well
 
     def close(self) -> None:
         if self._timer is not None:
