@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from fastha._ipvs import ffi, lib
 
-from fastha.dataplane.ipvs_rows import op_array, read_dest
+from fastha.dataplane.ipvs_rows import op_array, read_dests
 from fastha.dataplane.reconcile import reconcile
 from fastha.dataplane.rows import Dest, DestKey, Forward, Op, Service, ServiceKey, ServiceRow, Table, Verb
 from oracles import ipvs_wire
@@ -41,8 +41,9 @@ class Binding:
 
     def decode_dests(self, data: bytes) -> dict[DestKey, Dest]:
         self.count[0] = 0
-        lib.fha_ipvs_decode_dests(ffi.from_buffer(data), len(data), SEQ, self.out, len(self.out), self.count)
-        return dict(read_dest(self.out[i]) for i in range(self.count[0]))
+        where = (self.out, ffi.NULL, len(self.out))
+        lib.fha_ipvs_decode_dests(ffi.from_buffer(data), len(data), SEQ, *where, self.count)
+        return dict(read_dests(self.out, self.count[0]))
 
 
 @pytest.mark.parametrize("who", ["fastha", "python"])

@@ -30,7 +30,17 @@
  *   |   WEIGHT      u32            |
  *   |   U_THRESH    u32            |
  *   |   L_THRESH    u32            |
+ *   |   TUN_TYPE    u8             |  TUN alone, and only when one of the three is not 0
+ *   |   TUN_PORT    be16           |
+ *   |   TUN_FLAGS   u16            |  IP_VS_TUNNEL_ENCAP_FLAG_*
  *   +------------------------------+
+ *
+ * The other commands (fha_ipvs_control.c); one message each:
+ *   SET_CONFIG   TIMEOUT_TCP u32, TIMEOUT_TCP_FIN u32, TIMEOUT_UDP u32, in seconds; GET_CONFIG answers with the same
+ *   NEW_DAEMON   IPVS_CMD_ATTR_DAEMON (nest): STATE u32, MCAST_IFN string, SYNC_ID u32, and what is not 0 of SYNC_MAXLEN
+ *                u16, MCAST_GROUP be32 or MCAST_GROUP6 16 bytes, MCAST_PORT u16 (host order), MCAST_TTL u8
+ *   DEL_DAEMON   the nest with STATE alone; GET_DAEMON dumps nests of all
+ *   FLUSH, GET_INFO   nothing
  */
 #ifndef FHA_IPVS_H
 #define FHA_IPVS_H
@@ -44,7 +54,7 @@
 #define FHA_IPVS_OUR_FLAGS 0x3d   /* PERSISTENT, ONEPACKET, SCHED1-3 */
 #define FHA_IPVS_NETMASK_ODD 255  /* decoded from an IPv4 mask that is no prefix */
 #define FHA_IPVS_WINDOW 256       /* messages in one send, at most */
-#define FHA_IPVS_MESSAGE_SIZE 144 /* no encoded message is larger */
+#define FHA_IPVS_MESSAGE_SIZE 168 /* no encoded message is larger */
 #define FHA_IPVS_BUFFER_SIZE 65536
 #define FHA_IPVS_UNKNOWN -1 /* result of an operation that was not answered */
 
@@ -62,7 +72,7 @@ struct fha_ipvs_service {
 	char pe_name[FHA_IPVS_NAME_SIZE];
 };
 
-/* A destination: identity, what can be set, and what the kernel counts (written by decoding only). */
+/* A destination: identity, then what can be set. */
 struct fha_ipvs_dest {
 	uint16_t family;
 	uint16_t port;
@@ -70,11 +80,47 @@ struct fha_ipvs_dest {
 	int32_t weight;
 	uint32_t uthreshold;
 	uint32_t lthreshold;
-	uint32_t active;
-	uint32_t inactive;
-	uint32_t persistent;
-	uint64_t connections; /* ever scheduled */
+	uint16_t tun_port;
+	uint16_t tun_flags; /* IP_VS_TUNNEL_ENCAP_FLAG_* */
+	uint8_t tun_type;   /* IP_VS_CONN_F_TUNNEL_TYPE_*; with TUN alone, else the three decode as 0 */
 	uint8_t address[16];
+};
+
+/* What the kernel counts. Of a service `active`, `inactive` and `persistent` are 0: it has none. The totals are brought
+ * up to date every 2 s; rates are smoothed over some 8 s. */
+struct fha_ipvs_counters {
+	uint64_t active;
+	uint64_t inactive;
+	uint64_t persistent;
+	uint64_t connections; /* ever scheduled */
+	uint64_t in_packets;
+	uint64_t out_packets;
+	uint64_t in_bytes;
+	uint64_t out_bytes;
+	uint64_t connections_per_s;
+	uint64_t in_packets_per_s;
+	uint64_t out_packets_per_s;
+	uint64_t in_bytes_per_s;
+	uint64_t out_bytes_per_s;
+};
+
+/* Connection timeouts; 0 on setting: leave as it is. */
+struct fha_ipvs_timeouts {
+	uint32_t tcp_s;
+	uint32_t tcpfin_s;
+	uint32_t udp_s;
+};
+
+/* A synchronisation daemon; 0 on starting one: the kernel's default. */
+struct fha_ipvs_daemon {
+	uint32_t state; /* IP_VS_STATE_MASTER, IP_VS_STATE_BACKUP */
+	uint32_t sync_id;
+	uint16_t maxlen;       /* of one datagram's payload, bytes */
+	uint16_t port;         /* UDP */
+	uint16_t group_family; /* of `group`; 0: no group given */
+	uint8_t ttl;
+	uint8_t group[16];
+	char interface[FHA_IPVS_NAME_SIZE]; /* IP_VS_IFNAME_MAXLEN is the same */
 };
 
 /* One change; `verb` is an IPVS_CMD_NEW/SET/DEL_SERVICE/DEST and says which parts are read. */
@@ -101,31 +147,50 @@ int fha_ipvs_encode_ops(uint8_t *buf, size_t size, uint16_t family_id, uint32_t 
                         size_t n, size_t *used, size_t *encoded);
 int fha_ipvs_encode_dump(uint8_t *buf, size_t size, uint16_t family_id, uint32_t seq,
                          const struct fha_ipvs_service *service, size_t *used);
-int fha_ipvs_encode_info(uint8_t *buf, size_t size, uint16_t family_id, uint32_t seq, size_t *used);
 int fha_ipvs_encode_family(uint8_t *buf, size_t size, uint32_t seq, size_t *used);
+/* bare: IPVS_CMD_FLUSH (acknowledged), GET_INFO, GET_CONFIG, GET_DAEMON (a dump). daemon: `cmd` is IPVS_CMD_NEW_DAEMON
+ *   or DEL_DAEMON (by state alone). */
+int fha_ipvs_encode_bare(uint8_t *buf, size_t size, uint16_t family_id, uint32_t seq, uint8_t cmd, size_t *used);
+int fha_ipvs_encode_timeouts(uint8_t *buf, size_t size, uint16_t family_id, uint32_t seq,
+                             const struct fha_ipvs_timeouts *timeouts, size_t *used);
+int fha_ipvs_encode_daemon(uint8_t *buf, size_t size, uint16_t family_id, uint32_t seq, uint8_t cmd,
+                           const struct fha_ipvs_daemon *daemon, size_t *used);
 
 /* decode one received datagram; messages of another sequence are skipped. -EBADMSG: truncated or nonsense.
  * acks: results[i] = 0 or a positive errno for sequence seq + i, each first answer counted in *answered.
- * services, dests: appended at out[*count]; beyond `cap` they are only counted. 1: the dump is complete.
- *   -EINTR: the table changed meanwhile, dump again. family, info: 1 when found. */
+ * services, dests, daemons: appended at out[*count], and at counters[*count] unless NULL; beyond `cap` they are only
+ *   counted. 1: the dump is complete. -EINTR: the table changed meanwhile, dump again.
+ * family, info, timeouts: 1 when found. */
 int fha_ipvs_decode_acks(const uint8_t *buf, size_t len, uint32_t seq, int32_t *results, size_t n, size_t *answered);
-int fha_ipvs_decode_services(const uint8_t *buf, size_t len, uint32_t seq, struct fha_ipvs_service *out, size_t cap,
-                             size_t *count);
-int fha_ipvs_decode_dests(const uint8_t *buf, size_t len, uint32_t seq, struct fha_ipvs_dest *out, size_t cap,
-                          size_t *count);
+int fha_ipvs_decode_services(const uint8_t *buf, size_t len, uint32_t seq, struct fha_ipvs_service *out,
+                             struct fha_ipvs_counters *counters, size_t cap, size_t *count);
+int fha_ipvs_decode_dests(const uint8_t *buf, size_t len, uint32_t seq, struct fha_ipvs_dest *out,
+                          struct fha_ipvs_counters *counters, size_t cap, size_t *count);
+int fha_ipvs_decode_daemons(const uint8_t *buf, size_t len, uint32_t seq, struct fha_ipvs_daemon *out, size_t cap,
+                            size_t *count);
+int fha_ipvs_decode_timeouts(const uint8_t *buf, size_t len, uint32_t seq, struct fha_ipvs_timeouts *out);
 int fha_ipvs_decode_family(const uint8_t *buf, size_t len, uint32_t seq, uint16_t *family_id);
 int fha_ipvs_decode_info(const uint8_t *buf, size_t len, uint32_t seq, uint32_t *version, uint32_t *table_size);
 
 /* open: -ENOENT: this kernel (or network namespace) has no IPVS; -EPERM: CAP_NET_ADMIN is missing.
  * apply: in order, windowed, results[i] = 0, a positive errno or FHA_IPVS_UNKNOWN. Not 0 if any is unknown; then (and
  *   after a failed dump) close and open again before the next use.
- * dump: *count is what there is, which may be more than `cap`. */
+ * dump: *count is what there is, which may be more than `cap`; `counters` has room for as many, or is NULL.
+ * The others: 0, or -errno of the kernel or of the socket; close after a failure as well.
+ *   start_daemon: -EEXIST: one of that state runs; -ENODEV; stop_daemon: -ESRCH: none of that state runs. */
 int fha_ipvs_open(struct fha_ipvs_socket *s);
 void fha_ipvs_close(struct fha_ipvs_socket *s);
 int fha_ipvs_apply(struct fha_ipvs_socket *s, const struct fha_ipvs_op *ops, size_t n, int32_t *results);
-int fha_ipvs_dump_services(struct fha_ipvs_socket *s, struct fha_ipvs_service *out, size_t cap, size_t *count);
+int fha_ipvs_dump_services(struct fha_ipvs_socket *s, struct fha_ipvs_service *out, struct fha_ipvs_counters *counters,
+                           size_t cap, size_t *count);
 int fha_ipvs_dump_dests(struct fha_ipvs_socket *s, const struct fha_ipvs_service *service, struct fha_ipvs_dest *out,
-                        size_t cap, size_t *count);
+                        struct fha_ipvs_counters *counters, size_t cap, size_t *count);
+int fha_ipvs_dump_daemons(struct fha_ipvs_socket *s, struct fha_ipvs_daemon *out, size_t cap, size_t *count);
+int fha_ipvs_get_timeouts(struct fha_ipvs_socket *s, struct fha_ipvs_timeouts *out);
+int fha_ipvs_set_timeouts(struct fha_ipvs_socket *s, const struct fha_ipvs_timeouts *timeouts);
+int fha_ipvs_start_daemon(struct fha_ipvs_socket *s, const struct fha_ipvs_daemon *daemon);
+int fha_ipvs_stop_daemon(struct fha_ipvs_socket *s, uint32_t state);
+int fha_ipvs_flush(struct fha_ipvs_socket *s);
 
 /* </cdef> */
 

@@ -1,104 +1,5 @@
 /* Netlink bytes into results and rows. Pure: no system call, no allocation, and no length is believed. */
-#include <errno.h>
-#include <string.h>
-
-#include <arpa/inet.h>
-#include <linux/genetlink.h>
-#include <linux/ip_vs.h>
-#include <linux/netlink.h>
-#include <sys/socket.h>
-
-#include "fha_ipvs.h"
-
-/* Bytes not yet read. */
-struct reader {
-	const uint8_t *at;
-	size_t left;
-};
-
-static void skip(struct reader *r, size_t len)
-{
-	size_t padded = NLMSG_ALIGN(len);
-
-	/* the last message or attribute may come without its padding */
-	padded = padded < r->left ? padded : r->left;
-	r->at += padded;
-	r->left -= padded;
-}
-
-/* The next message: 1 and its header and payload, 0 at the end, -EBADMSG. */
-static int next_message(struct reader *r, struct nlmsghdr *head, struct reader *payload)
-{
-	if (r->left == 0)
-		return 0;
-	if (r->left < NLMSG_HDRLEN)
-		return -EBADMSG;
-	memcpy(head, r->at, sizeof *head);
-	if (head->nlmsg_len < NLMSG_HDRLEN || head->nlmsg_len > r->left)
-		return -EBADMSG;
-	payload->at = r->at + NLMSG_HDRLEN;
-	payload->left = head->nlmsg_len - NLMSG_HDRLEN;
-	skip(r, head->nlmsg_len);
-	return 1;
-}
-
-/* The next attribute: 1 and its type and value, 0 at the end, -EBADMSG. */
-static int next_attr(struct reader *r, uint16_t *type, struct reader *value)
-{
-	struct nlattr attr;
-
-	if (r->left == 0)
-		return 0;
-	if (r->left < NLA_HDRLEN)
-		return -EBADMSG;
-	memcpy(&attr, r->at, sizeof attr);
-	if (attr.nla_len < NLA_HDRLEN || attr.nla_len > r->left)
-		return -EBADMSG;
-	*type = attr.nla_type & NLA_TYPE_MASK;
-	value->at = r->at + NLA_HDRLEN;
-	value->left = attr.nla_len - NLA_HDRLEN;
-	skip(r, attr.nla_len);
-	return 1;
-}
-
-/* A value of exactly `size` bytes into *out. */
-static int get(const struct reader *value, void *out, size_t size)
-{
-	if (value->left != size)
-		return -EBADMSG;
-	memcpy(out, value->at, size);
-	return 0;
-}
-
-static int get_port(const struct reader *value, uint16_t *port)
-{
-	int rc = get(value, port, sizeof *port);
-
-	*port = ntohs(*port);
-	return rc;
-}
-
-static int get_name(const struct reader *value, char out[FHA_IPVS_NAME_SIZE])
-{
-	size_t len = strnlen((const char *)value->at, value->left);
-
-	if (len >= FHA_IPVS_NAME_SIZE)
-		return -EBADMSG;
-	memset(out, 0, FHA_IPVS_NAME_SIZE);
-	memcpy(out, value->at, len);
-	return 0;
-}
-
-/* The errno of an NLMSG_ERROR payload as the kernel sends it: 0 or negative; -EBADMSG if it is none. */
-static int error_code(struct reader payload)
-{
-	int32_t code;
-
-	if (payload.left < sizeof code)
-		return -EBADMSG;
-	memcpy(&code, payload.at, sizeof code);
-	return code > 0 || code < -4095 ? -EBADMSG : code; /* MAX_ERRNO of linux/err.h */
-}
+#include "fha_ipvs_wire.h"
 
 int fha_ipvs_decode_acks(const uint8_t *buf, size_t len, uint32_t seq, int32_t *results, size_t n, size_t *answered)
 {
@@ -120,65 +21,6 @@ int fha_ipvs_decode_acks(const uint8_t *buf, size_t len, uint32_t seq, int32_t *
 	return rc;
 }
 
-/* What one kind of dumped object needs: which attribute holds it, where it goes. */
-typedef int decode_object(struct reader nest, void *out);
-
-struct dump {
-	uint16_t attr;
-	decode_object *decode;
-	uint8_t *out;
-	size_t size;
-	size_t cap;
-	size_t *count;
-};
-
-static int dump_message(struct reader payload, const struct dump *d)
-{
-	struct reader value;
-	uint16_t type;
-	int rc;
-
-	if (payload.left < GENL_HDRLEN)
-		return -EBADMSG;
-	skip(&payload, GENL_HDRLEN);
-	while ((rc = next_attr(&payload, &type, &value)) > 0) {
-		if (type != d->attr)
-			continue;
-		if (*d->count < d->cap) {
-			rc = d->decode(value, d->out + *d->count * d->size);
-			if (rc)
-				return rc;
-		}
-		++*d->count;
-	}
-	return rc;
-}
-
-static int decode_dump(const uint8_t *buf, size_t len, uint32_t seq, const struct dump *d)
-{
-	struct reader r = {buf, len}, payload;
-	struct nlmsghdr head;
-	int rc;
-
-	while ((rc = next_message(&r, &head, &payload)) > 0) {
-		if (head.nlmsg_seq != seq)
-			continue;
-		if (head.nlmsg_flags & NLM_F_DUMP_INTR)
-			return -EINTR;
-		if (head.nlmsg_type == NLMSG_DONE || head.nlmsg_type == NLMSG_ERROR) {
-			/* NLMSG_DONE carries an errno in the same place, when it carries anything */
-			rc = head.nlmsg_type == NLMSG_DONE && payload.left == 0 ? 0 : error_code(payload);
-			return rc ? rc : 1;
-		}
-		if (head.nlmsg_type < NLMSG_MIN_TYPE)
-			continue;
-		rc = dump_message(payload, d);
-		if (rc)
-			return rc;
-	}
-	return rc;
-}
-
 static int get_netmask(const struct reader *value, uint16_t family, uint16_t *out)
 {
 	uint32_t mask, host;
@@ -195,7 +37,65 @@ static int get_netmask(const struct reader *value, uint16_t family, uint16_t *ou
 	return 0;
 }
 
-static int decode_service(struct reader nest, void *out)
+/* A number of 32 bits on the wire. */
+static int get_count(const struct reader *value, uint64_t *out)
+{
+	uint32_t count = 0;
+	int rc = get(value, &count, sizeof count);
+
+	*out = count;
+	return rc;
+}
+
+/* IPVS_*_ATTR_STATS64: every number has 64 bits. */
+static int get_stats64(struct reader nest, struct fha_ipvs_counters *c)
+{
+	struct reader value;
+	uint16_t type;
+	int rc;
+
+	while ((rc = next_attr(&nest, &type, &value)) > 0) {
+		uint64_t *out = NULL;
+
+		switch (type) {
+		case IPVS_STATS_ATTR_CONNS:
+			out = &c->connections;
+			break;
+		case IPVS_STATS_ATTR_INPKTS:
+			out = &c->in_packets;
+			break;
+		case IPVS_STATS_ATTR_OUTPKTS:
+			out = &c->out_packets;
+			break;
+		case IPVS_STATS_ATTR_INBYTES:
+			out = &c->in_bytes;
+			break;
+		case IPVS_STATS_ATTR_OUTBYTES:
+			out = &c->out_bytes;
+			break;
+		case IPVS_STATS_ATTR_CPS:
+			out = &c->connections_per_s;
+			break;
+		case IPVS_STATS_ATTR_INPPS:
+			out = &c->in_packets_per_s;
+			break;
+		case IPVS_STATS_ATTR_OUTPPS:
+			out = &c->out_packets_per_s;
+			break;
+		case IPVS_STATS_ATTR_INBPS:
+			out = &c->in_bytes_per_s;
+			break;
+		case IPVS_STATS_ATTR_OUTBPS:
+			out = &c->out_bytes_per_s;
+			break;
+		}
+		if (out && get(&value, out, sizeof *out))
+			return -EBADMSG;
+	}
+	return rc;
+}
+
+static int decode_service(struct reader nest, void *out, struct fha_ipvs_counters *counters)
 {
 	struct fha_ipvs_service *s = out;
 	struct reader value, netmask = {NULL, 0};
@@ -204,6 +104,8 @@ static int decode_service(struct reader nest, void *out)
 	int rc, bad = 0;
 
 	memset(s, 0, sizeof *s);
+	if (counters)
+		memset(counters, 0, sizeof *counters);
 	while ((rc = next_attr(&nest, &type, &value)) > 0) {
 		switch (type) {
 		case IPVS_SVC_ATTR_AF:
@@ -238,6 +140,10 @@ static int decode_service(struct reader nest, void *out)
 		case IPVS_SVC_ATTR_PE_NAME:
 			bad |= get_name(&value, s->pe_name);
 			break;
+		case IPVS_SVC_ATTR_STATS64:
+			if (counters)
+				bad |= get_stats64(value, counters);
+			break;
 		}
 	}
 	if (netmask.at) /* its meaning depends on the family, which may come later */
@@ -247,27 +153,16 @@ static int decode_service(struct reader nest, void *out)
 	return rc || bad ? -EBADMSG : 0;
 }
 
-/* The number of connections out of IPVS_DEST_ATTR_STATS64. */
-static int get_connections(struct reader nest, uint64_t *out)
+static int decode_dest(struct reader nest, void *out, struct fha_ipvs_counters *counters)
 {
-	struct reader value;
-	uint16_t type;
-	int rc;
-
-	while ((rc = next_attr(&nest, &type, &value)) > 0)
-		if (type == IPVS_STATS_ATTR_CONNS && get(&value, out, sizeof *out))
-			return -EBADMSG;
-	return rc;
-}
-
-static int decode_dest(struct reader nest, void *out)
-{
+	struct fha_ipvs_counters unwanted, *n = counters ? counters : &unwanted;
 	struct fha_ipvs_dest *d = out;
 	struct reader value;
 	uint16_t type;
 	int rc, bad = 0;
 
 	memset(d, 0, sizeof *d);
+	memset(n, 0, sizeof *n);
 	d->family = AF_INET; /* kernels before 3.18 send none and know no mixed families */
 	while ((rc = next_attr(&nest, &type, &value)) > 0) {
 		switch (type) {
@@ -294,63 +189,53 @@ static int decode_dest(struct reader nest, void *out)
 			bad |= get(&value, &d->lthreshold, sizeof d->lthreshold);
 			break;
 		case IPVS_DEST_ATTR_ACTIVE_CONNS:
-			bad |= get(&value, &d->active, sizeof d->active);
+			bad |= get_count(&value, &n->active);
 			break;
 		case IPVS_DEST_ATTR_INACT_CONNS:
-			bad |= get(&value, &d->inactive, sizeof d->inactive);
+			bad |= get_count(&value, &n->inactive);
 			break;
 		case IPVS_DEST_ATTR_PERSIST_CONNS:
-			bad |= get(&value, &d->persistent, sizeof d->persistent);
+			bad |= get_count(&value, &n->persistent);
 			break;
 		case IPVS_DEST_ATTR_STATS64:
-			bad |= get_connections(value, &d->connections);
+			if (counters)
+				bad |= get_stats64(value, counters);
+			break;
+		case IPVS_DEST_ATTR_TUN_TYPE:
+			bad |= get(&value, &d->tun_type, sizeof d->tun_type);
+			break;
+		case IPVS_DEST_ATTR_TUN_PORT:
+			bad |= get_port(&value, &d->tun_port);
+			break;
+		case IPVS_DEST_ATTR_TUN_FLAGS:
+			bad |= get(&value, &d->tun_flags, sizeof d->tun_flags);
 			break;
 		}
 	}
 	if (d->family != AF_INET && d->family != AF_INET6)
 		bad = 1;
+	/* the kernel keeps them for whoever sets them, and reads them for TUN alone */
+	if (d->forward != IP_VS_CONN_F_TUNNEL) {
+		d->tun_type = 0;
+		d->tun_port = d->tun_flags = 0;
+	}
 	return rc || bad ? -EBADMSG : 0;
 }
 
-int fha_ipvs_decode_services(const uint8_t *buf, size_t len, uint32_t seq, struct fha_ipvs_service *out, size_t cap,
-                             size_t *count)
+int fha_ipvs_decode_services(const uint8_t *buf, size_t len, uint32_t seq, struct fha_ipvs_service *out,
+                             struct fha_ipvs_counters *counters, size_t cap, size_t *count)
 {
-	struct dump d = {IPVS_CMD_ATTR_SERVICE, decode_service, (uint8_t *)out, sizeof *out, cap, count};
+	struct dump d = {IPVS_CMD_ATTR_SERVICE, decode_service, (uint8_t *)out, sizeof *out, counters, cap, count};
 
 	return decode_dump(buf, len, seq, &d);
 }
 
-int fha_ipvs_decode_dests(const uint8_t *buf, size_t len, uint32_t seq, struct fha_ipvs_dest *out, size_t cap,
-                          size_t *count)
+int fha_ipvs_decode_dests(const uint8_t *buf, size_t len, uint32_t seq, struct fha_ipvs_dest *out,
+                          struct fha_ipvs_counters *counters, size_t cap, size_t *count)
 {
-	struct dump d = {IPVS_CMD_ATTR_DEST, decode_dest, (uint8_t *)out, sizeof *out, cap, count};
+	struct dump d = {IPVS_CMD_ATTR_DEST, decode_dest, (uint8_t *)out, sizeof *out, counters, cap, count};
 
 	return decode_dump(buf, len, seq, &d);
-}
-
-/* The single answer to a single request: 1 and its attributes, 0 if it is not in this datagram, -errno. */
-static int find_answer(const uint8_t *buf, size_t len, uint32_t seq, struct reader *attrs)
-{
-	struct reader r = {buf, len}, payload;
-	struct nlmsghdr head;
-	int rc;
-
-	while ((rc = next_message(&r, &head, &payload)) > 0) {
-		if (head.nlmsg_seq != seq)
-			continue;
-		if (head.nlmsg_type == NLMSG_ERROR) {
-			rc = error_code(payload);
-			return rc ? rc : -EBADMSG; /* "no error" is no answer: no ACK was asked for */
-		}
-		if (head.nlmsg_type < NLMSG_MIN_TYPE)
-			continue;
-		if (payload.left < GENL_HDRLEN)
-			return -EBADMSG;
-		skip(&payload, GENL_HDRLEN);
-		*attrs = payload;
-		return 1;
-	}
-	return rc;
 }
 
 int fha_ipvs_decode_family(const uint8_t *buf, size_t len, uint32_t seq, uint16_t *family_id)

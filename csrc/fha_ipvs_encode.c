@@ -1,105 +1,5 @@
 /* Operations and requests into netlink bytes. Pure: no system call, no allocation. fha_ipvs.h draws the layout. */
-#include <errno.h>
-#include <string.h>
-
-#include <arpa/inet.h>
-#include <linux/genetlink.h>
-#include <linux/ip_vs.h>
-#include <linux/netlink.h>
-#include <sys/socket.h>
-
-#include "fha_ipvs.h"
-
-/* Where the next byte goes. Once something did not fit, `full` stays set and nothing more is written. */
-struct cursor {
-	uint8_t *start;
-	uint8_t *at;
-	uint8_t *end;
-	int full;
-};
-
-static uint8_t *take(struct cursor *c, size_t len)
-{
-	size_t padded = NLMSG_ALIGN(len);
-	uint8_t *p = c->at;
-
-	if (c->full || (size_t)(c->end - p) < padded) {
-		c->full = 1;
-		return NULL;
-	}
-	memset(p, 0, padded);
-	c->at = p + padded;
-	return p;
-}
-
-static void put(struct cursor *c, uint16_t type, const void *data, size_t len)
-{
-	struct nlattr attr = {.nla_len = (uint16_t)(NLA_HDRLEN + len), .nla_type = type};
-	uint8_t *p = take(c, NLA_HDRLEN + len);
-
-	if (!p)
-		return;
-	memcpy(p, &attr, sizeof attr);
-	memcpy(p + NLA_HDRLEN, data, len);
-}
-
-static void put_u16(struct cursor *c, uint16_t type, uint16_t value)
-{
-	put(c, type, &value, sizeof value);
-}
-
-static void put_u32(struct cursor *c, uint16_t type, uint32_t value)
-{
-	put(c, type, &value, sizeof value);
-}
-
-/* A name with its NUL, as policy NLA_NUL_STRING wants it; a name that fills its array is cut. */
-static void put_name(struct cursor *c, uint16_t type, const char name[FHA_IPVS_NAME_SIZE])
-{
-	char text[FHA_IPVS_NAME_SIZE] = {0};
-	size_t len = strnlen(name, FHA_IPVS_NAME_SIZE - 1);
-
-	memcpy(text, name, len);
-	put(c, type, text, len + 1);
-}
-
-static uint8_t *nest_begin(struct cursor *c, uint16_t type)
-{
-	uint8_t *p = c->at;
-
-	put(c, (uint16_t)(type | NLA_F_NESTED), "", 0);
-	return p;
-}
-
-static void nest_end(struct cursor *c, uint8_t *nest)
-{
-	uint16_t len = (uint16_t)(c->at - nest);
-
-	if (!c->full)
-		memcpy(nest + offsetof(struct nlattr, nla_len), &len, sizeof len);
-}
-
-static uint8_t *message_begin(struct cursor *c, uint16_t type, uint16_t flags, uint32_t seq, uint8_t cmd,
-                              uint8_t version)
-{
-	struct nlmsghdr head = {.nlmsg_type = type, .nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags), .nlmsg_seq = seq};
-	struct genlmsghdr generic = {.cmd = cmd, .version = version};
-	uint8_t *p = take(c, NLMSG_HDRLEN + GENL_HDRLEN);
-
-	if (p) {
-		memcpy(p, &head, sizeof head);
-		memcpy(p + NLMSG_HDRLEN, &generic, sizeof generic);
-	}
-	return p;
-}
-
-static void message_end(struct cursor *c, uint8_t *message)
-{
-	uint32_t len = (uint32_t)(c->at - message);
-
-	if (!c->full)
-		memcpy(message + offsetof(struct nlmsghdr, nlmsg_len), &len, sizeof len);
-}
+#include "fha_ipvs_wire.h"
 
 static void put_service_identity(struct cursor *c, const struct fha_ipvs_service *s)
 {
@@ -151,6 +51,12 @@ static void put_dest(struct cursor *c, const struct fha_ipvs_dest *d, int whole)
 		put_u32(c, IPVS_DEST_ATTR_WEIGHT, (uint32_t)d->weight);
 		put_u32(c, IPVS_DEST_ATTR_U_THRESH, d->uthreshold);
 		put_u32(c, IPVS_DEST_ATTR_L_THRESH, d->lthreshold);
+		/* absent they are 0 to the kernel, with SET_DEST too; kernels before 5.2 do not know them */
+		if (d->forward == IP_VS_CONN_F_TUNNEL && (d->tun_type || d->tun_port || d->tun_flags)) {
+			put_u8(c, IPVS_DEST_ATTR_TUN_TYPE, d->tun_type);
+			put_u16(c, IPVS_DEST_ATTR_TUN_PORT, htons(d->tun_port));
+			put_u16(c, IPVS_DEST_ATTR_TUN_FLAGS, d->tun_flags);
+		}
 	}
 	nest_end(c, nest);
 }
@@ -205,13 +111,6 @@ int fha_ipvs_encode_ops(uint8_t *buf, size_t size, uint16_t family_id, uint32_t 
 	return n && !*encoded ? -EMSGSIZE : 0;
 }
 
-static int finish(struct cursor *c, uint8_t *message, size_t *used)
-{
-	message_end(c, message);
-	*used = c->full ? 0 : (size_t)(c->at - c->start);
-	return c->full ? -EMSGSIZE : 0;
-}
-
 int fha_ipvs_encode_dump(uint8_t *buf, size_t size, uint16_t family_id, uint32_t seq,
                          const struct fha_ipvs_service *service, size_t *used)
 {
@@ -222,13 +121,6 @@ int fha_ipvs_encode_dump(uint8_t *buf, size_t size, uint16_t family_id, uint32_t
 	if (service)
 		put_service(&c, service, 0);
 	return finish(&c, message, used);
-}
-
-int fha_ipvs_encode_info(uint8_t *buf, size_t size, uint16_t family_id, uint32_t seq, size_t *used)
-{
-	struct cursor c = {.start = buf, .at = buf, .end = buf + size};
-
-	return finish(&c, message_begin(&c, family_id, 0, seq, IPVS_CMD_GET_INFO, IPVS_GENL_VERSION), used);
 }
 
 int fha_ipvs_encode_family(uint8_t *buf, size_t size, uint32_t seq, size_t *used)

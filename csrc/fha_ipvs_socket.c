@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <linux/ip_vs.h>
 #include <linux/netlink.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -66,36 +67,94 @@ static void size_window(struct fha_ipvs_socket *s)
 	s->window = (uint16_t)(fits < 1 ? 1 : fits > FHA_IPVS_WINDOW ? FHA_IPVS_WINDOW : fits);
 }
 
-static int ask_family(struct fha_ipvs_socket *s)
+/* One request (its encoding's return value and length) and what answers it: `decode` until it says 1 or -errno. */
+typedef int decode_answer(struct fha_ipvs_socket *s, size_t len, uint32_t seq, void *out);
+
+static int ask(struct fha_ipvs_socket *s, int encoded, size_t used, decode_answer *decode, void *out)
 {
 	uint32_t seq = s->seq++;
-	size_t used;
-	ssize_t n;
-	int rc = fha_ipvs_encode_family(s->out, sizeof s->out, seq, &used);
+	int rc = encoded ? encoded : send_out(s, used);
 
-	if (rc == 0)
-		rc = send_out(s, used);
 	while (rc == 0) {
-		n = receive(s);
-		rc = n < 0 ? (int)n : fha_ipvs_decode_family(s->in, (size_t)n, seq, &s->family_id);
+		ssize_t n = receive(s);
+
+		rc = n < 0 ? (int)n : decode(s, (size_t)n, seq, out);
 	}
 	return rc < 0 ? rc : 0;
 }
 
-static int ask_info(struct fha_ipvs_socket *s)
+static int decode_ack(struct fha_ipvs_socket *s, size_t len, uint32_t seq, void *out)
 {
-	uint32_t seq = s->seq++;
-	size_t used;
-	ssize_t n;
-	int rc = fha_ipvs_encode_info(s->out, sizeof s->out, s->family_id, seq, &used);
+	int32_t result = FHA_IPVS_UNKNOWN;
+	size_t answered = 0;
+	int rc = fha_ipvs_decode_acks(s->in, len, seq, &result, 1, &answered);
 
-	if (rc == 0)
-		rc = send_out(s, used);
-	while (rc == 0) {
-		n = receive(s);
-		rc = n < 0 ? (int)n : fha_ipvs_decode_info(s->in, (size_t)n, seq, &s->version, &s->table_size);
-	}
-	return rc < 0 ? rc : 0;
+	(void)out;
+	if (rc || !answered)
+		return rc;
+	return result ? -result : 1;
+}
+
+static int decode_family(struct fha_ipvs_socket *s, size_t len, uint32_t seq, void *out)
+{
+	(void)out;
+	return fha_ipvs_decode_family(s->in, len, seq, &s->family_id);
+}
+
+static int decode_info(struct fha_ipvs_socket *s, size_t len, uint32_t seq, void *out)
+{
+	(void)out;
+	return fha_ipvs_decode_info(s->in, len, seq, &s->version, &s->table_size);
+}
+
+static int decode_timeouts(struct fha_ipvs_socket *s, size_t len, uint32_t seq, void *out)
+{
+	return fha_ipvs_decode_timeouts(s->in, len, seq, out);
+}
+
+/* Where a dump goes. */
+struct room {
+	void *out;
+	struct fha_ipvs_counters *counters;
+	size_t cap;
+	size_t *count;
+};
+
+static int decode_services(struct fha_ipvs_socket *s, size_t len, uint32_t seq, void *out)
+{
+	const struct room *r = out;
+
+	return fha_ipvs_decode_services(s->in, len, seq, r->out, r->counters, r->cap, r->count);
+}
+
+static int decode_dests(struct fha_ipvs_socket *s, size_t len, uint32_t seq, void *out)
+{
+	const struct room *r = out;
+
+	return fha_ipvs_decode_dests(s->in, len, seq, r->out, r->counters, r->cap, r->count);
+}
+
+static int decode_daemons(struct fha_ipvs_socket *s, size_t len, uint32_t seq, void *out)
+{
+	const struct room *r = out;
+
+	return fha_ipvs_decode_daemons(s->in, len, seq, r->out, r->cap, r->count);
+}
+
+static int ask_family(struct fha_ipvs_socket *s)
+{
+	size_t used;
+	int rc = fha_ipvs_encode_family(s->out, sizeof s->out, s->seq, &used);
+
+	return ask(s, rc, used, decode_family, NULL);
+}
+
+static int ask_bare(struct fha_ipvs_socket *s, uint8_t cmd, decode_answer *decode, void *out)
+{
+	size_t used;
+	int rc = fha_ipvs_encode_bare(s->out, sizeof s->out, s->family_id, s->seq, cmd, &used);
+
+	return ask(s, rc, used, decode, out);
 }
 
 int fha_ipvs_open(struct fha_ipvs_socket *s)
@@ -116,7 +175,7 @@ int fha_ipvs_open(struct fha_ipvs_socket *s)
 	if (rc == 0)
 		rc = ask_family(s);
 	if (rc == 0)
-		rc = ask_info(s);
+		rc = ask_bare(s, IPVS_CMD_GET_INFO, decode_info, NULL);
 	if (rc)
 		fha_ipvs_close(s);
 	return rc;
@@ -162,37 +221,69 @@ int fha_ipvs_apply(struct fha_ipvs_socket *s, const struct fha_ipvs_op *ops, siz
 	return rc;
 }
 
-int fha_ipvs_dump_services(struct fha_ipvs_socket *s, struct fha_ipvs_service *out, size_t cap, size_t *count)
+int fha_ipvs_dump_services(struct fha_ipvs_socket *s, struct fha_ipvs_service *out, struct fha_ipvs_counters *counters,
+                           size_t cap, size_t *count)
 {
-	uint32_t seq = s->seq++;
+	struct room room = {out, counters, cap, count};
 	size_t used;
-	ssize_t n;
-	int rc = fha_ipvs_encode_dump(s->out, sizeof s->out, s->family_id, seq, NULL, &used);
+	int rc = fha_ipvs_encode_dump(s->out, sizeof s->out, s->family_id, s->seq, NULL, &used);
 
 	*count = 0;
-	if (rc == 0)
-		rc = send_out(s, used);
-	while (rc == 0) {
-		n = receive(s);
-		rc = n < 0 ? (int)n : fha_ipvs_decode_services(s->in, (size_t)n, seq, out, cap, count);
-	}
-	return rc < 0 ? rc : 0;
+	return ask(s, rc, used, decode_services, &room);
 }
 
 int fha_ipvs_dump_dests(struct fha_ipvs_socket *s, const struct fha_ipvs_service *service, struct fha_ipvs_dest *out,
-                        size_t cap, size_t *count)
+                        struct fha_ipvs_counters *counters, size_t cap, size_t *count)
 {
-	uint32_t seq = s->seq++;
+	struct room room = {out, counters, cap, count};
 	size_t used;
-	ssize_t n;
-	int rc = fha_ipvs_encode_dump(s->out, sizeof s->out, s->family_id, seq, service, &used);
+	int rc = fha_ipvs_encode_dump(s->out, sizeof s->out, s->family_id, s->seq, service, &used);
 
 	*count = 0;
-	if (rc == 0)
-		rc = send_out(s, used);
-	while (rc == 0) {
-		n = receive(s);
-		rc = n < 0 ? (int)n : fha_ipvs_decode_dests(s->in, (size_t)n, seq, out, cap, count);
-	}
-	return rc < 0 ? rc : 0;
+	return ask(s, rc, used, decode_dests, &room);
+}
+
+int fha_ipvs_dump_daemons(struct fha_ipvs_socket *s, struct fha_ipvs_daemon *out, size_t cap, size_t *count)
+{
+	struct room room = {out, NULL, cap, count};
+
+	*count = 0;
+	return ask_bare(s, IPVS_CMD_GET_DAEMON, decode_daemons, &room);
+}
+
+int fha_ipvs_get_timeouts(struct fha_ipvs_socket *s, struct fha_ipvs_timeouts *out)
+{
+	return ask_bare(s, IPVS_CMD_GET_CONFIG, decode_timeouts, out);
+}
+
+int fha_ipvs_set_timeouts(struct fha_ipvs_socket *s, const struct fha_ipvs_timeouts *timeouts)
+{
+	size_t used;
+	int rc = fha_ipvs_encode_timeouts(s->out, sizeof s->out, s->family_id, s->seq, timeouts, &used);
+
+	return ask(s, rc, used, decode_ack, NULL);
+}
+
+int fha_ipvs_start_daemon(struct fha_ipvs_socket *s, const struct fha_ipvs_daemon *daemon)
+{
+	size_t used;
+	int rc =
+	        fha_ipvs_encode_daemon(s->out, sizeof s->out, s->family_id, s->seq, IPVS_CMD_NEW_DAEMON, daemon, &used);
+
+	return ask(s, rc, used, decode_ack, NULL);
+}
+
+int fha_ipvs_stop_daemon(struct fha_ipvs_socket *s, uint32_t state)
+{
+	struct fha_ipvs_daemon daemon = {.state = state};
+	size_t used;
+	int rc = fha_ipvs_encode_daemon(s->out, sizeof s->out, s->family_id, s->seq, IPVS_CMD_DEL_DAEMON, &daemon,
+	                                &used);
+
+	return ask(s, rc, used, decode_ack, NULL);
+}
+
+int fha_ipvs_flush(struct fha_ipvs_socket *s)
+{
+	return ask_bare(s, IPVS_CMD_FLUSH, decode_ack, NULL);
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 from cffi import FFI
 
 HEADER = "csrc/fha_ipvs.h"
-SOURCES = ["csrc/fha_ipvs_encode.c", "csrc/fha_ipvs_decode.c", "csrc/fha_ipvs_socket.c"]
+SOURCES = [f"csrc/fha_ipvs_{part}.c" for part in ("encode", "decode", "control", "socket")]
 
 flags = ["-std=gnu11", "-Wall", "-Wextra"]
 flags += ["-O0", "-g3"] if os.environ.get("FASTHA_DEBUG") == "1" else ["-O2", "-g1"]
@@ -36,7 +36,7 @@ ffibuilder.set_source(
     "fastha._ipvs",
     '#include "fha_ipvs.h"',
     sources=SOURCES,
-    depends=[HEADER],
+    depends=[HEADER, "csrc/fha_ipvs_wire.h"],
     include_dirs=["csrc"],
     extra_compile_args=flags,
     extra_link_args=link,

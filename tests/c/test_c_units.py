@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 FLAGS = ["-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-fno-omit-frame-pointer"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-PURE = ["csrc/fha_ipvs_encode.c", "csrc/fha_ipvs_decode.c"]
+PURE = [f"csrc/fha_ipvs_{part}.c" for part in ("encode", "decode", "control")]
 
 
 @pytest.fixture(scope="module")

@@ -91,13 +91,18 @@ static void round_trip(void)
 	op.verb = IPVS_CMD_NEW_SERVICE;
 	assert(!fha_ipvs_encode_ops(buf, sizeof buf, FAMILY, seq, &op, 1, &used, &encoded));
 	copy = exact(buf, used);
-	assert(fha_ipvs_decode_services(copy, used, seq, &service, 1, &count) == 0 && count == 1);
+	assert(fha_ipvs_decode_services(copy, used, seq, &service, NULL, 1, &count) == 0 && count == 1);
 	assert(!memcmp(&service, &op.service, sizeof service));
 	free(copy);
 
 	op.dest.family = rnd() % 2 ? AF_INET : AF_INET6;
 	op.dest.port = (uint16_t)rnd();
 	op.dest.forward = rnd() % 8;
+	if (op.dest.forward == IP_VS_CONN_F_TUNNEL) {
+		op.dest.tun_type = (uint8_t)rnd();
+		op.dest.tun_port = (uint16_t)rnd();
+		op.dest.tun_flags = (uint16_t)rnd();
+	}
 	op.dest.weight = (int32_t)rnd();
 	op.dest.uthreshold = rnd();
 	op.dest.lthreshold = rnd();
@@ -106,9 +111,43 @@ static void round_trip(void)
 	assert(!fha_ipvs_encode_ops(buf, sizeof buf, FAMILY, seq, &op, 1, &used, &encoded));
 	copy = exact(buf, used);
 	count = 0;
-	assert(fha_ipvs_decode_dests(copy, used, seq, &dest, 1, &count) == 0 && count == 1);
+	assert(fha_ipvs_decode_dests(copy, used, seq, &dest, NULL, 1, &count) == 0 && count == 1);
 	assert(!memcmp(&dest, &op.dest, sizeof dest));
 	free(copy);
+}
+
+/* A daemon of any bytes: no buffer size is too small, and what was written reads back. */
+static void daemon_round_trip(void)
+{
+	struct fha_ipvs_daemon daemon, back;
+	struct fha_ipvs_timeouts timeouts = {rnd(), rnd(), rnd()}, now;
+	size_t used, count = 0, size = rnd() % 160;
+	uint8_t *buf = malloc(size);
+
+	assert(buf || !size);
+	memset(&daemon, 0, sizeof daemon);
+	daemon.state = rnd();
+	daemon.sync_id = rnd();
+	daemon.maxlen = (uint16_t)rnd();
+	daemon.port = (uint16_t)rnd();
+	daemon.ttl = (uint8_t)rnd();
+	daemon.group_family = rnd() % 2 ? AF_INET : AF_INET6;
+	fill(daemon.group, daemon.group_family == AF_INET ? 4 : 16);
+	snprintf(daemon.interface, sizeof daemon.interface, "i%x", rnd());
+	if (fha_ipvs_encode_daemon(buf, size, FAMILY, 7, IPVS_CMD_NEW_DAEMON, &daemon, &used) == 0) {
+		assert(used <= size);
+		assert(fha_ipvs_decode_daemons(buf, used, 7, &back, 1, &count) == 0 && count == 1);
+		assert(!memcmp(&back, &daemon, sizeof back));
+	} else {
+		assert(used == 0 && size < 128);
+	}
+	if (fha_ipvs_encode_timeouts(buf, size, FAMILY, 7, &timeouts, &used) == 0) {
+		assert(fha_ipvs_decode_timeouts(buf, used, 7, &now) == 1);
+		assert(!memcmp(&now, &timeouts, sizeof now));
+	} else {
+		assert(size < 44);
+	}
+	free(buf);
 }
 
 /* Real messages, damaged: any answer is fine, any byte beyond the block is not. */
@@ -117,6 +156,9 @@ static void decode_garbage(void)
 	struct fha_ipvs_op op;
 	struct fha_ipvs_service services[2];
 	struct fha_ipvs_dest dests[2];
+	struct fha_ipvs_counters counters[2];
+	struct fha_ipvs_daemon daemons[2];
+	struct fha_ipvs_timeouts timeouts;
 	uint8_t buf[4 * FHA_IPVS_MESSAGE_SIZE], *copy;
 	size_t len = 0, used, encoded, count, n;
 	int32_t results[4] = {-1, -1, -1, -1};
@@ -137,9 +179,12 @@ static void decode_garbage(void)
 		len = rnd() % len;
 	copy = exact(buf, len);
 	count = 0;
-	fha_ipvs_decode_services(copy, len, 7, services, 2, &count);
+	fha_ipvs_decode_services(copy, len, 7, services, rnd() % 2 ? counters : NULL, 2, &count);
 	count = 0;
-	fha_ipvs_decode_dests(copy, len, 7, dests, 2, &count);
+	fha_ipvs_decode_dests(copy, len, 7, dests, rnd() % 2 ? counters : NULL, 2, &count);
+	count = 0;
+	fha_ipvs_decode_daemons(copy, len, 7, daemons, 2, &count);
+	fha_ipvs_decode_timeouts(copy, len, 7, &timeouts);
 	count = 0;
 	fha_ipvs_decode_acks(copy, len, 7, results, 4, &count);
 	assert(count <= 4);
@@ -157,6 +202,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < 20000; i++) {
 		encode_anything();
 		round_trip();
+		daemon_round_trip();
 		decode_garbage();
 	}
 	return 0;

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import errno
 
-from fastha.dataplane.rows import Dest, DestKey, Op, Service, ServiceKey, ServiceRow, Table, Verb
+from fastha.dataplane.rows import Dest, DestKey, Op, Service, ServiceKey, ServiceRow, Table, TunnelType, Verb
 
 
 class KernelModel:
@@ -37,6 +37,8 @@ class KernelModel:
         # ip_vs_add_dest and ip_vs_edit_dest look at the numbers before they look for the destination
         if op.dest.weight < 0 or op.dest.lthreshold > op.dest.uthreshold:
             return errno.ERANGE
+        if op.dest.tun_type == TunnelType.GUE and op.dest.tun_port == 0:
+            return errno.EINVAL
         if op.verb == Verb.NEW_DEST and pair in self.dests:
             return errno.EEXIST
         if op.verb == Verb.SET_DEST and pair not in self.dests:

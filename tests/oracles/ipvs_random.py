@@ -4,8 +4,21 @@ from __future__ import annotations
 
 import random
 import socket
+from typing import Any
 
-from fastha.dataplane.rows import Dest, DestKey, Forward, Op, Service, ServiceFlag, ServiceKey, ServiceRow, Table, Verb
+from fastha.dataplane.rows import (
+    Dest,
+    DestKey,
+    Forward,
+    Op,
+    Service,
+    ServiceFlag,
+    ServiceKey,
+    ServiceRow,
+    Table,
+    TunnelType,
+    Verb,
+)
 
 SCHEDULERS = ("rr", "wrr", "lc", "wlc", "sh", "mh")
 KEYS = (
@@ -42,12 +55,23 @@ def dest_key(rng: random.Random, key: ServiceKey, spread: int = 6) -> DestKey:
 
 def dest(rng: random.Random) -> Dest:
     upper = rng.choice((0, 0, 100))
+    forward = rng.choice((Forward.NAT, Forward.DR, Forward.TUN))
     return Dest(
-        rng.choice((Forward.NAT, Forward.DR, Forward.TUN)),
+        forward,
         rng.choice((0, 0, 1, 2, 5)),
         uthreshold=upper,
         lthreshold=upper and rng.choice((0, 50)),
+        **(tunnel(rng) if forward == Forward.TUN else {}),
     )
+
+
+def tunnel(rng: random.Random) -> dict[str, Any]:
+    """The tun_* fields: IPIP has none, GUE needs a port, GRE has flags alone."""
+    kind = rng.choice(list(TunnelType))
+    if kind == TunnelType.IPIP:
+        return {}
+    flags = rng.choice((0, 1, 2)) if kind == TunnelType.GUE else rng.choice((0, 1))
+    return {"tun_type": kind, "tun_port": 6080 if kind == TunnelType.GUE else 0, "tun_flags": flags}
 
 
 def table(rng: random.Random, keys: tuple[ServiceKey, ...] = KEYS, most: int = 24) -> Table:
@@ -68,4 +92,6 @@ def op(rng: random.Random) -> Op:
     wanted = None if verb == Verb.DEL_DEST else dest(rng)
     if wanted and rng.random() < 0.1:
         wanted = Dest(wanted.forward, wanted.weight, uthreshold=1, lthreshold=2)  # refused: ERANGE
+    elif wanted and rng.random() < 0.05:
+        wanted = Dest(Forward.TUN, wanted.weight, tun_type=TunnelType.GUE)  # no port: EINVAL
     return Op(verb, key, dest_key=dest_key(rng, key), dest=wanted)

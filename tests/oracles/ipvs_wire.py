@@ -57,6 +57,9 @@ def dest(key: DestKey, value: Dest | None) -> bytes:
     body = u16(11, family_of(key.ip)) + address(1, key.ip) + attr(2, struct.pack("!H", key.port))
     if value:
         body += u32(3, int(value.forward)) + u32(4, value.weight) + u32(5, value.uthreshold) + u32(6, value.lthreshold)
+        if value.forward == Forward.TUN and (value.tun_type or value.tun_port or value.tun_flags):
+            body += attr(13, bytes([value.tun_type])) + attr(14, struct.pack("!H", value.tun_port))
+            body += u16(15, value.tun_flags)
     return attr(2 | NESTED, body)
 
 

@@ -6,7 +6,7 @@ import socket
 import struct
 import subprocess
 
-from fastha.dataplane.rows import DestKey, Forward, ServiceFlag, ServiceKey, ServiceRow, Table
+from fastha.dataplane.rows import Dest, DestKey, Forward, ServiceFlag, ServiceKey, ServiceRow, Table, TunnelType
 
 FLAG_NAMES = {"sh": ("sh-fallback", "sh-port"), "mh": ("mh-fallback", "mh-port")}  # it shows no third one there
 FORWARD = {Forward.NAT: "-m", Forward.DR: "-g", Forward.TUN: "-i"}
@@ -48,7 +48,16 @@ def dest_line(key: ServiceKey, dest_key: DestKey, row: ServiceRow) -> str:
     line = (
         f"-a {service_words(key)} -r {host_port(dest_key.ip, dest_key.port)} {FORWARD[dest.forward]} -w {dest.weight}"
     )
-    return line + (" --tun-type ipip" if dest.forward == Forward.TUN else "")
+    return line + (tunnel_words(dest) if dest.forward == Forward.TUN else "")
+
+
+def tunnel_words(dest: Dest) -> str:
+    words = f" --tun-type {dest.tun_type.name.lower()}"
+    if dest.tun_type == TunnelType.IPIP:
+        return words
+    if dest.tun_type == TunnelType.GUE:
+        words += f" --tun-port {dest.tun_port}"
+    return words + {0: " --tun-nocsum", 1: " --tun-csum", 2: " --tun-remcsum"}[dest.tun_flags]
 
 
 def lines(table: Table) -> list[str]:

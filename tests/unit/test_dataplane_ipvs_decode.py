@@ -13,7 +13,7 @@ import pytest
 from fastha._ipvs import ffi, lib
 from pyroute2.netlink.generic.ipvs import ipvsmsg
 
-from fastha.dataplane.ipvs_rows import read_dest, read_service
+from fastha.dataplane.ipvs_rows import read_counters, read_dest, read_service
 from fastha.dataplane.rows import Dest, DestKey, Forward, Service, ServiceKey
 from oracles import ipvs_random
 
@@ -37,11 +37,14 @@ def control(kind: int, seq: int, code: int, flags: int = 0) -> bytes:
     return struct.pack("=IHHII", 16 + len(body), kind, flags, seq, 0) + body
 
 
-def decode(kind: str, data: bytes, cap: int = 64) -> tuple[int, list[Any], int]:
+def decode(kind: str, data: bytes, cap: int = 64, counters: Any = None) -> tuple[int, list[Any], int]:
     """(return value, rows, count) of fha_ipvs_decode_services or _dests; `data` lies exactly in its own memory."""
     out, count = ffi.new(f"struct fha_ipvs_{kind}[]", cap or 1), ffi.new("size_t *")
-    rc = getattr(lib, f"fha_ipvs_decode_{kind}s")(ffi.new("uint8_t[]", data), len(data), SEQ, out, cap, count)
-    return rc, [out[i] for i in range(min(count[0], cap))], count[0]
+    function = getattr(lib, f"fha_ipvs_decode_{kind}s")
+    rc = function(ffi.new("uint8_t[]", data), len(data), SEQ, out, counters or ffi.NULL, cap, count)
+    # rows that own themselves: out[i] does not keep `out` alive
+    rows = [ffi.new(f"struct fha_ipvs_{kind} *", out[i])[0] for i in range(min(count[0], cap))]
+    return rc, rows, count[0]
 
 
 def test_recorded_services() -> None:
@@ -89,8 +92,21 @@ def pyroute2_message(cmd: int, attr: str, attrs: list[tuple[str, Any]]) -> bytes
     return bytes(message.data)
 
 
-def stats64(connections: int) -> dict[str, Any]:
-    return {"attrs": [("IPVS_STATS_ATTR_CONNS", connections), ("IPVS_STATS_ATTR_INPKTS", 1)]}
+STATS = ("CONNS", "INPKTS", "OUTPKTS", "INBYTES", "OUTBYTES", "CPS", "INPPS", "OUTPPS", "INBPS", "OUTBPS")
+
+
+def stats64(first: int) -> dict[str, Any]:
+    """Ten 64-bit numbers from `first` up, in the order of the kernel's enumeration."""
+    return {"attrs": [(f"IPVS_STATS_ATTR_{name}", first + i) for i, name in enumerate(STATS)]}
+
+
+def tunnel_attrs(dest: Dest) -> list[tuple[str, Any]]:
+    """As the kernel sends them: always, and with what somebody once set even where it means nothing."""
+    if dest.forward == Forward.TUN:
+        values = (int(dest.tun_type), socket.htons(dest.tun_port), dest.tun_flags)  # pyroute2 writes the host's order
+    else:
+        values = (1, 6080, 2)
+    return [(f"IPVS_DEST_ATTR_TUN_{n}", v) for n, v in zip(("TYPE", "PORT", "FLAGS"), values, strict=True)]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -114,14 +130,19 @@ def test_dests_written_by_pyroute2(seed: int) -> None:
             ("IPVS_DEST_ATTR_INACT_CONNS", 2 * i),
             ("IPVS_DEST_ATTR_PERSIST_CONNS", 3 * i),
             ("IPVS_DEST_ATTR_STATS64", stats64(i << 40)),
+            *tunnel_attrs(dest),
         ]
         rng.shuffle(attrs)
         data += pyroute2_message(5, "IPVS_CMD_ATTR_DEST", attrs)
-    rc, rows, count = decode("dest", data)
+    counters = ffi.new("struct fha_ipvs_counters[]", 64)
+    rc, rows, count = decode("dest", data, counters=counters)
     assert (rc, count) == (0, 20)
     assert list(map(read_dest, rows)) == wanted
-    assert [(r.active, r.inactive, r.persistent) for r in rows] == [(i, 2 * i, 3 * i) for i in range(20)]
-    assert [r.connections for r in rows] == [i << 40 for i in range(20)]
+    assert [list(row.values()) for row in read_counters(counters, 20)] == [
+        [i, 2 * i, 3 * i, *range(i << 40, (i << 40) + 10)] for i in range(20)
+    ]
+    assert [row["connections"] for row in read_counters(counters, 20)] == [i << 40 for i in range(20)]
+    assert decode("dest", data)[0] == 0  # nobody wants them
 
 
 def test_a_netmask_that_is_no_prefix_equals_none() -> None:
@@ -143,6 +164,7 @@ def test_more_rows_than_room_are_counted() -> None:
 
 def test_how_a_dump_ends() -> None:
     assert decode("dest", control(DONE, SEQ, 0))[0] == 1
+    assert decode("dest", control(ERROR, SEQ, 0))[0] == -errno.EBADMSG  # an acknowledgement is no end
     assert decode("dest", control(DONE, SEQ, -errno.ENOMEM))[0] == -errno.ENOMEM
     assert decode("dest", control(ERROR, SEQ, -errno.EPERM))[0] == -errno.EPERM
     assert decode("dest", control(DONE, SEQ, 0, DUMP_INTR))[0] == -errno.EINTR

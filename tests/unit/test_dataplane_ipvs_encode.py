@@ -13,7 +13,18 @@ from fastha._ipvs import ffi, lib
 from pyroute2.netlink.generic.ipvs import ipvsmsg
 
 from fastha.dataplane.ipvs_rows import fill_service, op_array
-from fastha.dataplane.rows import OUR_FLAGS, Dest, DestKey, Forward, Op, Service, ServiceFlag, ServiceKey, Verb
+from fastha.dataplane.rows import (
+    OUR_FLAGS,
+    Dest,
+    DestKey,
+    Forward,
+    Op,
+    Service,
+    ServiceFlag,
+    ServiceKey,
+    TunnelType,
+    Verb,
+)
 from oracles import ipvs_random
 
 FAMILY = 29  # any genl family id
@@ -73,6 +84,13 @@ def expected_dest(op: Op) -> dict[str, Any]:
             "U_THRESH": op.dest.uthreshold,
             "L_THRESH": op.dest.lthreshold,
         }
+        if op.dest.forward == Forward.TUN and (op.dest.tun_type or op.dest.tun_port or op.dest.tun_flags):
+            # pyroute2 reads the port as a number of the host; the kernel's is in network order (nla_get_be16)
+            out |= {
+                "TUN_TYPE": int(op.dest.tun_type),
+                "TUN_PORT": socket.htons(op.dest.tun_port),
+                "TUN_FLAGS": op.dest.tun_flags,
+            }
     return out
 
 
@@ -112,6 +130,13 @@ EXTREMES = [
     Op(Verb.NEW_SERVICE, ServiceKey(socket.AF_INET6, 17, "ffff::ffff", 65535), Service("rr", 0x3D, 1, 128, "sip")),
     Op(Verb.DEL_SERVICE, KEY4),
     Op(Verb.NEW_DEST, KEY4, dest_key=DestKey("2001:db8::2", 0), dest=Dest(Forward.TUN, 65535, 0xFFFFFFFF, 0xFFFFFFFF)),
+    Op(
+        Verb.NEW_DEST,
+        ServiceKey(socket.AF_INET6, 17, "ffff::ffff", 65535),
+        dest_key=DestKey("2001:db8::2", 65535),
+        dest=Dest(Forward.TUN, 1, 2, 1, TunnelType.GUE, 65535, 65535),
+    ),
+    Op(Verb.SET_DEST, KEY4, dest_key=DestKey("10.2.0.1", 80), dest=Dest(Forward.DR, 1, 0, 0, TunnelType.GUE, 6080, 1)),
     Op(Verb.SET_DEST, KEY4, dest_key=DestKey("255.255.255.255", 65535), dest=Dest(Forward.DR, -1)),
     Op(Verb.DEL_DEST, KEY4, dest_key=DestKey("0.0.0.0", 1)),
 ]
@@ -175,5 +200,5 @@ def test_family_and_info_requests() -> None:
     # nlmsghdr, genlmsghdr(CTRL_CMD_GETFAMILY, version 1), nlattr(CTRL_ATTR_FAMILY_NAME "IPVS"): linux/genetlink.h
     wanted = struct.pack("=IHHII BBH HH 5s3x", 32, 16, REQUEST, 7, 0, 3, 1, 0, 9, 2, b"IPVS")
     assert bytes(ffi.buffer(buf, used[0])) == wanted
-    assert lib.fha_ipvs_encode_info(buf, 4096, FAMILY, 8, used) == 0
+    assert lib.fha_ipvs_encode_bare(buf, 4096, FAMILY, 8, 15, used) == 0
     assert bytes(ffi.buffer(buf, used[0])) == struct.pack("=IHHII BBH", 20, FAMILY, REQUEST, 8, 0, 15, 1, 0)

@@ -48,17 +48,20 @@ class Kernel:
             results[i] = ops[i].verb
         return self.apply_answers.pop(0) if self.apply_answers else 0
 
-    def fha_ipvs_dump_services(self, s: Any, out: Any, cap: int, count: Any) -> int:
-        return self._dump(s, self.services, fill_service, out, cap, count)
+    def fha_ipvs_dump_services(self, s: Any, out: Any, counters: Any, cap: int, count: Any) -> int:
+        return self._dump(s, self.services, fill_service, out, counters, cap, count)
 
-    def fha_ipvs_dump_dests(self, s: Any, service: Any, out: Any, cap: int, count: Any) -> int:
-        return self._dump(s, self.dests, fill_dest, out, cap, count)
+    def fha_ipvs_dump_dests(self, s: Any, service: Any, out: Any, counters: Any, cap: int, count: Any) -> int:
+        return self._dump(s, self.dests, fill_dest, out, counters, cap, count)
 
-    def _dump(self, s: Any, rows: list[Any], fill: Any, out: Any, cap: int, count: Any) -> int:
+    def _dump(self, s: Any, rows: list[Any], fill: Any, out: Any, counters: Any, cap: int, count: Any) -> int:
         assert s.fd >= 0
         count[0] = len(rows)
         for i, row in enumerate(rows[:cap]):
             fill(out[i], *row)
+            if counters != ffi.NULL:
+                assert len(counters) >= cap
+                counters[i].connections = i + 1
         return self.dump_answers.pop(0) if self.dump_answers else 0
 
 
@@ -122,7 +125,10 @@ def test_a_dump_larger_than_the_room_is_repeated_with_more(kernel: Kernel) -> No
     kernel.services = [(KEY, Service("rr"))]
     kernel.dests = [(DestKey(f"10.2.{i >> 8}.{i & 255}", 80), Dest(Forward.DR, i)) for i in range(5000)]
     assert backend.dump()[KEY].dests == dict(kernel.dests)
-    assert len(backend.counters()) == 5000
+    counted = backend.counters()
+    assert len(counted) == 5001
+    assert counted[KEY, "10.2.0.3:80"]["connections"] == 4
+    assert counted[KEY, ""].keys() == counted[KEY, "10.2.0.3:80"].keys() - {"active", "inactive", "persistent"}
 
 
 def test_nothing_to_do_asks_nothing(kernel: Kernel) -> None:

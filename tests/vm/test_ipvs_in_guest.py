@@ -1,4 +1,5 @@
-"""The IPVS backend against a real kernel: tests/vm/inside/ipvs_table.py and ipvs_traffic.py, run in one guest each."""
+"""The IPVS backend against a real kernel: the files ipvs_*.py of tests/vm/inside,
+run in one guest each."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from vm import guest
 
 TABLE = guest.INSIDE / "ipvs_table.py"
 TRAFFIC = guest.INSIDE / "ipvs_traffic.py"
+CONTROL = guest.INSIDE / "ipvs_control.py"
 pytestmark = pytest.mark.vm
 
 
@@ -19,3 +21,8 @@ def test_table(name: str) -> None:
 @pytest.mark.parametrize("name", guest.inner_tests(TRAFFIC))
 def test_traffic(name: str) -> None:
     guest.check(TRAFFIC, name)
+
+
+@pytest.mark.parametrize("name", guest.inner_tests(CONTROL))
+def test_control(name: str) -> None:
+    guest.check(CONTROL, name)

@@ -25,7 +25,12 @@ class Backend(Protocol):
         nothing is known of what was done (then dump and reconcile)."""
 
     def counters(self) -> dict[tuple[ServiceKey, str], dict[str, int]]:
-        """{(service, dest key text): {"active": n, "inactive": n, "connections": n}} where known; may be {}."""
+        """{(service, dest key text): {name: n}} where known; may be {}, and names may be missing.
+
+        Now: active, inactive, persistent connections. Ever: connections, in_packets, out_packets, in_bytes, out_bytes.
+        Rates: connections_per_s, in_packets_per_s ... out_bytes_per_s. (service, "") has the service's own, which has
+        no active, inactive and persistent.
+        """
 
     def close(self) -> None:
         """Release descriptors. Rows stay."""

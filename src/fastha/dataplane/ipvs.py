@@ -8,12 +8,21 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from fastha._ipvs import ffi, lib
-from fastha.dataplane.ipvs_rows import fill_service, op_array, read_dest, read_service
-from fastha.dataplane.rows import Op, Service, ServiceKey, ServiceRow, Table
+from fastha.dataplane.ipvs_control import daemon_struct, read_daemon, read_timeouts, timeouts_struct
+from fastha.dataplane.ipvs_rows import (
+    fill_service,
+    op_array,
+    read_counters,
+    read_dest_names,
+    read_dests,
+    read_service,
+)
+from fastha.dataplane.rows import Daemon, Op, Service, ServiceKey, ServiceRow, Table, Timeouts
 from fastha.errors import SystemFault
 from fastha.model import VirtualServer
 
@@ -37,6 +46,7 @@ class IpvsBackend:
         self._socket.fd = -1
         self._services = ffi.new("struct fha_ipvs_service[]", 256)
         self._dests = ffi.new("struct fha_ipvs_dest[]", 1024)
+        self._counters: Any = ffi.NULL  # as long as the rows they belong to, once somebody asks for them
         self._closed = False
         if rc := lib.fha_ipvs_open(self._socket):
             raise SystemFault(f"ipvs: {_WHY.get(-rc, os.strerror(-rc))}")
@@ -48,8 +58,10 @@ class IpvsBackend:
     def dump(self) -> Table:
         """Every service of the namespace with its destinations."""
         table: Table = {}
-        for key, service in self._dump_services():
-            table[key] = ServiceRow(service, dict(read_dest(c) for c in self._dump_dests(key)))
+        services = [read_service(self._services[i]) for i in range(self._dump_services())]
+        for key, service in services:
+            count = self._dump_dests(key)
+            table[key] = ServiceRow(service, dict(read_dests(self._dests, count)))
         return table
 
     def apply(self, ops: Sequence[Op]) -> list[int]:
@@ -62,47 +74,97 @@ class IpvsBackend:
         return ffi.unpack(results, len(ops))  # type: ignore[no-any-return]
 
     def counters(self) -> dict[tuple[ServiceKey, str], dict[str, int]]:
-        """Active and inactive connections now, and connections ever scheduled (the kernel adds those up every 2 s)."""
-        found = {}
-        for key, _ in self._dump_services():
-            for c in self._dump_dests(key):
-                dest_key, _ = read_dest(c)
-                found[key, str(dest_key)] = {
-                    "active": c.active,
-                    "inactive": c.inactive,
-                    "connections": c.connections,
-                }
+        """Every field of `struct fha_ipvs_counters`, for each destination and, under (service, ""), for each service.
+
+        The kernel adds packets, bytes and connections up every 2 s.
+        """
+        found: dict[tuple[ServiceKey, str], dict[str, int]] = {}
+        count = self._dump_services(counted=True)
+        services = [read_service(self._services[i])[0] for i in range(count)]
+        for key, own in zip(services, read_counters(self._counters, count), strict=True):
+            for unknown in ("active", "inactive", "persistent"):  # the kernel counts those of destinations alone
+                del own[unknown]
+            found[key, ""] = own
+        for key in services:
+            count = self._dump_dests(key, counted=True)
+            names = [(key, name) for name in read_dest_names(self._dests, count)]
+            found.update(zip(names, read_counters(self._counters, count), strict=True))
         return found
+
+    def timeouts(self) -> Timeouts:
+        """The connection timeouts of this network namespace."""
+        answer = ffi.new("struct fha_ipvs_timeouts *")
+        self._open()
+        self._check(lib.fha_ipvs_get_timeouts(self._socket, answer))
+        return read_timeouts(answer)
+
+    def set_timeouts(self, timeouts: Timeouts) -> None:
+        """All or none; 0 leaves one as it is."""
+        request = timeouts_struct(timeouts)
+        self._open()
+        self._check(lib.fha_ipvs_set_timeouts(self._socket, request))
+
+    def daemons(self) -> list[Daemon]:
+        """The synchronisation daemons that run, the master first, with the values the kernel chose for them."""
+        out, count = ffi.new("struct fha_ipvs_daemon[]", 2), ffi.new("size_t *")
+        self._dump_once(lambda: lib.fha_ipvs_dump_daemons(self._socket, out, len(out), count))
+        return [read_daemon(out[i]) for i in range(min(count[0], len(out)))]
+
+    def start_daemon(self, daemon: Daemon) -> None:
+        """OSError EEXIST: one of that state runs already (stop it first); ENODEV: no such interface; EINVAL also while
+        any service has a destination of another address family."""
+        request = daemon_struct(daemon)
+        self._open()
+        self._check(lib.fha_ipvs_start_daemon(self._socket, request))
+
+    def stop_daemon(self, state: int) -> None:
+        """OSError ESRCH: none of that state runs."""
+        self._open()
+        self._check(lib.fha_ipvs_stop_daemon(self._socket, state))
+
+    def flush(self) -> None:
+        """Every service of the namespace with its destinations, in one operation."""
+        self._open()
+        self._check(lib.fha_ipvs_flush(self._socket))
 
     def close(self) -> None:
         """Idempotent. Rows stay."""
         self._closed = True
         lib.fha_ipvs_close(self._socket)
 
-    def _dump_services(self) -> list[tuple[ServiceKey, Service]]:
-        count = ffi.new("size_t *")
-        while True:
-            self._dump_once(
-                lambda: lib.fha_ipvs_dump_services(self._socket, self._services, len(self._services), count)
-            )
-            if count[0] <= len(self._services):
-                return [read_service(self._services[i]) for i in range(count[0])]
-            self._services = ffi.new("struct fha_ipvs_service[]", 2 * count[0])
+    def _dump_services(self, counted: bool = False) -> int:
+        """How many services lie in `_services` (and `_counters`), valid until the next dump."""
 
-    def _dump_dests(self, key: ServiceKey) -> Iterator[Any]:
-        """The C structs of one service's destinations, valid until the next dump."""
+        def dump(room: Any, counters: Any, count: Any) -> int:
+            return int(lib.fha_ipvs_dump_services(self._socket, room, counters, len(room), count))
+
+        self._services, count = self._dump_whole(self._services, counted, dump)
+        return count
+
+    def _dump_dests(self, key: ServiceKey, counted: bool = False) -> int:
+        """How many destinations of one service lie in `_dests` (and `_counters`), valid until the next dump."""
         identity = ffi.new("struct fha_ipvs_service *")
         fill_service(identity, key, Service(""))
+
+        def dump(room: Any, counters: Any, count: Any) -> int:
+            return int(lib.fha_ipvs_dump_dests(self._socket, identity, room, counters, len(room), count))
+
+        self._dests, count = self._dump_whole(self._dests, counted, dump)
+        return count
+
+    def _dump_whole(self, room: Any, counted: bool, dump: Callable[[Any, Any, Any], int]) -> tuple[Any, int]:
+        """`room`, made longer until the dump fits, and the number of rows in it."""
         count = ffi.new("size_t *")
         while True:
-            self._dump_once(
-                lambda: lib.fha_ipvs_dump_dests(self._socket, identity, self._dests, len(self._dests), count)
-            )
-            if count[0] <= len(self._dests):
-                return (self._dests[i] for i in range(count[0]))
-            self._dests = ffi.new("struct fha_ipvs_dest[]", 2 * count[0])
+            if counted and (self._counters == ffi.NULL or len(self._counters) < len(room)):
+                self._counters = ffi.new("struct fha_ipvs_counters[]", len(room))
+            counters = self._counters if counted else ffi.NULL
+            self._dump_once(partial(dump, room, counters, count))
+            if count[0] <= len(room):
+                return room, count[0]
+            room = ffi.new(ffi.typeof(room), 2 * count[0])
 
-    def _dump_once(self, dump: Any) -> None:
+    def _dump_once(self, dump: Callable[[], int]) -> None:
         """One dump; repeated while the kernel says that the table changed under it (NLM_F_DUMP_INTR)."""
         for last in [False] * (DUMP_TRIES - 1) + [True]:
             self._open()

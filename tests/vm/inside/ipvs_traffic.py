@@ -101,9 +101,17 @@ def test_a_client_reaches_both_servers_and_they_see_its_address(servers: object,
     assert ask(6) == {"real1 for 10.1.0.10": 3, "real2 for 10.1.0.10": 3}
     # the kernel adds up its per-CPU statistics every 2 s
     need.wait_until(
-        lambda: [c["connections"] for c in backend.counters().values()] == [3, 3], 10, "both counters are at 3"
+        lambda: sorted(c["connections"] for c in backend.counters().values()) == [3, 3, 6], 10, "both are at 3"
     )
-    assert {dest for _, dest in backend.counters()} == {"10.2.1.2:8080", "10.2.2.2:8080"}
+    counted = backend.counters()
+    assert {dest for _, dest in counted} == {"", "10.2.1.2:8080", "10.2.2.2:8080"}
+    own, parts = counted[KEY, ""], [counted[KEY, str(REALS[name])] for name in ("real1", "real2")]
+    assert all(part["active"] == 0 and part["persistent"] == 0 for part in parts)
+    for name in ("connections", "in_packets", "out_packets", "in_bytes", "out_bytes"):
+        assert own[name] == sum(part[name] for part in parts)
+        assert own[name] >= 6
+    assert own["in_bytes"] > 40 * own["in_packets"]  # with their IP and TCP headers
+    assert own["connections_per_s"] <= 6
 
 
 def test_a_removed_or_drained_server_gets_no_more(servers: object, backend: IpvsBackend) -> None:
