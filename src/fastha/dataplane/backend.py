@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 from fastha.dataplane.rows import Daemon, Op, ServiceKey, Table, Timeouts
@@ -34,6 +34,13 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Release descriptors. Rows stay."""
+
+
+@runtime_checkable
+class Lengthy(Protocol):
+    """A backend that may take seconds for one `apply` of many operations, and says between its parts that it goes on."""
+
+    progress: Callable[[], object]
 
 
 @runtime_checkable
