@@ -37,7 +37,7 @@ def lane() -> Iterator[Lane]:
         own_ip=RULES.own_ip, advert_int_ns=NS_PER_S, silence_ns=RULES.silence_ns, down_adverts=3, preempt=True,
         patient=False, auth=b"", addresses=socket.inet_aton("10.0.0.100"), tx_fd=-1, frames=[],
     )  # fmt: skip
-    made.load(index, list(Role).index(Role.BACKUP), 100, NOW, NS_PER_S, 0x0A000001, False, False)
+    made.load(index, list(Role).index(Role.BACKUP), 100, NOW, NS_PER_S, 0x0A000001, 200, False, False)
     yield made
     made.close()
     reactor.close()

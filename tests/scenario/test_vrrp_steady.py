@@ -44,7 +44,7 @@ def test_neither_heard_nor_sent_adverts_touch_python() -> None:
                 )  # fmt: skip
                 # Masters begin at different moments and backups have a long breath: a busy machine changes nothing.
                 due = now + vrid * INTERVAL_NS // ROUTERS if role is Role.MASTER else now + 60 * NS_PER_S
-                lane.load(index, ROLES.index(role), 200, due, INTERVAL_NS, 0x0A000001, False, False)
+                lane.load(index, ROLES.index(role), 200, due, INTERVAL_NS, 0x0A000001, 200, False, False)
         reactor.before_sleep(lambda: served.append(lane.take()))
         blocks = []
 

@@ -217,7 +217,11 @@ cdef void serve_timers(reactor_t *r) noexcept nogil:
 cdef int reactor_turn(reactor_t *r, bint wait) noexcept nogil:
     cdef epoll_event events[BATCH]
     cdef int n, _round
+    cdef int interrupted = 0
     n = fetch(r, events, sleep_ns(r) if wait else 0)
+    if n == -EINTR:                         # SIGCONT after a long stop, say: hear what came meanwhile, then timers
+        interrupted = n
+        n = fetch(r, events, 0)
     if n > 0:
         serve_fds(r, events, n)
     for _round in range(1, ROUNDS):         # what has arrived is heard before any timer acts on silence
@@ -228,7 +232,7 @@ cdef int reactor_turn(reactor_t *r, bint wait) noexcept nogil:
             serve_fds(r, events, n)
     serve_timers(r)
     r.turns += 1
-    return n if n < 0 else 0
+    return n if n < 0 else interrupted
 
 
 cdef int turn_until_python(reactor_t *r) noexcept nogil:

@@ -81,6 +81,7 @@ cdef struct lane_router:
     bint holding
     bint delaying                           # a preempt delay runs
     uint32_t master_ip                      # host order
+    uint8_t master_priority
     ns_t deadline_ns                        # -1: no timer
     ns_t master_adver_ns
     # sending

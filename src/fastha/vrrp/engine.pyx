@@ -169,6 +169,8 @@ cdef bint hear_valid(lane_t *lane, lane_router *r, const advert_t *a, ns_t now_n
         return pend_advert(lane, r, a, src, adver_ns, now_ns)
     if r.role == LANE_INIT:
         return False                        # machine: INIT x Advert from the same master
+    if a.priority != r.master_priority:
+        return pend_advert(lane, r, a, src, adver_ns, now_ns)
     # machine._backup_advert, from the master it already knows
     if r.preempt and a.priority < r.priority:
         if r.patient:

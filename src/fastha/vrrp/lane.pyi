@@ -57,6 +57,7 @@ class Lane:
         deadline_ns: int,
         master_adver_ns: int,
         master_ip: int,
+        master_priority: int,
         holding: bool,
         delaying: bool,
     ) -> None:

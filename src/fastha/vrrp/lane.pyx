@@ -214,7 +214,7 @@ cdef class Lane:
 
     def load(
         self, int index, uint8_t role, uint8_t priority, ns_t deadline_ns, ns_t master_adver_ns, uint32_t master_ip,
-        bint holding, bint delaying,
+        uint8_t master_priority, bint holding, bint delaying,
     ) -> None:
         cdef lane_router *r = self.router(index)
         if priority != r.priority:
@@ -223,6 +223,7 @@ cdef class Lane:
         r.priority = priority
         r.master_adver_ns = master_adver_ns
         r.master_ip = master_ip
+        r.master_priority = master_priority
         r.holding = holding
         r.delaying = delaying
         if deadline_ns < 0:

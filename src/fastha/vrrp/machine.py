@@ -50,6 +50,7 @@ class State:
     preempt_at_ns: int | None = None  # preempt_delay runs: a lower-priority master is honoured until then
     asserted_ns: int | None = None  # when a lower-priority master was last answered
     faults: frozenset[str] = frozenset()
+    master_priority: int = 0  # that of master_ip, while it is another router's
 
 
 # -- events --------------------------------------------------------------------------------------------------------
@@ -286,7 +287,12 @@ def _backup_fault(rules: Rules, state: State, event: FaultRaised, now_ns: int) -
 def _backup_timer(rules: Rules, state: State, event: TimerFired, now_ns: int) -> Outcome:
     if state.deadline_ns is None or now_ns < state.deadline_ns:
         return state, ()  # stale: an advert came in between
-    why = f"no advert from {dotted(state.master_ip)}" if state.master_ip else "no master heard"
+    if not state.master_ip:
+        why = "no master heard"
+    elif rules.preempt and 0 < state.master_priority < state.priority:
+        why = f"preempts {dotted(state.master_ip)}, which has priority {state.master_priority}"
+    else:
+        why = f"no advert from {dotted(state.master_ip)}"
     return _become_master(rules, state, now_ns, why)  # (325)-(365)
 
 
@@ -303,12 +309,14 @@ def _backup_advert(rules: Rules, state: State, event: Advert, now_ns: int) -> Ou
     preempt_at_ns = None
     if lower and rules.preempt:
         if rules.preempt_delay_ns == 0:
-            return replace(state, master_ip=event.src), effects  # (450) discard: let the timer run out
+            state = replace(state, master_ip=event.src, master_priority=event.priority)
+            return state, effects  # (450) discard: let the timer run out
         preempt_at_ns = state.preempt_at_ns
         if preempt_at_ns is None:
             preempt_at_ns = now_ns + rules.preempt_delay_ns
         if now_ns >= preempt_at_ns:
-            return replace(state, master_ip=event.src, preempt_at_ns=preempt_at_ns), effects
+            state = replace(state, master_ip=event.src, master_priority=event.priority)
+            return replace(state, preempt_at_ns=preempt_at_ns), effects
     # (430)-(445): Preempt_Mode is false, or its priority is not lower than ours (or preempt_delay says: not yet)
     heard_ns = rules.interval_ns(event.adver_ns)
     new = replace(
@@ -316,6 +324,7 @@ def _backup_advert(rules: Rules, state: State, event: Advert, now_ns: int) -> Ou
         deadline_ns=now_ns + rules.master_down_ns(state.priority, heard_ns),
         master_adver_ns=heard_ns,
         master_ip=event.src,
+        master_priority=event.priority,
         preempt_at_ns=preempt_at_ns,
     )
     return new, effects
@@ -394,6 +403,7 @@ def _master_advert(rules: Rules, state: State, event: Advert, now_ns: int) -> Ou
         # (720)-(760) higher priority, or equal and a greater address: it is master. No advert: it has spoken.
         why = f"{dotted(event.src)} has priority {event.priority}"
         new, effects = _become_backup(rules, state, now_ns, why, rules.interval_ns(event.adver_ns), event.src)
+        new = replace(new, master_priority=event.priority)
         return new, (RemoveAddresses(), *effects)
     if (event.priority, event.src) == (state.priority, rules.own_ip):
         return state, (Warn(f"another router uses our address {dotted(event.src)} and priority {event.priority}"),)

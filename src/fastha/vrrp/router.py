@@ -81,6 +81,7 @@ class Router:
             -1 if s.deadline_ns is None else s.deadline_ns,
             s.master_adver_ns,
             s.master_ip,
+            s.master_priority,
             s.holding,
             s.preempt_at_ns is not None,
         )
