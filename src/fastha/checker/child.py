@@ -16,7 +16,7 @@ from fastha.checker.probe import Probes
 from fastha.checker.roster import Engine, Roster, Server, Ward
 from fastha.checker.table import TableKeeper
 from fastha.child import Child
-from fastha.dataplane.backend import Backend, Lengthy
+from fastha.dataplane.backend import Backend, Patient
 from fastha.dataplane.choose import open_backend
 from fastha.dataplane.rows import Table
 from fastha.errors import SystemFault
@@ -102,9 +102,9 @@ class Checker:
                 raise SystemFault(f"the dataplane cannot change from {self._backend_name} to {dataplane} while running")
             return self.table
         backend = self._open_backend(dataplane)
-        if isinstance(backend, Lengthy):
-            backend.progress = self.child.progress  # the parent takes a second of silence for death
         self._backend_name = dataplane
+        if isinstance(backend, Patient):
+            backend.progress = self.child.progress
         self.table = TableKeeper(backend, self.child.reactor, self.child.limited, self._drifted)
         return self.table
 

@@ -37,8 +37,11 @@ class Backend(Protocol):
 
 
 @runtime_checkable
-class Lengthy(Protocol):
-    """A backend that may take seconds for one `apply` of many operations, and says between its parts that it goes on."""
+class Patient(Protocol):
+    """A backend whose `dump` and `apply` may take seconds; `isinstance(backend, Patient)` asks for it.
+
+    It calls `progress` at least every 0.2 s meanwhile, from the thread that called it. Set by whoever is watched.
+    """
 
     progress: Callable[[], object]
 
