@@ -27,7 +27,7 @@ from fastha.errors import SystemFault
 from fastha.model import VirtualServer
 
 NAME_MAX = lib.FHA_IPVS_NAME_SIZE - 1  # of a scheduler or a persistence engine
-SLICE = 1024  # operations on their way through one buffer; a service of 10 000 takes the kernel some 0.1 s for them
+SLICE = 512  # operations on their way through one buffer, between two signs of life
 DUMP_TRIES = 8  # a dump during which the table changed is repeated
 
 _WHY = {
@@ -49,7 +49,7 @@ class IpvsBackend:
         self._dests = ffi.new("struct fha_ipvs_dest[]", 1024)
         self._counters: Any = ffi.NULL  # as long as the rows they belong to, once somebody asks for them
         self._closed = False
-        self.progress: Callable[[], object] = lambda: None  # called between the parts of a long `apply`
+        self.progress: Callable[[], object] = lambda: None  # of dataplane.backend.Patient
         if rc := lib.fha_ipvs_open(self._socket):
             raise SystemFault(f"ipvs: {_WHY.get(-rc, os.strerror(-rc))}")
 
@@ -64,6 +64,7 @@ class IpvsBackend:
         for key, service in services:
             count = self._dump_dests(key)
             table[key] = ServiceRow(service, dict(read_dests(self._dests, count)))
+            self.progress()
         return table
 
     def apply(self, ops: Sequence[Op]) -> list[int]:
