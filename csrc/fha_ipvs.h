@@ -177,7 +177,8 @@ int fha_ipvs_decode_info(const uint8_t *buf, size_t len, uint32_t seq, uint32_t 
  *   after a failed dump) close and open again before the next use.
  * dump: *count is what there is, which may be more than `cap`; `counters` has room for as many, or is NULL.
  * The others: 0, or -errno of the kernel or of the socket; close after a failure as well.
- *   start_daemon: -EEXIST: one of that state runs; -ENODEV; stop_daemon: -ESRCH: none of that state runs. */
+ *   start_daemon: -EEXIST: one of that state runs; -ENODEV; stop_daemon: -ESRCH: none of that state runs;
+ *   -EINTR: the kernel gave no answer, look whether it runs. */
 int fha_ipvs_open(struct fha_ipvs_socket *s);
 void fha_ipvs_close(struct fha_ipvs_socket *s);
 int fha_ipvs_apply(struct fha_ipvs_socket *s, const struct fha_ipvs_op *ops, size_t n, int32_t *results);

@@ -264,23 +264,43 @@ int fha_ipvs_set_timeouts(struct fha_ipvs_socket *s, const struct fha_ipvs_timeo
 	return ask(s, rc, used, decode_ack, NULL);
 }
 
+/* A daemon verb, and a question behind it in the same send: netlink_rcv_skb answers a message that ended with -EINTR
+ * with nothing, and stopping a thread that has not run yet ends so. The question's answer says that no other comes. */
+static int ask_daemon(struct fha_ipvs_socket *s, uint8_t cmd, const struct fha_ipvs_daemon *daemon)
+{
+	int32_t result = FHA_IPVS_UNKNOWN;
+	uint32_t seq = s->seq;
+	size_t used, behind, answered = 0;
+	int rc = fha_ipvs_encode_daemon(s->out, sizeof s->out, s->family_id, seq, cmd, daemon, &used);
+
+	if (rc == 0)
+		rc = fha_ipvs_encode_bare(s->out + used, sizeof s->out - used, s->family_id, seq + 1, IPVS_CMD_GET_INFO,
+		                          &behind);
+	s->seq += 2;
+	if (rc == 0)
+		rc = send_out(s, used + behind);
+	while (rc == 0) {
+		ssize_t n = receive(s);
+
+		rc = n < 0 ? (int)n : fha_ipvs_decode_acks(s->in, (size_t)n, seq, &result, 1, &answered);
+		if (rc == 0)
+			rc = decode_info(s, (size_t)n, seq + 1, NULL);
+	}
+	if (rc < 0)
+		return rc;
+	return answered ? -result : -EINTR;
+}
+
 int fha_ipvs_start_daemon(struct fha_ipvs_socket *s, const struct fha_ipvs_daemon *daemon)
 {
-	size_t used;
-	int rc =
-	        fha_ipvs_encode_daemon(s->out, sizeof s->out, s->family_id, s->seq, IPVS_CMD_NEW_DAEMON, daemon, &used);
-
-	return ask(s, rc, used, decode_ack, NULL);
+	return ask_daemon(s, IPVS_CMD_NEW_DAEMON, daemon);
 }
 
 int fha_ipvs_stop_daemon(struct fha_ipvs_socket *s, uint32_t state)
 {
 	struct fha_ipvs_daemon daemon = {.state = state};
-	size_t used;
-	int rc = fha_ipvs_encode_daemon(s->out, sizeof s->out, s->family_id, s->seq, IPVS_CMD_DEL_DAEMON, &daemon,
-	                                &used);
 
-	return ask(s, rc, used, decode_ack, NULL);
+	return ask_daemon(s, IPVS_CMD_DEL_DAEMON, &daemon);
 }
 
 int fha_ipvs_flush(struct fha_ipvs_socket *s)

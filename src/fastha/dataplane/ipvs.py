@@ -129,7 +129,10 @@ class IpvsBackend:
     def stop_daemon(self, state: int) -> None:
         """OSError ESRCH: none of that state runs."""
         self._open()
-        self._check(lib.fha_ipvs_stop_daemon(self._socket, state))
+        rc = lib.fha_ipvs_stop_daemon(self._socket, state)
+        if rc == -errno.EINTR and all(daemon.state != state for daemon in self.daemons()):
+            return  # it had not run yet: it ends, and the kernel says nothing
+        self._check(rc)
 
     def flush(self) -> None:
         """Every service of the namespace with its destinations, in one operation."""

@@ -30,6 +30,7 @@ def out_of(*words: str) -> str:
 def link() -> Iterator[None]:
     """sync0 is the end of a veth pair with addresses of both families."""
     for line in (
+        "modprobe ipv6",  # does not load on demand
         "ip link add sync0 type veth peer name sync1",
         "ip address add 10.9.0.1/24 dev sync0",
         "ip -6 address add 2001:db8:9::1/64 dev sync0 nodad",
