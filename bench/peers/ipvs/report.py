@@ -65,7 +65,9 @@ def table(figures: Figures) -> str:
         lines.append(tuple(cells))
     widths = [max(len(line[i]) for line in lines) for i in range(len(HEADER))]
     rows = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
-    head = f"Linux {figures['kernel']} ({figures['backend']}), medians of {figures['rounds']}, seconds; ' = one run"
+    head = (
+        f"Linux {figures['kernel']} ({figures['backend']}), medians of {figures['rounds']} rounds, seconds; ' = one run"
+    )
     return "\n".join([head, *rows])
 
 
