@@ -34,5 +34,5 @@ def test_every_program_makes_the_same_table(monkeypatch: pytest.MonkeyPatch) -> 
     assert life["unchanged"] == [0, {}]
     assert life["changed"] == [10, {"SET_DEST": 4, "NEW_DEST": 3, "DEL_DEST": 3}]
     assert life["stop"] == {"DEL_SERVICE": 1}, "one operation a service, not one a destination"
-    assert report.table(figures).count("\n") == 6
+    assert report.table(figures).count("\n| ") == 7
     assert [v for v in report.verdicts(figures) if "reload" in v.text and not v.met] == []
