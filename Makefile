@@ -28,7 +28,7 @@ requirements = $$($(BIN)/python -c 'import sys, tomllib; p = tomllib.load(open("
   print(*p["dependencies"], *(d for e in sys.argv[1:] for d in p["optional-dependencies"][e]))' $(1))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run test check format bench bench-peers-ipvs clean distclean
+.PHONY: help setup setup-test run test campaign check format bench bench-peers-ipvs clean distclean
 
 help: ## this text
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -65,6 +65,9 @@ run: setup ## the laboratory: failover through a client's eyes (KEEP=1: stay up;
 
 test: setup-test ## every test (as root; without root or a tool, tests skip and say why)
 	@$(BIN)/python -m pytest $(ARGS)
+
+campaign: setup-test ## what takes long or wants a quiet machine, and is not part of make test
+	@$(BIN)/python -m pytest -m campaign $(ARGS)
 
 check: setup-test ## format, lint and types
 	@$(BIN)/ruff format --check -q . || { echo "run: make format"; exit 1; }

@@ -156,7 +156,8 @@ int fha_ipvs_encode_timeouts(uint8_t *buf, size_t size, uint16_t family_id, uint
 int fha_ipvs_encode_daemon(uint8_t *buf, size_t size, uint16_t family_id, uint32_t seq, uint8_t cmd,
                            const struct fha_ipvs_daemon *daemon, size_t *used);
 
-/* decode one received datagram; messages of another sequence are skipped. -EBADMSG: truncated or nonsense.
+/* decode one received datagram; messages of another sequence are skipped, but within a dump one of a later sequence is
+ * nonsense. -EBADMSG: truncated or nonsense.
  * acks: results[i] = 0 or a positive errno for sequence seq + i, each first answer counted in *answered.
  * services, dests, daemons: appended at out[*count], and at counters[*count] unless NULL; beyond `cap` they are only
  *   counted. 1: the dump is complete. -EINTR: the table changed meanwhile, dump again.

@@ -275,6 +275,8 @@ static inline int decode_dump(const uint8_t *buf, size_t len, uint32_t seq, cons
 	int rc;
 
 	while ((rc = next_message(&r, &head, &payload)) > 0) {
+		if ((int32_t)(head.nlmsg_seq - seq) > 0)
+			return -EBADMSG; /* nobody asked yet: what belongs to this dump may be missing */
 		if (head.nlmsg_seq != seq)
 			continue;
 		if (head.nlmsg_flags & NLM_F_DUMP_INTR)

@@ -168,7 +168,8 @@ def test_how_a_dump_ends() -> None:
     assert decode("dest", control(DONE, SEQ, -errno.ENOMEM))[0] == -errno.ENOMEM
     assert decode("dest", control(ERROR, SEQ, -errno.EPERM))[0] == -errno.EPERM
     assert decode("dest", control(DONE, SEQ, 0, DUMP_INTR))[0] == -errno.EINTR
-    assert decode("dest", control(DONE, SEQ - 1, 0))[0] == 0  # somebody else's
+    assert decode("dest", control(DONE, SEQ - 1, 0))[0] == 0  # an older one's
+    assert decode("dest", control(DONE, SEQ + 1, 0))[0] == -errno.EBADMSG  # of one that was never begun
 
 
 def acks(data: bytes, count: int, seq: int = SEQ) -> tuple[int, list[int], int]:

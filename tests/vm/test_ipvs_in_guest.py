@@ -10,6 +10,7 @@ from vm import guest
 TABLE = guest.INSIDE / "ipvs_table.py"
 TRAFFIC = guest.INSIDE / "ipvs_traffic.py"
 CONTROL = guest.INSIDE / "ipvs_control.py"
+MH = guest.INSIDE / "ipvs_mh.py"
 pytestmark = pytest.mark.vm
 
 
@@ -26,3 +27,8 @@ def test_traffic(name: str) -> None:
 @pytest.mark.parametrize("name", guest.inner_tests(CONTROL))
 def test_control(name: str) -> None:
     guest.check(CONTROL, name)
+
+
+@pytest.mark.parametrize("name", guest.inner_tests(MH))
+def test_mh(name: str) -> None:
+    guest.check(MH, name)

@@ -14,6 +14,7 @@ from typing import Any
 
 from fastha._ipvs import ffi, lib
 from fastha.dataplane.ipvs_control import daemon_struct, read_daemon, read_timeouts, timeouts_struct
+from fastha.dataplane.ipvs_mh import USUAL, asked_slots, configured_slots, destinations
 from fastha.dataplane.ipvs_rows import (
     fill_ops,
     fill_service,
@@ -48,14 +49,27 @@ class IpvsBackend:
         self._services = ffi.new("struct fha_ipvs_service[]", 256)
         self._dests = ffi.new("struct fha_ipvs_dest[]", 1024)
         self._counters: Any = ffi.NULL  # as long as the rows they belong to, once somebody asks for them
+        self._mh_slots = 0  # not known: nobody has asked for more than the usual yet
         self._closed = False
         self.progress: Callable[[], object] = lambda: None  # of dataplane.backend.Patient
         if rc := lib.fha_ipvs_open(self._socket):
             raise SystemFault(f"ipvs: {_WHY.get(-rc, os.strerror(-rc))}")
 
     def refuse(self, server: VirtualServer) -> str:
-        """See `refusal`."""
-        return refusal(server)
+        """See `refusal`; and mh with more destinations than this kernel's mh has slots."""
+        if why := refusal(server):
+            return why
+        count = destinations(server)
+        if server.scheduler != "mh" or count <= min(self._mh_slots or USUAL, USUAL):
+            return ""
+        if not self._mh_slots:
+            try:
+                self._mh_slots = configured_slots() or asked_slots(self.apply)
+            except OSError as fault:
+                return f"mh: {fault.strerror}"
+        if count <= self._mh_slots:
+            return ""
+        return f"mh: this kernel's table has {self._mh_slots} slots, too few for {count} destinations"
 
     def dump(self) -> Table:
         """Every service of the namespace with its destinations."""
@@ -207,6 +221,8 @@ def refusal(server: VirtualServer) -> str:
     for real in server.real_servers:
         if real.lthreshold > real.uthreshold:  # ip_vs_add_dest: ERANGE
             return f"{real.key}: lthreshold {real.lthreshold} is above uthreshold {real.uthreshold}"
+        if real.forward == "TUN" and real.tunnel.kind == "gue" and not real.tunnel.port:  # EINVAL
+            return f"{real.key}: a gue tunnel needs a port"
     family = "inet6" if ":" in server.ip else "inet" if server.ip else server.family
     members = [(r.key, r.ip, r.forward) for r in server.real_servers]
     if sorry := server.sorry_server:

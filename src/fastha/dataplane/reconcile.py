@@ -17,9 +17,8 @@ service disappears before the one that replaces it is there.
 mh and wrr pay O(destinations) for each change: mh fills its table again, wrr computes a greatest common divisor. A
 *new* service with many destinations therefore starts under rr and gets its scheduler with one SET_SERVICE (measured
 on Linux 6.1 and 7.2 with 1 000 to 10 000 destinations: mh 3.5 to 30 times cheaper, wrr 2 to 3 times). A service that
-carries traffic never changes its scheduler for cheapness. mh refuses more destinations than its table has slots (4 093
-in Debian's kernels, CONFIG_IP_VS_MH_TAB_INDEX) with EINVAL: such a service stays under rr and serves, and the error
-comes back with every reconciliation, so it is seen.
+carries traffic never changes its scheduler for cheapness. mh takes no more destinations than its table has slots
+(4 093 in the usual kernel): `ipvs_mh` has the story, and such a virtual server is refused with its configuration.
 """
 
 from __future__ import annotations
