@@ -28,7 +28,7 @@ requirements = $$($(BIN)/python -c 'import sys, tomllib; p = tomllib.load(open("
   print(*p["dependencies"], *(d for e in sys.argv[1:] for d in p["optional-dependencies"][e]))' $(1))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run test test-chaos campaign check format bench clean distclean
+.PHONY: help setup setup-test run test test-chaos campaign check format bench bench-peers-ipvs clean distclean
 
 help: ## this text
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -85,6 +85,9 @@ format: setup-test ## put every file into shape
 
 bench: setup-test ## timed micro-benchmarks, each beside its pure-Python twin
 	@$(BIN)/python -m pytest bench --benchmark-enable --benchmark-only --benchmark-disable-gc --benchmark-group-by=group $(ARGS)
+
+bench-peers-ipvs: setup-test ## IPVS in a virtual machine: ours beside a C program, ipvsadm and keepalived, in ratios (ARGS="-n 1000")
+	@$(BIN)/python bench/peers/ipvs/run.py $(ARGS)
 
 clean: ## remove what the build made
 	rm -rf build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -215,3 +215,28 @@ def test_only_the_last_differences_are_kept(bench: Bench) -> None:
         assert bench.table.resync_now().operations == 2
     assert len(bench.table.differed) == 5
     assert bench.table.drift == 18
+
+
+def test_clear_is_one_operation_a_service_without_a_look_first(bench: Bench) -> None:
+    bench.table.want(key(1), row(*range(1, 200)))
+    bench.table.want(key(2), row(1))
+    bench.table.flush()
+    bench.kernel.apply([Op(Verb.DEL_SERVICE, key(2))])  # somebody was faster: it is gone all the same
+    bench.kernel.applied.clear()
+    assert bench.table.clear()
+    (ops,) = bench.kernel.applied
+    assert {op.key for op in ops} == {key(1), key(2)}
+    assert {op.verb for op in ops} == {Verb.DEL_SERVICE}
+    assert len(ops) == 2
+    assert (bench.kernel.dumps, bench.kernel.dump()) == (0, {})
+
+
+def test_clear_looks_first_when_it_is_in_doubt(bench: Bench) -> None:
+    bench.table.want(key(1), row(1))
+    bench.table.want(key(2), row(1))
+    bench.kernel.refused = {key(2)}
+    bench.table.flush()
+    bench.kernel.refused.clear()
+    assert bench.table.clear()
+    assert bench.kernel.dumps > 0
+    assert bench.kernel.dump() == {}

@@ -13,7 +13,7 @@ import socket
 from fastha.channel.frame import Decoder, encode
 from fastha.channel.messages import Message, check
 
-READ_BYTES = 1 << 18  # one recv
+READ_BYTES = 1 << 16  # one recv: a larger buffer would be mapped and unmapped by malloc each time
 READ_PORTION = 1 << 22  # one receive(), about 10 ms of decoding
 WRITE_BYTES = 1 << 20
 

@@ -16,8 +16,8 @@ from fastha._ipvs import ffi, lib
 from fastha.dataplane.ipvs_control import daemon_struct, read_daemon, read_timeouts, timeouts_struct
 from fastha.dataplane.ipvs_mh import USUAL, asked_slots, configured_slots, destinations
 from fastha.dataplane.ipvs_rows import (
+    fill_ops,
     fill_service,
-    op_array,
     read_counters,
     read_dest_names,
     read_dests,
@@ -28,6 +28,7 @@ from fastha.errors import SystemFault
 from fastha.model import VirtualServer
 
 NAME_MAX = lib.FHA_IPVS_NAME_SIZE - 1  # of a scheduler or a persistence engine
+SLICE = 512  # operations on their way through one buffer, between two signs of life
 DUMP_TRIES = 8  # a dump during which the table changed is repeated
 
 _WHY = {
@@ -50,6 +51,7 @@ class IpvsBackend:
         self._counters: Any = ffi.NULL  # as long as the rows they belong to, once somebody asks for them
         self._mh_slots = 0  # not known: nobody has asked for more than the usual yet
         self._closed = False
+        self.progress: Callable[[], object] = lambda: None  # of dataplane.backend.Patient
         if rc := lib.fha_ipvs_open(self._socket):
             raise SystemFault(f"ipvs: {_WHY.get(-rc, os.strerror(-rc))}")
 
@@ -76,16 +78,23 @@ class IpvsBackend:
         for key, service in services:
             count = self._dump_dests(key)
             table[key] = ServiceRow(service, dict(read_dests(self._dests, count)))
+            self.progress()
         return table
 
     def apply(self, ops: Sequence[Op]) -> list[int]:
-        """In windows of up to 256 messages, each acknowledged."""
-        if not ops:
-            return []
-        self._open()
-        results = ffi.new("int32_t[]", len(ops))
-        self._check(lib.fha_ipvs_apply(self._socket, op_array(ops), len(ops), results))
-        return ffi.unpack(results, len(ops))  # type: ignore[no-any-return]
+        """In windows of up to 256 messages, each acknowledged; `progress` is called now and then."""
+        results: list[int] = []
+        if ops:
+            room = ffi.new("struct fha_ipvs_op[]", min(len(ops), SLICE))
+            answers = ffi.new("int32_t[]", min(len(ops), SLICE))
+        for at in range(0, len(ops), SLICE):
+            part = ops[at : at + SLICE]
+            fill_ops(room, part)
+            self._open()
+            self._check(lib.fha_ipvs_apply(self._socket, room, len(part), answers))
+            results += ffi.unpack(answers, len(part))
+            self.progress()
+        return results
 
     def counters(self, keys: Collection[ServiceKey] | None = None) -> dict[tuple[ServiceKey, str], dict[str, int]]:
         """Every field of `struct fha_ipvs_counters`, for each destination and, under (service, ""), for each service

@@ -6,6 +6,7 @@ import socket
 import struct
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from socket import AF_INET, AF_INET6, inet_pton
 from typing import Any
 
 from fastha._ipvs import ffi
@@ -23,6 +24,9 @@ assert [name for name, _ in ffi.typeof("struct fha_ipvs_dest").fields] == [
     *("family", "port", "forward", "weight", "uthreshold", "lthreshold"),
     *("tun_port", "tun_flags", "tun_type", "address"),
 ]
+_OP = struct.Struct(f"@I{ffi.sizeof('struct fha_ipvs_service')}s{_DEST.format[1:]}")
+assert _OP.size == ffi.sizeof("struct fha_ipvs_op")
+assert [name for name, _ in ffi.typeof("struct fha_ipvs_op").fields] == ["verb", "service", "dest"]
 COUNTERS = tuple(name for name, _ in ffi.typeof("struct fha_ipvs_counters").fields)
 assert _COUNTERS.size == ffi.sizeof("struct fha_ipvs_counters") == 8 * len(COUNTERS)
 
@@ -51,34 +55,57 @@ def fill_service(c: Any, key: ServiceKey, service: Service) -> None:
     c.scheduler, c.pe_name = service.scheduler.encode(), service.pe_name.encode()
 
 
+def op_array(ops: Sequence[Op]) -> Any:
+    """`struct fha_ipvs_op[]` that says `ops`."""
+    array = ffi.new("struct fha_ipvs_op[]", len(ops))
+    fill_ops(array, ops)
+    return array
+
+
+def fill_ops(array: Any, ops: Sequence[Op]) -> None:
+    """Write `ops` over the first structs of a `struct fha_ipvs_op[]`; zeros where an operation says nothing."""
+    room = ffi.buffer(array)
+    pack, size = _OP.pack_into, _OP.size
+    key: ServiceKey | None = None  # whose bytes `identity` holds: neighbours mostly share their service
+    identity = b""
+    at = 0
+    for verb, service_key, service, dest_key, dest in ops:
+        if verb in _DEST_VERBS:
+            assert dest_key
+            if service_key is not key:
+                key, identity = service_key, _service_bytes(service_key, _NO_SERVICE)
+            pack(room, at, verb, identity, *_dest_fields(dest_key, dest))
+        else:
+            pack(room, at, verb, _service_bytes(service_key, service or _NO_SERVICE), *_NO_DEST)
+        at += size
+
+
 def fill_dest(c: Any, key: DestKey, dest: Dest | None) -> None:
     """Write one `struct fha_ipvs_dest`; its identity alone without `dest`."""
-    c.family, c.port = family_of(key.ip), key.port
-    c.address = packed(key.ip)
-    if dest:
-        c.forward, c.weight = int(dest.forward), dest.weight
-        c.uthreshold, c.lthreshold = dest.uthreshold, dest.lthreshold
-        if dest.forward == Forward.TUN:
-            c.tun_type, c.tun_port, c.tun_flags = int(dest.tun_type), dest.tun_port, dest.tun_flags
+    _DEST.pack_into(ffi.buffer(ffi.addressof(c)), 0, *_dest_fields(key, dest))
 
 
-def op_array(ops: Sequence[Op]) -> Any:
-    """`struct fha_ipvs_op[]`, zeroed where an operation says nothing."""
-    array = ffi.new("struct fha_ipvs_op[]", len(ops))
-    key: ServiceKey | None = None  # whose identity `identity` holds: neighbours mostly share their service
-    identity = ffi.new("struct fha_ipvs_service *")
-    for c, op in zip(array, ops, strict=True):
-        c.verb = int(op.verb)
-        if op.verb in _DEST_VERBS:
-            if op.key != key:
-                key = op.key
-                fill_service(identity, key, _NO_SERVICE)
-            c.service = identity[0]
-            assert op.dest_key
-            fill_dest(c.dest, op.dest_key, op.dest)
-        else:
-            fill_service(c.service, op.key, op.service or _NO_SERVICE)
-    return array
+def _service_bytes(key: ServiceKey, service: Service) -> bytes:
+    c = ffi.new("struct fha_ipvs_service *")
+    fill_service(c, key, service)
+    return bytes(ffi.buffer(c))
+
+
+_NO_DEST = (*[0] * 9, b"")
+
+
+def _dest_fields(key: DestKey, dest: Dest | None) -> tuple[Any, ...]:
+    """The fields of `struct fha_ipvs_dest`, in order. Only a tunnel's destination has a tunnel."""
+    ip = key.ip
+    family = AF_INET6 if ":" in ip else AF_INET
+    if dest is None:
+        return (family, key.port, *_NO_DEST[2:-1], inet_pton(family, ip))
+    tunnel = (dest.tun_port, dest.tun_flags, dest.tun_type) if dest.forward is Forward.TUN else _NO_TUNNEL
+    settable = (dest.forward, dest.weight, dest.uthreshold, dest.lthreshold)
+    return (family, key.port, *settable, *tunnel, inet_pton(family, ip))
+
+
+_NO_TUNNEL = (0, 0, 0)
 
 
 def read_service(c: Any) -> tuple[ServiceKey, Service]:

@@ -68,14 +68,15 @@ def same_table(wanted: Table, actual: Table, owned: Collection[ServiceKey]) -> b
     return not reconcile(wanted, actual, owned)
 
 
-def _new(key: ServiceKey, service: Service, dests: dict[DestKey, Dest]) -> Iterator[Op]:
+def _new(key: ServiceKey, service: Service, dests: dict[DestKey, Dest]) -> list[Op]:
     """A service that is not there yet, with its destinations."""
     by_detour = service.scheduler in COSTLY and len(dests) > HANDFUL
-    yield Op(Verb.NEW_SERVICE, key, replace(service, scheduler="rr") if by_detour else service)
-    for dest_key, dest in dests.items():
-        yield Op(Verb.NEW_DEST, key, dest_key=dest_key, dest=dest)
+    ops = [Op(Verb.NEW_SERVICE, key, replace(service, scheduler="rr") if by_detour else service)]
+    verb = Verb.NEW_DEST
+    ops += [Op(verb, key, None, dest_key, dest) for dest_key, dest in dests.items()]
     if by_detour:
-        yield Op(Verb.SET_SERVICE, key, service)
+        ops.append(Op(Verb.SET_SERVICE, key, service))
+    return ops
 
 
 def _dests(key: ServiceKey, wanted: dict[DestKey, Dest], actual: dict[DestKey, Dest]) -> Iterator[Op]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
+from typing import NamedTuple
 
 
 class Forward(IntEnum):
@@ -124,9 +125,9 @@ class Verb(IntEnum):
     DEL_DEST = 7
 
 
-@dataclass(frozen=True, slots=True)
-class Op:
-    """One change. `service` is set for NEW/SET_SERVICE; `dest_key` and `dest` for the dest verbs."""
+class Op(NamedTuple):
+    """One change. `service` is set for NEW/SET_SERVICE; `dest_key` and `dest` for the dest verbs. A tuple, because ten
+    thousand of them are made at once: a frozen dataclass takes more than twice as long."""
 
     verb: Verb
     key: ServiceKey
