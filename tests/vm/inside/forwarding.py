@@ -94,7 +94,11 @@ CASES = {
     "ipip": Case("10.1.0.102 80", NEAR, 80, "TUN", tunnel="--tun-type ipip"),
     "gre": Case("10.1.0.109 80", NEAR, 80, "TUN", options="type gre", tunnel="--tun-type gre --tun-nocsum"),
     "gue": Case(
-        "10.1.0.110 80", NEAR, 80, "TUN", options=f"type gue port {GUE_PORT}",
+        "10.1.0.110 80",
+        NEAR,
+        80,
+        "TUN",
+        options=f"type gue port {GUE_PORT}",
         tunnel=f"--tun-type gue --tun-port {GUE_PORT} --tun-nocsum",
     ),
     "persistent": Case("10.1.0.103 80", FAR, 8080, lines=("persistence_timeout 60",), said="-p 60"),
