@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from fastha._ipvs import ffi, lib
 
-from fastha.dataplane.ipvs_rows import op_array, read_dests
+from fastha.dataplane.ipvs_rows import op_array, read_counters, read_dest_names, read_dests
 from fastha.dataplane.reconcile import reconcile
 from fastha.dataplane.rows import Dest, DestKey, Forward, Op, Service, ServiceKey, ServiceRow, Table, Verb
 from oracles import ipvs_wire
@@ -89,3 +89,20 @@ def test_reconcile(benchmark: Any) -> None:
     wanted, actual = tables()
     assert [op.verb for op in reconcile(wanted, actual, wanted)] == [Verb.SET_DEST]
     benchmark(reconcile, wanted, actual, wanted)
+
+
+@pytest.mark.benchmark(group="ipvs: counters of 2 000 destinations")
+def test_counters(benchmark: Any) -> None:
+    """What `IpvsBackend.counters` adds to a dump: 13 numbers for each destination, by name."""
+    binding = Binding()
+    counters = ffi.new("struct fha_ipvs_counters[]", len(OPS))
+
+    def read() -> dict[str, dict[str, int]]:
+        binding.count[0] = 0
+        where = (binding.out, counters, len(OPS))
+        lib.fha_ipvs_decode_dests(ffi.from_buffer(DUMP), len(DUMP), SEQ, *where, binding.count)
+        names = read_dest_names(binding.out, binding.count[0])
+        return dict(zip(names, read_counters(counters, binding.count[0]), strict=True))
+
+    assert read().keys() == {str(key) for key in DESTS}
+    benchmark(read)

@@ -8,7 +8,18 @@ import socket
 import pytest
 
 from fastha.dataplane.reconcile import HANDFUL, describe, reconcile, same_service, same_table
-from fastha.dataplane.rows import Dest, DestKey, Forward, Op, Service, ServiceFlag, ServiceKey, ServiceRow, Verb
+from fastha.dataplane.rows import (
+    Dest,
+    DestKey,
+    Forward,
+    Op,
+    Service,
+    ServiceFlag,
+    ServiceKey,
+    ServiceRow,
+    TunnelType,
+    Verb,
+)
 from oracles import ipvs_random
 from oracles.ipvs_kernel import KernelModel
 
@@ -143,3 +154,10 @@ def test_describe_names_the_row() -> None:
     assert describe(Op(Verb.NEW_SERVICE, KEY, Service("sh", 0x11, 300, 24, "sip"))) == (
         "add service 10.0.0.1:80/tcp (sh, persistent 300 s /24, flags 0x10, pe sip)"
     )
+
+
+def test_a_tunnel_is_described() -> None:
+    key = ServiceKey(2, 6, "10.0.0.1", 80)
+    gue = Dest(Forward.TUN, 1, tun_type=TunnelType.GUE, tun_port=6080, tun_flags=1)
+    op = Op(Verb.SET_DEST, key, None, DestKey("10.2.0.1", 80), gue)
+    assert describe(op) == "change destination 10.2.0.1:80 of 10.0.0.1:80/tcp (TUN, weight 1, gue port 6080 flags 0x1)"

@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from fastha.dataplane.rows import OUR_FLAGS, Dest, DestKey, Op, Service, ServiceFlag, ServiceKey, Table, Verb
+from fastha.dataplane.rows import OUR_FLAGS, Dest, DestKey, Forward, Op, Service, ServiceFlag, ServiceKey, Table, Verb
 
 COSTLY = frozenset({"mh", "wrr"})  # schedulers that pay O(destinations) for each change
 HANDFUL = 16  # up to here a costly scheduler costs less than the extra operation is worth
@@ -132,4 +132,7 @@ def _dest_text(dest: Dest) -> str:
     parts = [dest.forward.name, f"weight {dest.weight}"]
     if dest.uthreshold or dest.lthreshold:
         parts.append(f"thresholds {dest.lthreshold}-{dest.uthreshold}")
+    if dest.forward == Forward.TUN and dest.tun_type:
+        port = f" port {dest.tun_port}" if dest.tun_port else ""
+        parts.append(f"{dest.tun_type.name.lower()}{port} flags {dest.tun_flags:#x}")
     return ", ".join(parts)
