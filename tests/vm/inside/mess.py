@@ -9,6 +9,7 @@ from vm.inside.ipvsadm import Row, Rows
 
 SCHEDULERS = ("rr", "wrr", "lc", "wlc", "sh", "dh", "sed", "nq")
 FORWARDS = ("-m", "-g", "-i")
+TUNNELS = ("--tun-type ipip", "--tun-type gre --tun-nocsum", "--tun-type gue --tun-port 6080 --tun-nocsum")
 
 
 class Mess:
@@ -46,10 +47,10 @@ class Mess:
 
     def _options(self) -> str:
         forward, weight = self._random.choice(FORWARDS), self._random.randrange(0, 9)
-        return f"{forward} -w {weight}" + (" --tun-type ipip" if forward == "-i" else "")
+        return f"{forward} -w {weight}" + (f" {self._random.choice(TUNNELS)}" if forward == "-i" else "")
 
     def _edit_dest(self) -> None:
-        """Another weight, another way to forward, or both."""
+        """Another weight, another way to forward, another tunnel."""
         if found := self._any_dest():
             name, dest = found
             self.rows[name].dests[dest] = options = self._options()
