@@ -66,7 +66,7 @@ run: setup ## the laboratory: failover through a client's eyes (KEEP=1: stay up;
 test: setup-test ## every test (as root; without root or a tool, tests skip and say why)
 	@$(BIN)/python -m pytest $(ARGS)
 
-test-chaos: setup-test ## 200 rounds of ruining the tables of IPVS and nft under a live checker (make test: 40, 16)
+test-chaos: setup-test ## 200 rounds of ruining the tables of IPVS and nft under a live checker (make test: 24, 16)
 	@FASTHA_CHAOS_ROUNDS=$${FASTHA_CHAOS_ROUNDS:-200} $(BIN)/python -m pytest tests/vm/test_chaos_in_guest.py tests/netns/test_nft_chaos.py $(ARGS)
 
 campaign: setup-test ## what takes long or wants a quiet machine, and is not part of make test

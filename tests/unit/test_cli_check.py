@@ -26,7 +26,7 @@ def run(*args: str) -> int:
 def test_faults_have_their_line_and_a_caret(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "bad.conf"
     path.write_text(BAD)
-    assert run("-f", str(path)) == 1
+    assert run("-f", str(path)) == 2
     assert capsys.readouterr().out.replace(str(path), "bad.conf").splitlines() == [
         "bad.conf:2:2: error: unknown keyword 'router_idd' in global_defs",
         '     2 | router_idd "x y"',
@@ -54,7 +54,7 @@ def test_notes_do_not_refuse(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "bad.conf"
     path.write_text(BAD)
-    assert run("--json", "-f", str(path)) == 1
+    assert run("--json", "-f", str(path)) == 2
     data = orjson.loads(capsys.readouterr().out)
     assert data["ok"] is False
     assert data["counts"] == {"error": 2, "warning": 0, "not supported yet": 0}
@@ -64,14 +64,14 @@ def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "none.conf"
-    assert run("-q", "-f", str(path)) == 1
+    assert run("-q", "-f", str(path)) == 2
     assert capsys.readouterr().out == f"{path}: error: cannot read '{path}': No such file or directory\n"
 
 
 def test_long_lines_are_cut_around_the_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "long.conf"
     path.write_text("global_defs { " + " " * 5000 + "foo" + " " * 5000 + "}\n")
-    assert run("-f", str(path)) == 1
+    assert run("-f", str(path)) == 2
     lines = capsys.readouterr().out.splitlines()
     assert all(len(line) < 200 for line in lines[1:3])
     assert lines[1][lines[2].index("^") :].startswith("foo")

@@ -10,13 +10,13 @@ from typing import Any
 
 import orjson
 
+from fastha.channel.status import Exit
 from fastha.config.load import DEFAULT_PATH, Loaded, load
 from fastha.errors import Fault, Severity
 
 EPILOG = """exit status:
   0  the configuration can run (there may be warnings, and keywords that are not supported yet)
-  1  it has errors: the daemon would refuse it, and a running one would keep its old configuration
-  2  wrong use of this command
+  2  it has errors: the daemon would refuse it, and a running one would keep its old configuration; or wrong use
 """
 COLOURS = {Severity.ERROR: "\x1b[1;31m", Severity.WARNING: "\x1b[1;33m", Severity.NOT_SUPPORTED: "\x1b[1;36m"}
 PLAIN, BOLD = "\x1b[0m", "\x1b[1m"
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         for fault in loaded.faults:
             print(printable(describe(fault, sources, colour), keep="\n\x1b" if colour else "\n"))
         print(printable(summary(args.file, loaded)))
-    return 0 if loaded.ok else 1
+    return Exit.OK if loaded.ok else Exit.REFUSED
 
 
 def describe(fault: Fault, sources: dict[str, list[str]], colour: bool) -> str:

@@ -5,7 +5,7 @@ ipvsadm (deletions, wrong weights, ways to forward, schedulers, persistence, for
 foreign services, now and then everything cleared). Then either `resync` is asked for, and within a second the table
 is right, at the cost of exactly the rows that differed; or nothing is asked, and one period later it is right.
 
-FASTHA_CHAOS_ROUNDS: how many (40); FASTHA_CHAOS_SEED: which ones (random, printed).
+FASTHA_CHAOS_ROUNDS: how many (24); FASTHA_CHAOS_SEED: which ones (random, printed).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from vm.inside.mess import Mess
 guest.only_inside()
 pytestmark = pytest.mark.timeout(900)
 
-ROUNDS = int(os.environ.get("FASTHA_CHAOS_ROUNDS", "40"))
+ROUNDS = int(os.environ.get("FASTHA_CHAOS_ROUNDS", "24"))
 SEED = int(os.environ.get("FASTHA_CHAOS_SEED", "0")) or int.from_bytes(os.urandom(4), "big")
 SERVERS, EACH = 10, 5
 SCHEDULERS = ("rr", "wrr", "wlc", "lc", "sh", "mh", "dh", "sed", "nq", "wrr")
