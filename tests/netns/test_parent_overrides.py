@@ -100,6 +100,16 @@ def test_resync_is_answered_by_the_checker_or_says_why_not(running: Running) -> 
         ask(running.control, "resync")
 
 
+def test_status_shows_what_the_asker_was_just_answered(running: Running) -> None:
+    running.start(balanced())
+    for asked in range(1, 6):
+        assert len(ask(running.control, "status")["daemon"]["overrides"]) == (asked > 1)
+        ask(running.control, "resync")
+        decide(running, action="weight", weight=asked)
+        (override,) = ask(running.control, "status")["daemon"]["overrides"]
+        assert override["weight"] == asked
+
+
 def test_a_start_that_fails_forgets_nothing(running: Running) -> None:
     """What an earlier daemon left is still to be removed by the one that starts after the failure."""
     running.start(balanced())

@@ -35,7 +35,7 @@ from fastha.parent.state import STATE_PATH
 from fastha.parent.status import document
 from fastha.parent.supervisor import Supervisor
 
-SNAPSHOT_NS = 100 * NS_PER_MS  # `status` may be so old, however many ask; never older than the last event
+SNAPSHOT_NS = 100 * NS_PER_MS  # `status` may be so old, however many ask; not older than an event or an admin's answer
 SCRIPT_WAIT_NS = 5 * NS_PER_S  # for scripts that the children asked for in their last words
 
 
@@ -151,6 +151,8 @@ class Daemon:
     def _command(self, request: Request, reply: Reply) -> None:
         """Handler of the control socket; protocol.COMMANDS is the list."""
         command = request.command
+        if protocol.COMMANDS[command].admin:
+            reply = self._outdating(reply)
         if command == "status":
             reply(self._status())
         elif command == "version":
@@ -181,6 +183,15 @@ class Daemon:
         if not request.fields.get("dry_run") and any(change.before != change.after for change in changes):
             self._supervisor.tell_overrides()
         return protocol.answer({"changes": changes, "dry_run": bool(request.fields.get("dry_run"))})
+
+    def _outdating(self, reply: Reply) -> Reply:
+        """`reply` to who changes something: what `status` says next is younger than the answer."""
+
+        def answered(answer: bytes) -> None:
+            self._snapshot_until_ns = 0
+            reply(answer)
+
+        return answered
 
     def _status(self) -> bytes:
         now = self._loop.now_ns()
