@@ -20,9 +20,9 @@ import pytest
 import need
 from fastha.checker import probe as native
 from fastha.checker.ending import Ending
+from fastha.checker.native import open_slot
 from fastha.checker.probe import RESULT, Probes
 from fastha.checker.request import request
-from fastha.checker.roster import open_slot
 from fastha.checker.verdict import Rules, Wait, next_start_ns
 from fastha.loop.reactor import Reactor
 from fastha.model import Check, HttpCheck, HttpUrl, TcpCheck

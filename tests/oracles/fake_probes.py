@@ -46,6 +46,9 @@ class FakeProbes:
         self.slots[slot] = Slot((ip, port), self._opened)
         return slot
 
+    def close(self) -> None:
+        self.slots.clear()
+
     def close_slot(self, slot: int) -> None:
         del self.slots[slot]
         self.closed += 1

@@ -70,14 +70,14 @@ class World:
         self.checker = Checker(
             self.child,
             open_backend=lambda _name: self.kernel,
-            make_engine=lambda results: FakeProbes(self.reactor, results),
+            make_probes=lambda results: FakeProbes(self.reactor, results),
         )
         self.child._watch()
 
     @property
     def engine(self) -> FakeProbes:
-        assert isinstance(self.checker.engine, FakeProbes)
-        return self.checker.engine
+        assert isinstance(self.checker.probes, FakeProbes)
+        return self.checker.probes
 
     def propose(
         self, *servers: VirtualServer, previous: dict[str, Any] | None = None, lvs: LvsDefs | None = None

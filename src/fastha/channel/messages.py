@@ -72,6 +72,9 @@ MESSAGES: Mapping[str, Kind] = {
     "masters": _kind(
         "down", "states", "{instance name: state} as vrrp reports them; all after a commit, then changes."
     ),
+    # -- bfd to vrrp and checker, through the parent --
+    "bfd": _kind("up", "states", "{bfd_instance name: is Up} for those that changed."),
+    "bfds": _kind("down", "states", "The same, to vrrp and checker; every known one after a commit, then changes."),
     # -- checker to vrrp, through the parent --
     "quorum": _kind("up", "states", "{virtual server key: has quorum} for those that changed."),
     "quorums": _kind("down", "states", "The same, to the vrrp child; every known one after a commit, then changes."),

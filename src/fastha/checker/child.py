@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import resource
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from fastha.channel.messages import Message
-from fastha.checker import adoption, facts, lvs, marks, plan
+from fastha.checker import adoption, facts, lvs, marks, native, plan
 from fastha.checker.drain import Stance
+from fastha.checker.engine import Answer, Engines
 from fastha.checker.lvs_keeper import LvsKeeper
 from fastha.checker.marks_keeper import MarksKeeper
 from fastha.checker.overrides import Overrides
@@ -18,7 +19,7 @@ from fastha.checker.plan import Effect, QuorumChanged, RunScript, ServerChanged
 from fastha.checker.prepare import fitted, refusal
 from fastha.checker.presence import Presence
 from fastha.checker.probe import Probes
-from fastha.checker.roster import Engine, Roster, Server, Ward
+from fastha.checker.roster import Roster, Server, Ward
 from fastha.checker.table import TableKeeper
 from fastha.child import Child
 from fastha.dataplane.backend import Backend, KernelBalancer, Patient
@@ -53,16 +54,17 @@ class Checker:
         child: Child,
         *,
         open_backend: Callable[[str], Backend] = open_backend,
-        make_engine: Callable[[Callable[[bytes], object]], Engine] | None = None,
+        make_probes: Callable[[Callable[[bytes], object]], native.Slots] | None = None,
     ) -> None:
         self.child = child
         self.table: TableKeeper | None = None
         self._open_backend = open_backend
         self._backend_name = ""
         self._proposal: Proposal | None = None
-        engine = make_engine(self._results) if make_engine else Probes(child.reactor, self._results, probe_limit())
-        self.engine = engine
-        self.roster = Roster(engine, child.reactor.now_ns, self._changed, self._seen, self._short, child.progress)
+        probes = make_probes(self._results) if make_probes else Probes(child.reactor, self._results, probe_limit())
+        self.probes = probes
+        self.engines = Engines(dict.fromkeys(native.KINDS, native.Native(probes)))
+        self.roster = Roster(self.engines, child.reactor.now_ns, self._changed, self._seen, self._short, child.progress)
         self.overrides = Overrides(self.roster, child.reactor, self._ruled, self._seen, self._flush)
         self._quorums: dict[str, bool] = {}
         self._noted: set[str] = set()
@@ -267,7 +269,10 @@ class Checker:
     # -- what happens --
 
     def _results(self, data: bytes) -> None:
-        self.roster.results(data)
+        self._answers(native.answers(data, lambda slot: self.engines.slot("TCP_CHECK", slot)))
+
+    def _answers(self, answers: Iterable[Answer]) -> None:
+        self.roster.answers(answers)
         if self.table is not None:
             self.table.flush()
 
@@ -370,7 +375,7 @@ class Checker:
             {
                 "virtual_servers": patch,
                 "dataplane": facts.dataplane(self.table),
-                "probes": facts.probes(self.engine),
+                "probes": facts.probes(self.engines),
             }
         )
 
@@ -426,8 +431,7 @@ class Checker:
         if self.table is not None:
             self.table.close()
             self.table = None
-        if isinstance(self.engine, Probes):
-            self.engine.close()
+        self.engines.close()
 
 
 def _named(effects: Sequence[Effect], servers: Mapping[str, Server]) -> list[Server]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from fastha.checker import drain
-from fastha.checker.roster import Engine, Roster, Server, Ward
+from fastha.checker.engine import Engines
+from fastha.checker.roster import Roster, Server, Ward
 from fastha.checker.table import TableKeeper
 from fastha.dataplane.rows import DestKey, ServiceRow
 
@@ -63,9 +64,9 @@ def ward_facts(roster: Roster, ward: Ward, row: ServiceRow) -> Facts:
     return virtual_server(ward) | {"real_servers": {s.config.key: real_server(roster, s, row) for s in ward.servers}}
 
 
-def probes(engine: Engine) -> Facts:
-    """The engine's counters: started == ended + cancelled + in_flight; and how probes ended."""
-    return engine.counters()
+def probes(engines: Engines) -> Facts:
+    """The engines' counters: started == ended + cancelled + in_flight; and how probes ended."""
+    return engines.counters()
 
 
 def dataplane(table: TableKeeper) -> Facts:

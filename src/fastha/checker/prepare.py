@@ -8,7 +8,7 @@ from dataclasses import replace
 from fastha.checker import plan
 from fastha.checker.request import request
 from fastha.dataplane.backend import Backend
-from fastha.model import Check, Config, HttpCheck, VirtualServer
+from fastha.model import Check, Config, HttpCheck, Networked, VirtualServer
 
 
 def refusal(servers: Iterable[VirtualServer], backend: Backend) -> str:
@@ -44,14 +44,24 @@ def _unbuildable(server: VirtualServer) -> str:
 
 
 def _try(check: Check) -> None:
+    if check.delay_ns <= 0:
+        raise ValueError("delay_loop is more than 0")
+    if isinstance(check, Networked):
+        _try_connection(check)
+    if isinstance(check, HttpCheck):
+        _try_urls(check)
+
+
+def _try_connection(check: Networked) -> None:
     if not 0 < check.port < 65536:
         raise ValueError("which port to connect to? (connect_port)")
-    if check.timeout_ns <= 0 or check.delay_ns <= 0:
-        raise ValueError("connect_timeout and delay_loop are more than 0")
+    if check.timeout_ns <= 0:
+        raise ValueError("connect_timeout is more than 0")
     if check.bind_ip and (":" in check.bind_ip) != (":" in check.ip):
         raise ValueError(f"cannot bind to {check.bind_ip} and connect to {check.ip}")
-    if not isinstance(check, HttpCheck):
-        return
+
+
+def _try_urls(check: HttpCheck) -> None:
     if not check.urls:
         raise ValueError("no url")
     for url in check.urls:

@@ -9,43 +9,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from fastha.checker import plan, verdict
 from fastha.checker.adoption import Adopted
 from fastha.checker.drain import Rulings
-from fastha.checker.ending import Ending, describe, outcome
+from fastha.checker.ending import describe, outcome
+from fastha.checker.engine import Answer, Engines
 from fastha.checker.plan import Effect, Plan
-from fastha.checker.probe import RESULT
-from fastha.checker.request import request
 from fastha.checker.verdict import Health, Outcome, Rules, Verdict
 from fastha.dataplane.rows import ServiceKey
-from fastha.model import Check, HttpCheck, RealServer, VirtualServer
+from fastha.model import Check, HttpCheck, RealServer, SslCheck, VirtualServer
 from fastha.model.units import NS_PER_S
 
 SUSPENDED = "suspended: this host does not have the address of the virtual server"
 SOON_NS = 2 * NS_PER_S  # checks of adopted or reconfigured servers begin within this time
-
-
-class Engine(Protocol):
-    """The part of fastha.checker.probe.Probes that is used here."""
-
-    def open(
-        self,
-        ip: str,
-        port: int,
-        *,
-        timeout_ns: int,
-        delay_ns: int,
-        bind_ip: str = "",
-        bind_port: int = 0,
-        urls: Sequence[tuple[bytes, tuple[tuple[int, int], ...], bytes]] = (),
-    ) -> int: ...
-    def close_slot(self, slot: int) -> None: ...
-    def schedule(self, slot: int, when_ns: int, url: int = 0, steady: bool = False) -> None: ...
-    def stats(self, slot: int) -> tuple[int, int, int]: ...
-    def generation(self, slot: int) -> int: ...
-    def counters(self) -> dict[str, int]: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -116,7 +93,7 @@ class Roster:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: Engines,
         now_ns: Callable[[], int],
         changed: Callable[[Ward, Sequence[Effect]], object],
         seen: Callable[[Server], object] = lambda _server: None,
@@ -209,7 +186,7 @@ class Roster:
             state, span, why = verdict.adopt(adopt), soon, "found so at the start"
         else:
             state, span, why = verdict.start(check), check.warmup_ns, "not checked yet"
-        slot = open_slot(self._engine, check)
+        slot = self._engine.open(check)
         watch = Watch(check, verdict.rules(check), state, slot, self._engine.generation(slot), server, why)
         self._slots[slot] = watch
         if server.ward.suspended:
@@ -240,7 +217,7 @@ class Roster:
         checks, failures, _took = self._engine.stats(watch.slot)
         watch.ended = watch.ended[0] + checks, watch.ended[1] + failures
         self._close([watch])
-        watch.slot = open_slot(self._engine, watch.check)
+        watch.slot = self._engine.open(watch.check)
         watch.generation = self._engine.generation(watch.slot)
         watch.why = SUSPENDED
         self._slots[watch.slot] = watch
@@ -258,22 +235,21 @@ class Roster:
 
     # -- answers --
 
-    def results(self, data: bytes) -> None:
-        """An array of RESULT from the probe engine: one turn's answers."""
+    def answers(self, answers: Iterable[Answer]) -> None:
+        """One turn's answers of an engine."""
         touched: dict[Server, None] = {}
         now = self._now_ns()
-        for slot, generation, number, url, detail, started_ns, _ended_ns in RESULT.iter_unpack(data):
-            watch = self._slots.get(slot)
-            if watch is None or watch.generation != generation:
+        for answer in answers:
+            watch = self._slots.get(answer.slot)
+            if watch is None or watch.generation != answer.generation:
                 continue  # closed since
-            ending = Ending(number)
-            before = watch.verdict
-            watch.verdict, wait = verdict.step(watch.rules, before, outcome(ending))
-            watch.why = self._why(watch, ending, url, detail)
-            if outcome(ending) is Outcome.OURS:
+            found = outcome(answer.ending)
+            watch.verdict, wait = verdict.step(watch.rules, watch.verdict, found)
+            watch.why = self._why(watch, answer)
+            if found is Outcome.OURS:
                 self._short(watch.why)
-            when = verdict.next_start_ns(watch.rules, wait, started_ns, now)
-            self._engine.schedule(slot, when, watch.verdict.url, watch.verdict.steady)
+            when = verdict.next_start_ns(watch.rules, wait, answer.started_ns, now)
+            self._engine.schedule(answer.slot, when, watch.verdict.url, watch.verdict.steady)
             touched[watch.server] = None
         self._judge(touched)
 
@@ -293,10 +269,12 @@ class Roster:
             self._changed(ward, effects)
 
     @staticmethod
-    def _why(watch: Watch, ending: Ending, url: int, detail: int) -> str:
-        text = describe(ending, detail)
-        if isinstance(watch.check, HttpCheck) and len(watch.check.urls) > 1:
-            return f"{watch.check.urls[url].path}: {text}"
+    def _why(watch: Watch, answer: Answer) -> str:
+        text = describe(answer.ending, answer.detail)
+        if answer.text:
+            text = f"{text}: {answer.text}"
+        if isinstance(watch.check, HttpCheck | SslCheck) and len(watch.check.urls) > 1:
+            return f"{watch.check.urls[answer.url].path}: {text}"
         return text
 
     def watches(self) -> Iterator[Watch]:
@@ -311,19 +289,3 @@ class Roster:
             failures += one[1] + watch.ended[1]
             took = max(took, one[2])
         return checks, failures, took if took >= 0 else None
-
-
-def open_slot(engine: Engine, check: Check) -> int:
-    """A slot for a configured check."""
-    urls: list[tuple[bytes, tuple[tuple[int, int], ...], bytes]] = []
-    if isinstance(check, HttpCheck):
-        urls = [(request(check, url), url.status, bytes.fromhex(url.digest)) for url in check.urls]
-    return engine.open(
-        check.ip,
-        check.port,
-        timeout_ns=check.timeout_ns,
-        delay_ns=check.delay_ns,
-        bind_ip=check.bind_ip,
-        bind_port=check.bind_port,
-        urls=urls,
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from fastha.config import values
-from fastha.config.build_checks import RETRY_DELAY_NS, build_check
+from fastha.config.build_checks import BUILDERS
 from fastha.config.inherit import Timing, read_timing
 from fastha.config.keywords import TABLE
 from fastha.config.lvs_words import Method, method
@@ -70,7 +70,7 @@ def _keyword(item: Item, draft: RealDraft, faults: Faults) -> None:
             draft.notify_up = values.script(item, faults)
         case "notify_down":
             draft.notify_down = values.script(item, faults)
-        case name if name in RETRY_DELAY_NS:
+        case name if name in BUILDERS:
             draft.checks.append(item)
         case name:
             known = read_timing(item, draft.timing, faults)
@@ -88,7 +88,9 @@ def build_real_server(draft: RealDraft, port: int, above: Timing, faults: Faults
     assert draft.inhibit is not None
     assert draft.method is not None
     checks = tuple(
-        check for item in draft.checks if (check := build_check(item, draft.ip, draft.port, timing, faults)) is not None
+        check
+        for item in draft.checks
+        if (check := BUILDERS[item.name](item, draft.ip, draft.port, timing, faults)) is not None
     )
     return RealServer(
         ip=draft.ip, port=port, weight=draft.weight, forward=draft.method.forward, tunnel=draft.method.tunnel,

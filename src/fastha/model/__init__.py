@@ -4,28 +4,63 @@ Addresses are canonical text (`"10.0.0.1"`, `"2001:db8::1"`); times are int nano
 Everything here crosses process boundaries by `model.codec`, so fields are plain data only.
 """
 
-from fastha.model.checks import Check, HttpCheck, HttpUrl, TcpCheck
+from fastha.model.checks import (
+    BfdCheck,
+    Check,
+    DnsCheck,
+    FileCheck,
+    GrpcCheck,
+    HttpCheck,
+    HttpUrl,
+    MiscCheck,
+    Networked,
+    PingCheck,
+    Regex,
+    Scheduled,
+    SmtpCheck,
+    SslCheck,
+    TcpCheck,
+    Tls,
+    UdpCheck,
+)
 from fastha.model.config import Config, GlobalDefs, LvsDefs, SyncDaemon
-from fastha.model.lvs import GroupMember, RealServer, Script, SorryServer, Tunnel, VirtualServer
+from fastha.model.lvs import GroupMember, RealServer, SorryServer, Tunnel, VirtualServer
+from fastha.model.script import Script
+from fastha.model.track import BfdInstance, TrackFile
 from fastha.model.vrrp import Auth, Garp, TrackVirtualServer, VirtualAddress, VrrpInstance
 
 __all__ = [
     "Auth",
+    "BfdCheck",
+    "BfdInstance",
     "Check",
     "Config",
+    "DnsCheck",
+    "FileCheck",
     "Garp",
     "GlobalDefs",
     "GroupMember",
+    "GrpcCheck",
     "HttpCheck",
     "HttpUrl",
     "LvsDefs",
+    "MiscCheck",
+    "Networked",
+    "PingCheck",
     "RealServer",
+    "Regex",
+    "Scheduled",
     "Script",
+    "SmtpCheck",
     "SorryServer",
+    "SslCheck",
     "SyncDaemon",
     "TcpCheck",
+    "Tls",
+    "TrackFile",
     "TrackVirtualServer",
     "Tunnel",
+    "UdpCheck",
     "VirtualAddress",
     "VirtualServer",
     "VrrpInstance",

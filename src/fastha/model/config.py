@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from fastha.model.lvs import VirtualServer
+from fastha.model.track import BfdInstance, TrackFile
 from fastha.model.vrrp import VrrpInstance
 
 T = TypeVar("T")
@@ -58,6 +59,8 @@ class Config:
     globals: GlobalDefs = field(default_factory=GlobalDefs)
     instances: tuple[VrrpInstance, ...] = ()
     virtual_servers: tuple[VirtualServer, ...] = ()
+    track_files: tuple[TrackFile, ...] = ()
+    bfds: tuple[BfdInstance, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,20 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fastha.model.checks import Check
+from fastha.model.script import Script
 
 
 def host_port(ip: str, port: int) -> str:
     """`10.0.0.1:80`, `[2001:db8::1]:80`: how servers are written in keys, logs and status."""
     return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """A command the parent runs: argv already split, user and group names ("" = script_user)."""
-
-    argv: tuple[str, ...]
-    user: str = ""
-    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +100,8 @@ class VirtualServer:
     ha_suspend: bool = False  # check only while this host has the address
     quorum_up: Script | None = None
     quorum_down: Script | None = None
+    panic_percent: int = 0  # keep the last good set when more than this share would fall within one interval; 0: off
+    removal_limit: int = 0  # real servers that may fall within one interval, the others wait for the next; 0: any
     sorry_server: SorryServer | None = None
     real_servers: tuple[RealServer, ...] = ()
 

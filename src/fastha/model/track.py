@@ -1,0 +1,41 @@
+"""Things outside that others follow: files with a number in them, BFD sessions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastha.model.units import NS_PER_MS, NS_PER_S
+
+
+@dataclass(frozen=True, slots=True)
+class TrackFile:
+    """`track_file`: a file with one signed integer. `init`: None, or the value the file is made with at start if it is
+    missing (`overwrite`: also if it is there)."""
+
+    name: str
+    path: str
+    weight: int = 0
+    reverse: bool = False
+    init: int | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BfdInstance:
+    """`bfd_instance`: one session of RFC 5880 (asynchronous; RFC 5881 single hop, RFC 5883 multihop)."""
+
+    name: str
+    neighbor_ip: str
+    source_ip: str = ""
+    min_rx_ns: int = 10 * NS_PER_MS
+    min_tx_ns: int = 10 * NS_PER_MS
+    idle_tx_ns: int = 1 * NS_PER_S  # between packets while not Up
+    multiplier: int = 5
+    ttl: int = 255
+    max_hops: int = 0  # a packet is accepted if its TTL + max_hops >= ttl; 255: any
+    multihop: bool = False
+    passive: bool = False
+    weight: int = 0  # default of track_bfd
+    reverse: bool = False
+    vrrp: bool = True  # who is told
+    checker: bool = True
