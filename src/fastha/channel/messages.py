@@ -55,7 +55,9 @@ MESSAGES: Mapping[str, Kind] = {
     # -- life --
     "hello": _kind("up", "role pid", "First message of a child."),
     "heartbeat": _kind(
-        "up", "turns lag_ns rss_kb", "The child's own loop moved; lag is its worst timer lateness since the last."
+        "up",
+        "turns lag_ns rss_kb",
+        "The child's own loop moved; lag is its worst lateness of a timer, or longest slice of work, since the last.",
     ),
     "stop": _kind("down", "", "Give up everything in an orderly way, then exit 0."),
     # -- facts --

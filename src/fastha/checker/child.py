@@ -79,7 +79,7 @@ class Checker:
         self._noted: set[str] = set()
         self._share = 0  # real servers of one turn of `_refresh`
         self.parts = Parts()
-        self.work = Work(child.reactor)
+        self.work = Work(child.reactor, child.stalled)
         self._to_refresh: deque[str] = deque()
         self._running = False
         self._lvs: LvsKeeper | None = None
@@ -214,6 +214,7 @@ class Checker:
             self._note(table, draft)
         self.child.facts({"dataplane": facts.dataplane(table)})
         self.child.flush_facts()
+        self.child.beat()
         self.child.send("committed", generation=draft.generation)
         if first:
             self._running = True

@@ -25,10 +25,15 @@ class Work:
     either; whoever drops objects of the frozen kind breaks their cycles by hand."""
 
     def __init__(
-        self, reactor: Reactor, breathe: Callable[[], object] = lambda: None, *, collects: bool = True
+        self,
+        reactor: Reactor,
+        stalled: Callable[[int], object] = lambda _ns: None,
+        breathe: Callable[[], object] = lambda: None,
+        *,
+        collects: bool = True,
     ) -> None:
-        """`collects`: whether the collector is to run between works at all."""
-        self._reactor, self._breathe, self._collects = reactor, breathe, collects
+        """`stalled(ns)` is told how long each slice took. `collects`: whether the collector is to run between works."""
+        self._reactor, self._stalled, self._breathe, self._collects = reactor, stalled, breathe, collects
         self._queue: deque[Steps] = deque()
         self._timer: Timer | None = None
 
@@ -59,8 +64,16 @@ class Work:
 
     def _slice(self) -> None:
         self._timer = None
+        began_ns = self._reactor.now_ns()
+        self._go_on(began_ns + SLICE_NS)
+        if self._queue:
+            self._timer = self._reactor.call_at(self._reactor.now_ns(), self._slice)
+        else:
+            self._rest()
+        self._stalled(self._reactor.now_ns() - began_ns)
+
+    def _go_on(self, end_ns: int) -> None:
         now_ns = self._reactor.now_ns
-        end_ns = now_ns() + SLICE_NS
         while self._queue:
             steps = self._queue[0]
             for _ in steps:
@@ -73,10 +86,6 @@ class Work:
                 if now_ns() < end_ns:
                     continue
             break
-        if self._queue:
-            self._timer = self._reactor.call_at(now_ns(), self._slice)
-        else:
-            self._rest()
 
     def _rest(self) -> None:
         gc.freeze()

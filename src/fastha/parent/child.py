@@ -73,6 +73,7 @@ class Child:
         self.generation = 0  # of the last proposal it was sent
         self.sign_of_life_ns = 0  # last one while it did its work; outlives the process
         self.pulse: Mapping[str, Any] = {}  # its last heartbeat
+        self.worst_lag_ns = 0  # of the heartbeats since somebody set it to 0
         self.last_end = ""
         self.ended_well = False  # the last process ended with status 0
         self._loop, self._log, self._owner = loop, log, owner
@@ -249,6 +250,7 @@ class Child:
     def _beat(self, message: Message) -> None:
         now = self._loop.now_ns()
         self.pulse = {name: int(message[name]) for name in ("turns", "lag_ns", "rss_kb")}
+        self.worst_lag_ns = max(self.worst_lag_ns, self.pulse["lag_ns"])
         self._watch = watchdog.beat(self._watch, now)
         if self.state in (State.RUNNING, State.STOPPING):
             self.sign_of_life_ns = now

@@ -187,7 +187,7 @@ class Daemon:
         if protocol.COMMANDS[command].admin:
             reply = self._outdating(reply)
         if command == "status":
-            reply(self._status())
+            reply(self._status(request.fields.get("only")))
         elif command == "version":
             reply(protocol.answer({"version": fastha.__version__, "protocol": protocol.VERSION}))
         elif command == "reload":
@@ -226,9 +226,14 @@ class Daemon:
 
         return answered
 
-    def _status(self) -> bytes:
+    def _status(self, only: Any = None) -> bytes:
         now = self._loop.now_ns()
         supervisor = self._supervisor
+        if only is not None:
+            if not isinstance(only, list) or not all(isinstance(word, str) for word in only):
+                return protocol.refusal(BadRequest("malformed", "only is a list of words"))
+            whole = document(supervisor, self._about(now), now)
+            return protocol.answer({word: whole[word] for word in only if word in whole})
         of = (self._state, self._events.last, supervisor.generation, *(c.state for c in supervisor.children.values()))
         if now >= self._snapshot_until_ns or of != self._snapshot_of:
             self._snapshot_until_ns, self._snapshot_of = now + SNAPSHOT_NS, of

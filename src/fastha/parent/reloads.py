@@ -14,7 +14,7 @@ from typing import Any
 from fastha.channel.status import Exit
 from fastha.errors import ConfigError, FasthaError, Severity
 from fastha.log import ERROR, INFO, WARNING, Log
-from fastha.model.units import NS_PER_S
+from fastha.model.units import NS_PER_MS, NS_PER_S
 from fastha.parent import changes
 from fastha.parent.changes import Summary
 from fastha.parent.configuration import Configuration
@@ -33,7 +33,8 @@ from fastha.parent.supervisor import Supervisor
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How it went. `outcome`: "started", "committed", "unchanged" or "refused"; `text` is one line. `changed`: counts
-    (changes.Summary.plain); `reading_s` and `took_s`: the reading process alone, and all together."""
+    (changes.Summary.plain); `reading_s` and `took_s`: the reading process alone, and all together; `stalls_ms`: for how
+    long at most the parent, and each child, served nobody else meanwhile."""
 
     outcome: str
     text: str
@@ -42,6 +43,7 @@ class Outcome:
     changed: dict[str, dict[str, int]] = field(default_factory=dict)
     reading_s: float = 0.0
     took_s: float = 0.0
+    stalls_ms: dict[str, float] = field(default_factory=dict)
     at: float = field(default_factory=time.time)
 
     def plain(self) -> dict[str, Any]:
@@ -52,6 +54,7 @@ class Outcome:
             "changed": self.changed,
             "reading_s": self.reading_s,
             "took_s": self.took_s,
+            "stalls_ms": self.stalls_ms,
             "at": self.at,
         }
 
@@ -125,6 +128,7 @@ class Reloads:
         """Have the file read. `done`: the configuration, with every finding logged and the privileges it needs there;
         or ConfigError (all errors were logged), SystemFault, FasthaError."""
         self._began_ns = self._loop.now_ns()
+        self._supervisor.begin_measuring()
         running = self._supervisor.config
         self._marker.put(running.globals.reload_file if running is not None else "")
 
@@ -178,11 +182,8 @@ class Reloads:
                 self._finish(Outcome("started", f"running {describe(new)}{late}", faults))
                 return
             took_ns = self._loop.now_ns() - self._began_ns  # counting is not part of it
-            finish(
-                self._loop,
-                changes.summarize(before.parts, new.parts),
-                lambda summary: self._tell(new, summary, late, faults, took_ns),
-            )
+            steps = changes.summarize(before.parts, new.parts)
+            finish(self._loop, steps, lambda summary: self._tell(new, summary, late, faults, took_ns))
 
         self._supervisor.propose(new, done)
 
@@ -190,10 +191,13 @@ class Reloads:
         plain = summary.plain()
         reading_s, took_s = round(self._read_ns / NS_PER_S, 3), round(took_ns / NS_PER_S, 3)
         took = f"took {took_s:g} s, of which reading {reading_s:g} s"
+        stalls = {role: round(ns / NS_PER_MS, 1) for role, ns in self._supervisor.stalls().items()}
         done = f"running {describe(new)}{late}; {summary}" if plain else "nothing was touched"
         text = f"{done}; {took}"
         outcome = "committed" if plain else "unchanged"
-        self._finish(Outcome(outcome, text, faults, changed=plain, reading_s=reading_s, took_s=took_s))
+        self._finish(
+            Outcome(outcome, text, faults, changed=plain, reading_s=reading_s, took_s=took_s, stalls_ms=stalls)
+        )
 
     def _finish(self, outcome: Outcome) -> None:
         if self._cancelled:

@@ -102,6 +102,17 @@ class Supervisor:
         if not concerned:
             self._commit()
 
+    def begin_measuring(self) -> None:
+        """From now on `stalls` counts."""
+        self._loop.take_longest_ns()
+        for child in self.children.values():
+            child.worst_lag_ns = 0
+
+    def stalls(self) -> dict[str, int]:
+        """The longest standstill of the parent's loop and of each child's that runs, ns."""
+        running = {c.role: c.worst_lag_ns for c in self.children.values() if c.state is State.RUNNING}
+        return {"parent": self._loop.take_longest_ns()} | running
+
     def _has_leftovers(self, child: Child) -> bool:
         """An earlier daemon left in the kernel what nobody would remove."""
         return child.role not in self.running and bool(self.memory.owned(child.role))

@@ -55,7 +55,7 @@ class VrrpChild:
         self._by_index: dict[int, Router] = {}
         self._house: House | None = None
         self.parts = Parts()
-        self.work = Work(self.child.reactor, self._breathe, collects=False)
+        self.work = Work(self.child.reactor, self.child.stalled, self._breathe, collects=False)
         self._prepared: tuple[Draft, dict[str, Any], int] | None = None
         self._abandoned = -1
         self._events: deque[tuple[int, int, int, int, int, int]] = deque()
@@ -145,6 +145,7 @@ class VrrpChild:
         if self._prepared is None or self._prepared[0].generation != message["generation"]:
             raise ValueError(f"commit of generation {message['generation']}, which is not prepared")
         yield from self._apply()
+        self.child.beat()
         self.child.send("committed", generation=message["generation"])
 
     def _apply(self) -> Steps:
