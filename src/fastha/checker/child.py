@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import resource
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -38,7 +38,7 @@ from fastha.model.codec import dumps
 from fastha.model.parts import GLOBALS
 from fastha.model.units import NS_PER_MS
 
-REFRESH_NS = 50 * NS_PER_MS  # counters of steady probes are reported by a few wards each time,
+REFRESH_NS = 50 * NS_PER_MS  # counters of steady probes are reported by a few real servers each time,
 ROUND = 100  # and by all of them in so many
 TOLD_TOGETHER = 16  # virtual servers of a commit whose rows and facts go out together
 SPARE_FDS = 128  # descriptors that are not for probes
@@ -80,7 +80,7 @@ class Checker:
         self._share = 0  # real servers of one turn of `_refresh`
         self.parts = Parts()
         self.work = Work(child.reactor, child.stalled)
-        self._to_refresh: deque[str] = deque()
+        self._round: Iterator[tuple[str, Server]] = iter(())
         self._running = False
         self._lvs: LvsKeeper | None = None
         self._marks: MarksKeeper | None = None
@@ -132,9 +132,12 @@ class Checker:
             table = self._open_table(dataplane)
             self._fit(draft, table.backend)
             reason = lvs.refusal(draft.config.globals.lvs, draft.config.virtual_servers, table.backend)
-            for server in draft.virtual_servers:
-                reason = reason or refusal(server, table.backend)
-                yield
+            for key, held in draft.changed.items():
+                if isinstance(held.value, VirtualServer):
+                    runs = self.parts.held(key)
+                    tried = runs.value.real_servers if runs and isinstance(runs.value, VirtualServer) else ()
+                    reason = reason or refusal(held.value, table.backend, tried)
+                    yield
             proposal = Proposal(draft, previous)
             reason = reason or self._prepare_marks(proposal)
             if not reason and any(s.ha_suspend for s in draft.virtual_servers):
@@ -203,7 +206,7 @@ class Checker:
             yield from self._breath(number)
         if dropped:
             yield from self._forget(table, dropped)
-        self.parts.commit(draft)
+        yield from self.parts.commit(draft)
         self._commit_balancer(proposal)
         table.flush()
         table.start()
@@ -243,16 +246,21 @@ class Checker:
         """Make one virtual server what it shall be; the services that it has no more."""
         key, mark = server.key, proposal.marks.get(server.key, 0)
         old = self.roster.wards.get(key)
-        before, had = (old.keys, [s.config.key for s in old.servers]) if old is not None else ((), [])
+        before, had, looked = (old.keys, list(old.servers), _look(old)) if old is not None else ((), [], None)
         self.overrides.prepare(server, kernel, mark)
         adopt = Adopted()
         if first:
             adopt = adoption.adopted(server, proposal.previous, kernel, self.roster.rulings(server), mark)
         ward = self.roster.put(server, adopt, mark)
         self._want(table, ward)
-        patch: dict[str, Any] = facts.ward_facts(self.roster, ward, table.wanted(ward.key))
-        patch["real_servers"] = dict.fromkeys(had) | patch["real_servers"]
-        self.child.facts({"virtual_servers": {key: patch}})
+        shown: Sequence[Server] = ward.servers
+        if looked == _look(ward):  # of the others nothing is other than it was
+            known = set(map(id, had))
+            shown = [s for s in ward.servers if id(s) not in known]
+        row = table.wanted(ward.key)
+        real: dict[str, Any] = dict.fromkeys({s.config.key for s in had} - {s.config.key for s in ward.servers})
+        real |= {s.config.key: facts.real_server(self.roster, s, row) for s in shown}
+        self.child.facts({"virtual_servers": {key: facts.virtual_server(ward) | {"real_servers": real}}})
         return set(before) - set(ward.keys)
 
     def _forget(self, table: TableKeeper, dropped: set[ServiceKey]) -> Steps:
@@ -449,22 +457,18 @@ class Checker:
         if self.child.by_hand or self.table is None:
             return
         wards = self.roster.wards
-        if not self._to_refresh:
-            self._to_refresh.extend(wards)
-            self._share = -(-sum(len(ward.servers) for ward in wards.values()) // ROUND)
-            self.child.facts({"dataplane": facts.dataplane(self.table), "probes": facts.probes(self.engines)})
         patch: dict[str, Any] = {}
-        left = self._share
-        while left > 0 and self._to_refresh:
-            ward = wards.get(self._to_refresh.popleft())
-            if ward is None:
-                continue
-            moving = {}
-            for server in ward.servers:
-                checks, failures, took = self.roster.stats(server)
-                moving[server.config.key] = {"checks": checks, "failures": failures, "response_ns": took}
-            patch[ward.plan.server.key] = {"real_servers": moving}
-            left -= len(ward.servers)
+        some = list(islice(self._round, self._share))
+        if len(some) < max(1, self._share):  # the round is over
+            self._round = _servers(wards)
+            self._share = max(1, sum(len(ward.servers) for ward in wards.values()) // ROUND)
+            self.child.facts({"dataplane": facts.dataplane(self.table), "probes": facts.probes(self.engines)})
+        for key, server in some:
+            if server.ward is not wards.get(key):
+                continue  # it is watched no more
+            checks, failures, took = self.roster.stats(server)
+            moving = patch.setdefault(key, {"real_servers": {}})["real_servers"]
+            moving[server.config.key] = {"checks": checks, "failures": failures, "response_ns": took}
         if patch:
             self.child.facts({"virtual_servers": patch})
 
@@ -516,6 +520,19 @@ class Checker:
             self.table.close()
             self.table = None
         self.engines.close()
+
+
+def _servers(wards: Mapping[str, Ward]) -> Iterator[tuple[str, Server]]:
+    """Every real server once, however the wards change meanwhile."""
+    for key in list(wards):
+        ward = wards.get(key)
+        for server in list(ward.servers) if ward is not None else ():
+            yield key, server
+
+
+def _look(ward: Ward) -> tuple[bool, ...]:
+    """What of a virtual server concerns the facts of all its real servers."""
+    return ward.plan.quorum, ward.plan.sorry, ward.suspended, bool(ward.plan.rulings)
 
 
 def _named(effects: Sequence[Effect], servers: Mapping[str, Server]) -> list[Server]:

@@ -88,11 +88,20 @@ class RunScript:
 Effect = ServerChanged | QuorumChanged | RunScript
 
 
-def start(server: VirtualServer, up: Sequence[bool], quorum: bool | None = None, rulings: Rulings = ()) -> Plan:
+def start(
+    server: VirtualServer,
+    up: Sequence[bool],
+    quorum: bool | None = None,
+    rulings: Rulings = (),
+    known: Mapping[int, tuple[DestKey, Dest]] | None = None,
+) -> Plan:
     """The plan at the beginning; no script runs for it. `quorum` is what a predecessor had, None if there was none:
-    then it is there unless `alpha` says that it has to be proved, or too few servers count as up."""
+    then it is there unless `alpha` says that it has to be proved, or too few servers count as up.
+    `known`: rows of real servers that were there before, by identity."""
+    known = known or {}
     dests = tuple(
-        (DestKey(rs.ip, rs.port), _dest(rs, rs.weight, rs.uthreshold, rs.lthreshold)) for rs in server.real_servers
+        known.get(id(rs)) or (DestKey(rs.ip, rs.port), _dest(rs, rs.weight, rs.uthreshold, rs.lthreshold))
+        for rs in server.real_servers
     )
     plan = Plan(server, tuple(up), (not server.alpha) if quorum is None else quorum, dests, rulings)
     return replace(plan, quorum=_has_quorum(plan))
@@ -102,7 +111,8 @@ def carry(
     old: Plan, server: VirtualServer, up: Sequence[bool], rulings: Rulings = ()
 ) -> tuple[Plan, tuple[Effect, ...]]:
     """The plan of a virtual server whose configuration changed: it has the quorum it had, judged by the new numbers."""
-    new = start(server, up, old.quorum, rulings)
+    known = {id(rs): dest for rs, dest in zip(old.server.real_servers, old.dests, strict=True)}
+    new = start(server, up, old.quorum, rulings, known)
     return new, tuple(_quorum_effects(old, new))
 
 

@@ -179,7 +179,7 @@ class VrrpChild:
         if draft.instances or gone:
             house.close_stale_receivers({i.interface for i in config.instances})
         house.addresses.pump()
-        self.parts.commit(draft)
+        yield from self.parts.commit(draft)
         if first:
             self._count()
 
