@@ -24,6 +24,8 @@ class Connected(TypedDict):
     warmup_ns: int
     timeout_ns: int
     alpha: bool
+    rise: int
+    log_all_failures: bool
 
 
 @dataclass(slots=True)

@@ -24,6 +24,8 @@ class Timing:
     warmup_ns: int | None = None
     timeout_ns: int | None = None
     alpha: bool | None = None
+    rise: int | None = None
+    log_all_failures: bool | None = None
     virtualhost: str | None = None
 
     def over(self, above: Timing) -> Timing:
@@ -35,6 +37,8 @@ class Timing:
             self.warmup_ns if self.warmup_ns is not None else above.warmup_ns,
             self.timeout_ns if self.timeout_ns is not None else above.timeout_ns,
             self.alpha if self.alpha is not None else above.alpha,
+            self.rise if self.rise is not None else above.rise,
+            self.log_all_failures if self.log_all_failures is not None else above.log_all_failures,
             self.virtualhost if self.virtualhost is not None else above.virtualhost,
         )
 
@@ -48,6 +52,8 @@ class Timing:
             warmup_ns=delay_ns if self.warmup_ns is None else self.warmup_ns,
             timeout_ns=5 * NS_PER_S if self.timeout_ns is None else self.timeout_ns,
             alpha=bool(self.alpha),
+            rise=self.rise or 1,
+            log_all_failures=bool(self.log_all_failures),
         )
 
 
@@ -60,6 +66,8 @@ class Settled(TypedDict):
     warmup_ns: int
     timeout_ns: int
     alpha: bool
+    rise: int
+    log_all_failures: bool
 
 
 def read_timing(item: Item, timing: Timing, faults: Faults) -> bool:
@@ -77,6 +85,10 @@ def read_timing(item: Item, timing: Timing, faults: Faults) -> bool:
             timing.timeout_ns = values.seconds_ns(item, faults, *TIMEOUT_US)
         case "alpha":
             timing.alpha = values.boolean(item, faults)
+        case "rise":
+            timing.rise = values.number(item, faults)
+        case "log_all_failures":
+            timing.log_all_failures = values.boolean(item, faults)
         case "virtualhost":
             timing.virtualhost = item.statement.words[1]
         case _:

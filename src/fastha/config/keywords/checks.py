@@ -18,7 +18,8 @@ delay_before_retry | SEC               | 1; HTTP_GET 3 |         | yes | Time be
 warmup             | SEC               | delay_loop   |          | yes | The first check is within this time
 delay_loop         | SEC               | 60           |          | yes | Time between checks
 alpha              | [BOOL]            | of the server |         | yes | The server starts down until this check succeeds
-log_all_failures   | [BOOL]            | checker_log_all_failures | | - | Log every failed check
+log_all_failures   | [BOOL]            | checker_log_all_failures | | yes | Log every failed check
+rise               | N                 | of the server | 1..     | own | Successes in a row that a server which is down needs to be up
 
 [TCP_CHECK < set_connection set_scheduling]
 
