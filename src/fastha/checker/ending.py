@@ -1,4 +1,4 @@
-"""How a probe can end. The numbers are those of `ending_t` in probe.pxd (a test compares them)."""
+"""How a probe can end. The numbers below 64 are those of `ending_t` in probe.pxd (a test compares them)."""
 
 from __future__ import annotations
 
@@ -29,6 +29,15 @@ class Ending(IntEnum):
     NO_PORT = 15
     NO_DESCRIPTOR = 16
     NO_MEMORY = 17
+    # Of commands and files (no engine of ours in C knows them).
+    STATUS_OF_EXIT = 64
+    SIGNAL = 65
+    SCRIPT_TIMEOUT = 66
+    NOT_RUN = 67
+    SUCCEEDED = 68
+    SPAWNER = 69
+    VALUE = 70
+    BAD_VALUE = 71
 
 
 TEXTS = {
@@ -50,9 +59,18 @@ TEXTS = {
     Ending.NO_PORT: "no free local port",
     Ending.NO_DESCRIPTOR: "no free file descriptor",
     Ending.NO_MEMORY: "out of memory",
+    Ending.STATUS_OF_EXIT: "exit status",
+    Ending.SIGNAL: "ended by signal",
+    Ending.SCRIPT_TIMEOUT: "not done in time, ended",
+    Ending.NOT_RUN: "cannot be run",
+    Ending.SUCCEEDED: "succeeded",
+    Ending.SPAWNER: "no process to run it",
+    Ending.VALUE: "value",
+    Ending.BAD_VALUE: "value",
 }
-GOOD = frozenset({Ending.CONNECTED, Ending.ANSWERED})
-OURS = frozenset({Ending.NO_PORT, Ending.NO_DESCRIPTOR, Ending.NO_MEMORY})
+GOOD = frozenset({Ending.CONNECTED, Ending.ANSWERED, Ending.SUCCEEDED, Ending.VALUE})
+OURS = frozenset({Ending.NO_PORT, Ending.NO_DESCRIPTOR, Ending.NO_MEMORY, Ending.SPAWNER})
+WITH_NUMBER = frozenset({Ending.STATUS_OF_EXIT, Ending.SIGNAL, Ending.VALUE, Ending.BAD_VALUE})
 WITH_ERRNO = frozenset({Ending.UNREACHABLE, Ending.NO_SOURCE, Ending.DENIED, Ending.ERROR})
 
 
@@ -62,8 +80,11 @@ def outcome(ending: Ending) -> Outcome:
 
 
 def describe(ending: Ending, detail: int) -> str:
-    """`status not accepted (503)`, `unreachable (No route to host)`. `detail`: HTTP status, or errno."""
+    """`status not accepted (503)`, `unreachable (No route to host)`, `exit status 2`. `detail`: HTTP status, errno, or
+    the number itself."""
     text = TEXTS[ending]
+    if ending in WITH_NUMBER:
+        return f"{text} {detail}"
     if ending is Ending.STATUS:
         return f"{text} ({detail})"
     return f"{text} ({os.strerror(detail)})" if detail and ending in WITH_ERRNO else text

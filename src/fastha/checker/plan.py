@@ -87,6 +87,14 @@ class QuorumChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class WeightChanged:
+    """A check makes another weight of a real server's."""
+
+    server: RealServer
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunScript:
     """A notify script for the parent to run; `subject` is what it is about."""
 
@@ -94,7 +102,7 @@ class RunScript:
     subject: str
 
 
-Effect = ServerChanged | QuorumChanged | RunScript
+Effect = ServerChanged | WeightChanged | QuorumChanged | RunScript
 
 
 def start(
@@ -132,7 +140,9 @@ def weigh(plan: Plan, weights: Sequence[int | None]) -> tuple[Plan, tuple[Effect
     """Checks make something else of the configured weights."""
     new = replace(plan, weights=_some(weights))
     new = replace(new, quorum=_has_quorum(new))
-    return new, tuple(_quorum_effects(plan, new))
+    changed = [i for i in range(len(plan.up)) if plan.weight(i) != new.weight(i)]
+    effects = (WeightChanged(new.server.real_servers[i], new.weight(i)) for i in changed)
+    return new, (*effects, *_quorum_effects(plan, new))
 
 
 def _some(weights: Sequence[int | None]) -> tuple[int | None, ...]:
