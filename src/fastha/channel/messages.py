@@ -66,6 +66,11 @@ MESSAGES: Mapping[str, Kind] = {
         "{virtual server key: {real server key: Override (plain data)}}: all that are in force, whole; "
         "before every commit, so that no row is ever as if there were none, and whenever they change.",
     ),
+    "accept": _kind(
+        "down",
+        "virtual_servers",
+        "[virtual server key]: real servers that panic_threshold or removal_limit keep in the set may fall now.",
+    ),
     "resync": _kind("down", "ticket", "Dump the kernel's table and repair it now; answer resynced."),
     "resynced": _kind("up", "ticket ok operations text", "Done: how many operations it took, and what differed."),
     # -- vrrp to checker, through the parent --

@@ -9,19 +9,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastha.channel.messages import Message
-from fastha.checker import adoption, facts, lvs, marks, native, plan
+from fastha.checker import adoption, facts, gate, lvs, marks, native, plan
 from fastha.checker.drain import Stance
-from fastha.checker.engine import Answer, Engines
+from fastha.checker.engine import Answer, Deliver, Engines
+from fastha.checker.file_check import FileValues
+from fastha.checker.guard import Guard, Passed
 from fastha.checker.lvs_keeper import LvsKeeper
 from fastha.checker.marks_keeper import MarksKeeper
+from fastha.checker.misc import Commands
 from fastha.checker.overrides import Overrides
-from fastha.checker.plan import Effect, QuorumChanged, RunScript, ServerChanged
+from fastha.checker.plan import Effect, QuorumChanged, RunScript, ServerChanged, WeightChanged
 from fastha.checker.prepare import fitted, refusal
 from fastha.checker.presence import Presence
 from fastha.checker.probe import Probes
-from fastha.checker.roster import Roster, Server, Ward
+from fastha.checker.roster import Roster, Server, Ward, Watch
 from fastha.checker.table import TableKeeper
 from fastha.child import Child
+from fastha.child.files import Files
+from fastha.child.runner import Runner
 from fastha.dataplane.backend import Backend, KernelBalancer, Patient
 from fastha.dataplane.choose import open_backend
 from fastha.dataplane.nft_library import Library
@@ -30,6 +35,7 @@ from fastha.errors import SystemFault
 from fastha.model import Config
 from fastha.model.codec import read
 from fastha.model.units import NS_PER_S
+from fastha.scripts.identity import Defaults
 
 STATS_NS = NS_PER_S  # counters of steady probes are reported by a fifth of the wards each second
 STATS_SLICES = 5
@@ -63,9 +69,17 @@ class Checker:
         self._proposal: Proposal | None = None
         probes = make_probes(self._results) if make_probes else Probes(child.reactor, self._results, probe_limit())
         self.probes = probes
-        self.engines = Engines(dict.fromkeys(native.KINDS, native.Native(probes)))
+        self._runner = Runner(child.reactor)
+        self.engines = Engines(
+            dict.fromkeys(native.KINDS, native.Native(probes))
+            | {"MISC_CHECK": Commands(child.reactor, self._runner, self._deliver("MISC_CHECK"))}
+            | {"FILE_CHECK": FileValues(child.reactor, Files(child.reactor), self._deliver("FILE_CHECK"))}
+        )
         self.roster = Roster(self.engines, child.reactor.now_ns, self._changed, self._seen, self._short, child.progress)
         self.overrides = Overrides(self.roster, child.reactor, self._ruled, self._seen, self._flush)
+        self.roster.failed = self._failed
+        self.roster.guarded = self._guarded
+        self.roster.wake = self._wake
         self._quorums: dict[str, bool] = {}
         self._noted: set[str] = set()
         self._told: dict[str, set[str]] = {}  # keys in the parent's picture: {virtual server: its real servers}
@@ -83,6 +97,7 @@ class Checker:
         child.on("stop", self._stop)
         child.on("overrides", lambda message: self.overrides.take(message["overrides"]))
         child.on("resync", self._resync)
+        child.on("accept", self._accept)
 
     def begin(self, config: Config, dataplane: str) -> None:
         """By hand: prepare and commit at once. SystemFault with the reason if it cannot be run."""
@@ -151,6 +166,16 @@ class Checker:
         assert table is not None
         self._proposal = None
         servers, defs, marked = proposal.config.virtual_servers, proposal.config.globals.lvs, proposal.marks
+        scripts = proposal.config.globals
+        self._runner.configure(
+            Defaults(
+                scripts.script_user,
+                scripts.script_group,
+                scripts.scripts.supplementary,
+                scripts.scripts.user_supplementary,
+            ),
+            scripts.scripts.secure,
+        )
         kernel = {} if self._running else self._adopt_kernel(table, proposal)
         self.overrides.prepare(servers, kernel, marked)
         known = {}
@@ -268,6 +293,10 @@ class Checker:
 
     # -- what happens --
 
+    def _deliver(self, kind: str) -> Deliver:
+        """Where the engine of `kind` brings its answers."""
+        return lambda answers: self._answers(a._replace(slot=self.engines.slot(kind, a.slot)) for a in answers)
+
     def _results(self, data: bytes) -> None:
         self._answers(native.answers(data, lambda slot: self.engines.slot("TCP_CHECK", slot)))
 
@@ -288,6 +317,47 @@ class Checker:
             if ruling is not None and ruling.ended and ruling.stance is Stance.OUT:
                 name = f"{ward.plan.server.key} {server.config.key}"
                 self.child.event("drained", name, f"drained, out of the table: {ruling.ended}")
+        self.roster.judge(ward)
+
+    def _failed(self, watch: Watch) -> None:
+        """log_all_failures: also those that change nothing."""
+        server = watch.server
+        self.child.log.info(
+            "%s %s: %s failed: %s", server.ward.plan.server.key, server.config.key, watch.check.kind, watch.why
+        )
+
+    def _guarded(self, ward: Ward, before: Guard, passed: Passed) -> None:
+        kind, text = gate.told(ward, before, passed)
+        if kind:
+            level = logging.INFO if kind == "panic_over" else logging.ERROR if kind == "panic" else logging.WARNING
+            self.child.event(kind, ward.plan.server.key, text, level)
+            self.child.reactor.call_at(self.child.reactor.now_ns(), lambda: self._tell_ward(ward))
+
+    def _tell_ward(self, ward: Ward) -> None:
+        """All of its facts, unless it is gone meanwhile."""
+        key = ward.plan.server.key
+        if self.table is not None and self.roster.wards.get(key) is ward:
+            one = facts.ward_facts(self.roster, ward, self.table.wanted(ward.key))
+            self.child.facts({"virtual_servers": {key: one}})
+
+    def _wake(self, when_ns: int, callback: Callable[[], object]) -> None:
+        def woken() -> None:
+            callback()
+            self._flush()
+
+        self.child.reactor.call_at(when_ns, woken)
+
+    def _accept(self, message: Message) -> None:
+        """An operator says that what the guard keeps in the set is down indeed."""
+        for key in message["virtual_servers"]:
+            ward = self.roster.wards.get(key)
+            if ward is not None and ward.guard.kept:
+                panic = ward.guard.panic
+                count = self.roster.accept(ward)
+                text = f"{count} real servers that were kept in the set fall: accepted by an operator"
+                self.child.event("panic_over" if panic else "accepted", key, text, logging.WARNING)
+                self._tell_ward(ward)
+        self._flush()
 
     def _resync(self, message: Message) -> None:
         if self.table is None:
@@ -312,10 +382,11 @@ class Checker:
             if isinstance(effect, ServerChanged):
                 server = servers[effect.server.key]
                 word = "up" if effect.up else "down"
+                why = f"kept in the set, though its checks fail: {server.why}" if server.kept else server.why
                 self.child.event(
                     f"real_server_{word}",
                     f"{name} {effect.server.key}",
-                    f"{word}: {server.why}",
+                    f"{word}: {why}",
                     logging.INFO if effect.up else logging.WARNING,
                 )
             elif isinstance(effect, QuorumChanged):
@@ -435,7 +506,7 @@ class Checker:
 
 
 def _named(effects: Sequence[Effect], servers: Mapping[str, Server]) -> list[Server]:
-    return [servers[e.server.key] for e in effects if isinstance(e, ServerChanged)]
+    return [servers[e.server.key] for e in effects if isinstance(e, ServerChanged | WeightChanged)]
 
 
 def probe_limit() -> int:

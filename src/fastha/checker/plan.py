@@ -136,24 +136,17 @@ def rule(plan: Plan, rulings: Rulings) -> tuple[Plan, tuple[Effect, ...]]:
     return new, tuple(_quorum_effects(plan, new))
 
 
-def weigh(plan: Plan, weights: Sequence[int | None]) -> tuple[Plan, tuple[Effect, ...]]:
-    """Checks make something else of the configured weights."""
-    new = replace(plan, weights=_some(weights))
-    new = replace(new, quorum=_has_quorum(new))
-    changed = [i for i in range(len(plan.up)) if plan.weight(i) != new.weight(i)]
-    effects = (WeightChanged(new.server.real_servers[i], new.weight(i)) for i in changed)
-    return new, (*effects, *_quorum_effects(plan, new))
-
-
 def _some(weights: Sequence[int | None]) -> tuple[int | None, ...]:
     return tuple(weights) if any(weight is not None for weight in weights) else ()
 
 
-def step(plan: Plan, changes: Mapping[int, bool]) -> tuple[Plan, tuple[Effect, ...]]:
+def step(
+    plan: Plan, changes: Mapping[int, bool], weights: Sequence[int | None] | None = None
+) -> tuple[Plan, tuple[Effect, ...]]:
     """Real servers {index: is now up}; those of one turn together, so that a storm costs O(servers) and not its square,
-    and a quorum is judged once by all of them."""
+    and a quorum is judged once by all of them. `weights`: what checks now make of all the configured weights."""
     changes = {index: up for index, up in changes.items() if plan.up[index] != up}
-    if not changes:
+    if not changes and weights is None:
         return plan, ()
     effects: list[Effect] = []
     ups = list(plan.up)
@@ -163,7 +156,10 @@ def step(plan: Plan, changes: Mapping[int, bool]) -> tuple[Plan, tuple[Effect, .
         effects.append(ServerChanged(server, up))
         if script := server.notify_up if up else server.notify_down:
             effects.append(RunScript(script, f"{plan.server.key} {server.key}"))
-    new = replace(plan, up=tuple(ups))
+    new = replace(plan, up=tuple(ups), weights=plan.weights if weights is None else _some(weights))
+    if new.weights != plan.weights:
+        changed = [i for i in range(len(ups)) if plan.weight(i) != new.weight(i)]
+        effects += (WeightChanged(new.server.real_servers[i], new.weight(i)) for i in changed)
     new = replace(new, quorum=_has_quorum(new))
     return new, (*effects, *_quorum_effects(plan, new))
 

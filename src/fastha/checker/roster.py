@@ -10,18 +10,20 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from fastha.checker import plan, verdict
+from fastha.checker import gate, guard, plan, verdict
 from fastha.checker.adoption import Adopted
 from fastha.checker.drain import Rulings
 from fastha.checker.ending import describe, outcome
 from fastha.checker.engine import Answer, Engines
+from fastha.checker.guard import Guard, Limits, Passed
 from fastha.checker.plan import Effect, Plan
 from fastha.checker.verdict import Health, Outcome, Rules, Verdict
 from fastha.dataplane.rows import ServiceKey
-from fastha.model import Check, HttpCheck, RealServer, SslCheck, VirtualServer
+from fastha.model import Check, FileCheck, HttpCheck, MiscCheck, RealServer, SslCheck, VirtualServer
 from fastha.model.units import NS_PER_S
 
 SUSPENDED = "suspended: this host does not have the address of the virtual server"
+MOST_WEIGHT = 2**31 - 1
 SOON_NS = 2 * NS_PER_S  # checks of adopted or reconfigured servers begin within this time
 
 
@@ -37,6 +39,8 @@ class Watch:
     server: Server
     why: str = "not checked yet"
     ended: tuple[int, int] = (0, 0)  # probes and failures of the slots it had before a suspension
+    weight: int | None = None  # what its last good answer said of the weight, and
+    added: int = 0  # adds to it
 
 
 @dataclass(slots=True, eq=False)
@@ -48,6 +52,22 @@ class Server:
     index: int
     since: float
     watches: list[Watch] = field(default_factory=list)
+    judged_up: bool = True  # what its checks said when they were last judged
+
+    @property
+    def weight(self) -> int | None:
+        """What its checks make of the configured weight, None: nothing. keepalived.md 2.9: the configured one and all
+        adjustments, within 0 and 2^31 - 1."""
+        configured = self.config.weight
+        adjusted = sum((w.weight - configured if w.weight is not None else 0) + w.added for w in self.watches)
+        return min(max(configured + adjusted, 0), MOST_WEIGHT) if adjusted else None
+
+    @property
+    def kept(self) -> str:
+        """Why it is in the set though its checks say that it is down: "panic", "limit"; "" if it is not so."""
+        if self.index not in self.ward.guard.kept:
+            return ""
+        return "panic" if self.ward.guard.panic else "limit"
 
     @property
     def up(self) -> bool:
@@ -79,6 +99,10 @@ class Ward:
     servers: list[Server] = field(default_factory=list)
     mark: int = 0  # with which nftables marks the traffic of a group; 0: it does not
     suspended: bool = False  # ha_suspend, and its address is not here
+    limits: Limits | None = None  # panic_threshold, removal_limit
+    guard: Guard = Guard()
+    panic_since: float = 0.0
+    wake_ns: int = 0  # when somebody who is kept may fall
 
     @property
     def key(self) -> ServiceKey:
@@ -110,6 +134,9 @@ class Roster:
         self._slots: dict[int, Watch] = {}
         self._local: Callable[[str], bool] = lambda _ip: True
         self.rulings: Callable[[VirtualServer], Rulings] = lambda _server: ()  # operators' decisions
+        self.failed: Callable[[Watch], object] = lambda _watch: None  # a check with log_all_failures has failed
+        self.guarded: Callable[[Ward, Guard, Passed], object] = lambda _ward, _before, _passed: None
+        self.wake: Callable[[int, Callable[[], object]], object] = lambda _when_ns, _callback: None
 
     # -- configuration --
 
@@ -142,16 +169,26 @@ class Roster:
         before = {s.config.key: s for s in old.servers} if old else {}
         for index, rs in enumerate(config.real_servers):
             ward.servers.append(self._server(ward, index, rs, before.pop(rs.key, None), adopt.up.get(rs.key)))
+            weigher = next((w for w in ward.servers[-1].watches if isinstance(w.check, MiscCheck | FileCheck)), None)
+            if weigher is not None and rs.key in adopt.weights:
+                weigher.weight = adopt.weights[rs.key]
         for server in before.values():
             self._close(server.watches)
-        ups = [s.up for s in ward.servers]
+        ward.limits = guard.limits(config)
+        before_guard = old.guard if old else Guard()
+        ups, passed = gate.begin(ward, old, adopt, self._now_ns())
+        weights = [s.weight for s in ward.servers]
         if old is None:
-            ward.plan = plan.start(config, ups, adopt.quorum, self.rulings(config))
+            ward.plan = plan.start(config, ups, adopt.quorum, self.rulings(config), weights)
         else:
-            ward.plan, effects = plan.carry(old.plan, config, ups, self.rulings(config))
+            ward.plan, effects = plan.carry(old.plan, config, ups, self.rulings(config), weights)
             if effects:
                 ward.since = now
                 self._changed(ward, effects)
+            self.guarded(ward, before_guard, passed)
+        self._wake(ward, passed.again_ns)
+        for server in ward.servers:
+            server.judged_up = server.up
         return ward
 
     def _server(self, ward: Ward, index: int, rs: RealServer, old: Server | None, adopt: bool | None) -> Server:
@@ -176,6 +213,19 @@ class Roster:
         self._close(left)
         return server
 
+    def _wake(self, ward: Ward, when_ns: int) -> None:
+        """Judge it again at `when_ns` (0: no need)."""
+        if not when_ns or (ward.wake_ns and ward.wake_ns <= when_ns):
+            return
+        ward.wake_ns = when_ns
+
+        def woken() -> None:
+            if ward.wake_ns == when_ns and self.wards.get(ward.plan.server.key) is ward:
+                ward.wake_ns = 0
+                self.judge(ward)
+
+        self.wake(when_ns, woken)
+
     def _open(
         self, server: Server, number: int, check: Check, old: Server | None, former: Watch | None, adopt: bool | None
     ) -> Watch:
@@ -188,6 +238,8 @@ class Roster:
             state, span, why = verdict.start(check), check.warmup_ns, "not checked yet"
         slot = self._engine.open(check)
         watch = Watch(check, verdict.rules(check), state, slot, self._engine.generation(slot), server, why)
+        if former is not None and former.check.kind == check.kind:
+            watch.weight, watch.added = former.weight, former.added
         self._slots[slot] = watch
         if server.ward.suspended:
             watch.why = SUSPENDED
@@ -244,29 +296,68 @@ class Roster:
             if watch is None or watch.generation != answer.generation:
                 continue  # closed since
             found = outcome(answer.ending)
+            was_up = watch.verdict.up
             watch.verdict, wait = verdict.step(watch.rules, watch.verdict, found)
             watch.why = self._why(watch, answer)
-            if found is Outcome.OURS:
+            if found is Outcome.OK:
+                watch.weight, watch.added = answer.weight, answer.added
+            elif found is Outcome.OURS:
                 self._short(watch.why)
+            elif watch.check.log_all_failures and watch.verdict.up is was_up:
+                self.failed(watch)
             when = verdict.next_start_ns(watch.rules, wait, answer.started_ns, now)
             self._engine.schedule(answer.slot, when, watch.verdict.url, watch.verdict.steady)
             touched[watch.server] = None
         self._judge(touched)
 
     def _judge(self, touched: Iterable[Server]) -> None:
-        changes: dict[Ward, dict[int, bool]] = {}
+        by_ward: dict[Ward, list[Server]] = {}
         for server in touched:
-            if server.up != server.ward.plan.up[server.index]:
-                changes.setdefault(server.ward, {})[server.index] = server.up
-                server.since = time.time()
-            else:
+            by_ward.setdefault(server.ward, []).append(server)
+        for ward, servers in by_ward.items():
+            self._judge_ward(ward, servers)
+
+    def _judge_ward(self, ward: Ward, servers: Sequence[Server]) -> None:
+        """Answers about these real servers are in."""
+        flipped = [s for s in servers if s.up is not s.judged_up]
+        for server in flipped:
+            server.judged_up, server.since = server.up, time.time()
+        had = ward.plan.weights
+        weighed = any(s.weight != (had[s.index] if had else None) for s in servers)
+        changes: Mapping[int, bool] = {}
+        if ward.limits is None:
+            changes = {s.index: s.up for s in flipped if s.up != ward.plan.up[s.index]}
+        elif flipped:
+            changes = self._admit(ward)
+        if changes or weighed:
+            self._apply(ward, changes, weighed)
+        for server in servers:
+            if server.index not in changes:
                 self._seen(server)
-        for ward, ups in changes.items():
-            quorum = ward.plan.quorum
-            ward.plan, effects = plan.step(ward.plan, ups)
-            if ward.plan.quorum != quorum:
-                ward.since = time.time()
-            self._changed(ward, effects)
+
+    def judge(self, ward: Ward) -> None:
+        """Something else than an answer may have let somebody fall, or made an end of panic: time, an operator."""
+        if ward.limits is not None and (changes := self._admit(ward)):
+            self._apply(ward, changes, False)
+
+    def accept(self, ward: Ward) -> int:
+        """An operator accepts that those that are kept in the set are down; how many they are."""
+        if changes := gate.accept(ward):
+            self._apply(ward, changes, False)
+        return len(changes)
+
+    def _admit(self, ward: Ward) -> Mapping[int, bool]:
+        before, passed = gate.admit(ward, self._now_ns())
+        self._wake(ward, passed.again_ns)
+        self.guarded(ward, before, passed)
+        return passed.changes
+
+    def _apply(self, ward: Ward, changes: Mapping[int, bool], weighed: bool) -> None:
+        quorum = ward.plan.quorum
+        ward.plan, effects = plan.step(ward.plan, changes, [s.weight for s in ward.servers] if weighed else None)
+        if ward.plan.quorum != quorum:
+            ward.since = time.time()
+        self._changed(ward, effects)
 
     @staticmethod
     def _why(watch: Watch, answer: Answer) -> str:

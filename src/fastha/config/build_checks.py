@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fastha.config.build_file import build_file
 from fastha.config.build_http import build_http
+from fastha.config.build_misc import build_misc
 from fastha.config.connection import Connection, connection_word
 from fastha.config.inherit import Timing
 from fastha.config.shape import Item, items
@@ -25,4 +27,6 @@ def build_tcp(item: Item, ip: str, port: int, above: Timing, faults: Faults) -> 
 BUILDERS: dict[str, Callable[[Item, str, int, Timing, Faults], Check | None]] = {
     "TCP_CHECK": build_tcp,
     "HTTP_GET": build_http,
+    "MISC_CHECK": build_misc,
+    "FILE_CHECK": build_file,
 }

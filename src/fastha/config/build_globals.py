@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fastha.config import values
 from fastha.config.build_balancer import WORDS, Balancer, read_balancer
+from fastha.config.build_notify import NOTIFY_WORDS, Notify, read_notify
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement
-from fastha.model import Garp, GlobalDefs, LvsDefs
+from fastha.model import Fifo, Garp, GlobalDefs, LvsDefs
 
 # keyword (without the vrrp_ of global_defs) -> field of Garp, how it is read
 GARP = {
@@ -39,9 +40,10 @@ class Globals:
     masquerade: bool = True
     log_all_failures: bool = False
     balancer: Balancer = field(default_factory=Balancer)
+    notify: Notify = field(default_factory=Notify)
 
-    def defs(self, lvs: LvsDefs) -> GlobalDefs:
-        return GlobalDefs(self.router_id, self.script_user, self.script_group, lvs)
+    def defs(self, lvs: LvsDefs, fifos: tuple[Fifo, ...]) -> GlobalDefs:
+        return GlobalDefs(self.router_id, self.script_user, self.script_group, lvs, self.notify.defs, fifos)
 
     def garp_with(self, own: dict[str, int]) -> Garp:
         """An instance's policy: its own settings over these. Lower-priority values that nothing sets follow the global
@@ -62,7 +64,8 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
             case "router_id":
                 into.router_id = words[1]
             case "script_user":
-                into.script_user, into.script_group = values.owner(words[1:])
+                into.script_user, into.script_group, wide = values.owner_and_groups(words[1:])
+                into.notify.defs = replace(into.notify.defs, user_supplementary=wide)
             case "vrrp_version":
                 into.version = values.number(item, faults) or into.version
             case "vrrp_down_timer_adverts":
@@ -75,6 +78,8 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
                 into.log_all_failures = bool(values.boolean(item, faults))
             case "nft_masquerade":
                 into.masquerade = values.boolean(item, faults) is not False
+            case name if name in NOTIFY_WORDS:
+                read_notify(item, into.notify, faults)
             case name if name in WORDS:
                 read_balancer(item, into.balancer, faults)
             case _:

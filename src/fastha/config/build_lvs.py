@@ -64,14 +64,15 @@ class _Draft:
 
 
 def build_virtual_server(
-    item: Item, groups: Mapping[str, Group], masquerade: bool, faults: Faults, log_all_failures: bool = False
+    item: Item, groups: Mapping[str, Group], masquerade: bool, faults: Faults, above: Timing | None = None
 ) -> Built[VirtualServer] | None:
-    """The virtual server of one block; None if it has no identity or no real server."""
+    """The virtual server of one block; None if it has no identity or no real server. `above`: what holds for the checks
+    of all virtual servers."""
     statement = item.statement
     draft = _head(statement, groups, faults)
     if draft is None:
         return None
-    draft.timing.log_all_failures = log_all_failures
+    draft.timing = replace(above or Timing())
     wrong = len(faults)
     for inner in items(statement.block or [], "virtual_server", faults):
         _keyword(inner, draft, faults)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypedDict
 
 from fastha.config import values
 from fastha.config.shape import Item
 from fastha.config.tree import Faults
+from fastha.model import TrackFile
 from fastha.model.units import NS_PER_S
 
 DELAY_US = 1, (1 << 64) // 1000  # more than 0; keepalived takes any 64 bit number of microseconds
@@ -27,6 +29,7 @@ class Timing:
     rise: int | None = None
     log_all_failures: bool | None = None
     virtualhost: str | None = None
+    files: Mapping[str, TrackFile] | None = None  # that checks may name
 
     def over(self, above: Timing) -> Timing:
         """These settings, and those of `above` where these say nothing."""
@@ -40,6 +43,7 @@ class Timing:
             self.rise if self.rise is not None else above.rise,
             self.log_all_failures if self.log_all_failures is not None else above.log_all_failures,
             self.virtualhost if self.virtualhost is not None else above.virtualhost,
+            self.files if self.files is not None else above.files,
         )
 
     def settled(self, retry_delay_ns: int) -> Settled:

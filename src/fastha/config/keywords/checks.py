@@ -76,14 +76,14 @@ min_reply_length   | N                 | 0            | 0..65535 | -   | Least l
 max_reply_length   | N                 | 65535        | 0..65535 | -   | Greatest length of the answer
 
 [MISC_CHECK < set_scheduling]
-misc_path          | CMD               |              |          | -   | The command; quote the whole of it to give it arguments
-misc_timeout       | s                 | delay_loop   |          | -   | How long it may take
-misc_dynamic       | [BOOL]            | off          |          | -   | Its exit status sets the weight
-user               | USER [GROUP]      | script_user  |          | -   | Who runs it
+misc_path          | CMD               |              |          | yes | The command; quote the whole of it to give it arguments
+misc_timeout       | SEC               | delay_loop   |          | yes | How long it may take
+misc_dynamic       | [BOOL]            | off          |          | yes | Its exit status sets the weight
+user               | USER [GROUP]      | script_user  |          | yes | Who runs it
 
 [FILE_CHECK]
-track_file         | NAME              |              |          | -   | The tracked file
-weight             | N [reverse]       | of the file  |          | -   | Times the number in the file is added to the weight
+track_file         | NAME              |              |          | yes | The tracked file
+weight             | N [reverse]       | of the file  |          | yes | Times the number in the file is added to the weight
 
 [BFD_CHECK]
 name               | NAME              |              |          | -   | The BFD session
