@@ -19,6 +19,7 @@ from fastha.loop.reactor import Reactor, Timer
 from fastha.model import Script
 from fastha.model.units import NS_PER_S
 from fastha.scripts.identity import Defaults, environment
+from fastha.scripts.launch import signal_group
 
 MOST_RUNNING = 64
 AGAIN_NS = NS_PER_S  # before a spawner that died is replaced
@@ -45,6 +46,7 @@ class Order:
     timeout_ns: int
     done: Callable[[Done], object] | None  # None: nobody waits for it any more
     started_ns: int = 0
+    pgid: int = 0
 
 
 class Runner:
@@ -87,7 +89,7 @@ class Runner:
         self._next += 1
         self._orders[self._next] = Order(script, timeout_ns, done)
         self._waiting.append(self._next)
-        if len(self._running) >= self._most:
+        if len(self._orders) > self._most:
             self.waited += 1
         self._reactor.call_at(self._reactor.now_ns(), self._fill)  # `done` is never called from in here
         return self._next
@@ -184,7 +186,7 @@ class Runner:
             self._lost(f"the spawner does not answer: {error.strerror or error}")
 
     def _heard(self, _events: int) -> None:
-        for _ in range(self._most):
+        for _ in range(2 * self._most):
             if self._channel is None:
                 return
             try:
@@ -201,15 +203,21 @@ class Runner:
 
     def _ended(self, told: dict[str, Any]) -> None:
         ticket = told.pop("id")
-        told.pop("pid", None)
+        if "begun" in told:
+            if ticket in self._orders:
+                self._orders[ticket].pgid = told["begun"]
+            return
         self._running.discard(ticket)
         order = self._orders.pop(ticket, None)
         if order is not None and order.done is not None:
             order.done(Done(**told))
 
     def _lost(self, why: str) -> None:
-        """Nothing is known of those that ran: they died with it."""
+        """Nothing is known of those that ran: they die with it, and so does what they have started."""
         self._hang_up(0)
+        for order in self._orders.values():
+            if order.pgid:
+                signal_group(order.pgid, signal.SIGKILL)
         self._fail(why)
 
     def _fail(self, why: str) -> None:

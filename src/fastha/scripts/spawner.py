@@ -6,7 +6,8 @@ not. One datagram (SOCK_SEQPACKET) each way, JSON:
     -> {"run": id, "argv": [...], "user": "", "group": "", "supplementary": false, "timeout_ns": n}
     -> {"kill": id}              ends it; its end is still reported
     -> {"defaults": {...}, "secure": bool}     identity.Defaults, for the commands that follow
-    <- {"id": id, "pid": n, "started_ns": n, "ended_ns": n, "status": n, "late": bool, "output": "..."}
+    <- {"id": id, "begun": pid}
+    <- {"id": id, "started_ns": n, "ended_ns": n, "status": n, "late": bool, "output": "..."}
     <- {"id": id, "refused": "why it was not run", "started_ns": n, "ended_ns": n}
 
 `status`: the exit status, or minus the signal. `late`: it was out of time and was ended: SIGTERM to its process group,
@@ -119,6 +120,7 @@ class Spawner:
             os.close(write)
         running = Running(order["run"], process, os.pidfd_open(process.pid), read, now)
         self._running[running.id] = running
+        self._say({"id": running.id, "begun": process.pid})
         self._selector.register(running.pidfd, selectors.EVENT_READ, lambda: self._ended(running))
         self._selector.register(read, selectors.EVENT_READ, lambda: self._read(running))
         heapq.heappush(self._deadlines, (now + order["timeout_ns"], next(self._order), running.id))
@@ -149,7 +151,6 @@ class Spawner:
         self._say(
             {
                 "id": running.id,
-                "pid": running.process.pid,
                 "started_ns": running.started_ns,
                 "ended_ns": time.monotonic_ns(),
                 "status": status,
