@@ -59,6 +59,7 @@ MESSAGES: Mapping[str, Kind] = {
     "script": _kind(
         "up", "script subject", "Run this Script (plain data) for `subject`; the parent runs scripts in order."
     ),
+    "notify": _kind("up", "line", "A line for the notify FIFOs, without its end (fastha.scripts.lines)."),
     # -- runtime decisions of operators (fastha rs ...), kept by the parent, carried out by the checker --
     "overrides": _kind(
         "down",

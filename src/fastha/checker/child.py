@@ -35,7 +35,8 @@ from fastha.errors import SystemFault
 from fastha.model import Config
 from fastha.model.codec import read
 from fastha.model.units import NS_PER_S
-from fastha.scripts.identity import Defaults
+from fastha.scripts import lines
+from fastha.scripts.configured import defaults
 
 STATS_NS = NS_PER_S  # counters of steady probes are reported by a fifth of the wards each second
 STATS_SLICES = 5
@@ -166,16 +167,7 @@ class Checker:
         assert table is not None
         self._proposal = None
         servers, defs, marked = proposal.config.virtual_servers, proposal.config.globals.lvs, proposal.marks
-        scripts = proposal.config.globals
-        self._runner.configure(
-            Defaults(
-                scripts.script_user,
-                scripts.script_group,
-                scripts.scripts.supplementary,
-                scripts.scripts.user_supplementary,
-            ),
-            scripts.scripts.secure,
-        )
+        self._runner.configure(defaults(proposal.config.globals), proposal.config.globals.scripts.secure)
         kernel = {} if self._running else self._adopt_kernel(table, proposal)
         self.overrides.prepare(servers, kernel, marked)
         known = {}
@@ -378,6 +370,7 @@ class Checker:
         self._want(self.table, ward)
         name = ward.plan.server.key
         servers = {s.config.key: s for s in ward.servers}
+        said: list[str] = []
         for effect in effects:
             if isinstance(effect, ServerChanged):
                 server = servers[effect.server.key]
@@ -389,10 +382,14 @@ class Checker:
                     f"{word}: {why}",
                     logging.INFO if effect.up else logging.WARNING,
                 )
+                said.append(lines.real_server(ward.plan.server, effect.server, effect.up))
             elif isinstance(effect, QuorumChanged):
                 self._quorum_changed(ward, effect)
+                said.append(lines.virtual_server(ward.plan.server, effect.up))
             elif isinstance(effect, RunScript):
                 self.child.script(effect.script, effect.subject)
+        for line in said:
+            self.child.send("notify", line=line)
         row = self.table.wanted(ward.key)
         shown = ward.servers if any(isinstance(e, QuorumChanged) for e in effects) else _named(effects, servers)
         shown = [*shown, *also]
@@ -472,6 +469,9 @@ class Checker:
         for ward in self.roster.wards.values():
             for effect in plan.farewell(ward.plan):
                 self.child.script(effect.script, effect.subject)
+            if ward.plan.server.omega:
+                for line in _farewell_lines(ward):
+                    self.child.send("notify", line=line)
         self.overrides.close()
         self.roster.replace((), {})
         if self.table is not None:
@@ -503,6 +503,13 @@ class Checker:
             self.table.close()
             self.table = None
         self.engines.close()
+
+
+def _farewell_lines(ward: Ward) -> list[str]:
+    """What `omega` says into the FIFOs: all that was up goes down."""
+    server = ward.plan.server
+    said = [lines.real_server(server, rs, False) for rs, up in zip(server.real_servers, ward.plan.up, strict=True) if up]
+    return [*said, lines.virtual_server(server, False)] if ward.plan.quorum else said
 
 
 def _named(effects: Sequence[Effect], servers: Mapping[str, Server]) -> list[Server]:
