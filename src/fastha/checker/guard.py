@@ -7,7 +7,8 @@ set of its virtual server either falls (leaves the set) or is *kept* (stays in i
                         is restored: those that fell within the interval come back, and all that are down are kept.
                         It is over when not more than P percent of the set are down, or when an operator accepts it.
     removal_limit N     At most N fall within any one interval; the others are kept and fall later, first come first
-                        served. Their number counts for P: a storm is seen even if the limit slows it down.
+                        served. Their number counts for P: a storm is seen even if the limit slows it down. Those that
+                        a panic brought back have not fallen.
 
 The good set: who is in the set now, and who fell within the last interval. Only real servers with a share of the
 traffic count: not one that drains or has weight 0. The interval: the longest time that any check of the virtual server
@@ -84,7 +85,8 @@ def step(
     changes |= {i: False for i in down if not counts[i]}
     known = [i for i in guard.kept if i < len(members) and members[i] and not healthy[i] and counts[i]]
     kept = [*known, *(i for i in down if counts[i] and i not in set(known))]
-    fell = [i for _, i in falls if not healthy[i] and not members[i] and counts[i]]
+    # Each once: one that came back may have fallen again.
+    fell = list(dict.fromkeys(i for _, i in falls if not healthy[i] and not members[i] and counts[i]))
     good_set = sum(n for i, n in enumerate(counts) if members[i] or changes.get(i)) + len(fell)
     share = Passed(changes, 0, len(kept) + len(fell), good_set)
     if rules.panic_percent and share.down * 100 > rules.panic_percent * good_set:
