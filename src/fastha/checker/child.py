@@ -416,7 +416,10 @@ class Checker:
             return
         ward = server.ward
         one = facts.real_server(self.roster, server, self.table.wanted(ward.key))
-        self.child.facts({"virtual_servers": {ward.plan.server.key: {"real_servers": {server.config.key: one}}}})
+        patch: dict[str, Any] = {"real_servers": {server.config.key: one}}
+        if ward.limits is not None:
+            patch["panic"] = facts.panic(ward)
+        self.child.facts({"virtual_servers": {ward.plan.server.key: patch}})
 
     def _short(self, text: str) -> None:
         self.child.limited(

@@ -47,8 +47,13 @@ def virtual_server(ward: Ward) -> Facts:
         "scheduler": config.scheduler,
         "forward": config.forward,
         "suspended": ward.suspended or None,
-        "panic": {"since": ward.panic_since, "kept": len(ward.guard.kept)} if ward.guard.panic else None,
+        "panic": panic(ward),
     }
+
+
+def panic(ward: Ward) -> Facts | None:
+    """None while there is none."""
+    return {"since": ward.panic_since, "kept": len(ward.guard.kept)} if ward.guard.panic else None
 
 
 def _weight_from(server: Server) -> str:

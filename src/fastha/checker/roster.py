@@ -151,8 +151,8 @@ class Roster:
         for server in servers:
             self._progress()
             before, mark = old.get(server.key), marks.get(server.key, 0)
-            ward = self._ward(server, before, adopt.get(server.key, Adopted()))
-            if ward is not before or ward.mark != mark or not ward.keys:
+            ward = self._ward(server, mark, before, adopt.get(server.key, Adopted()))
+            if ward.mark != mark:
                 ward.mark, ward.keys = mark, plan.keys(server, mark)
             self.wards[server.key] = ward
         gone = [ward for key, ward in old.items() if key not in self.wards]
@@ -160,11 +160,12 @@ class Roster:
             self._close(w for s in ward.servers for w in s.watches)
         return gone
 
-    def _ward(self, config: VirtualServer, old: Ward | None, adopt: Adopted) -> Ward:
+    def _ward(self, config: VirtualServer, mark: int, old: Ward | None, adopt: Adopted) -> Ward:
         if old is not None and old.plan.server == config:
             return old
         now = time.time()
-        ward = Ward(old.plan if old else Plan(config, (), False, ()), (), old.since if old else now)
+        ward = Ward(old.plan if old else Plan(config, (), False, ()), plan.keys(config, mark), old.since if old else now)
+        ward.mark = mark
         ward.suspended = config.ha_suspend and not self._local(config.ip)
         before = {s.config.key: s for s in old.servers} if old else {}
         for index, rs in enumerate(config.real_servers):
