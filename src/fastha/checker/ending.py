@@ -59,7 +59,13 @@ TEXTS = {
     Ending.LENGTH: "length of the reply not accepted",
     Ending.RCODE: "DNS error",
 }
-RCODES = {1: "format error", 2: "server failure", 3: "no such name", 4: "not implemented", 5: "refused"}  # RFC 1035, 4.1.1
+RCODES = {
+    1: "format error",
+    2: "server failure",
+    3: "no such name",
+    4: "not implemented",
+    5: "refused",
+}  # RFC 1035, 4.1.1
 GOOD = frozenset({Ending.CONNECTED, Ending.ANSWERED, Ending.SILENT})
 OURS = frozenset({Ending.NO_PORT, Ending.NO_DESCRIPTOR, Ending.NO_MEMORY})
 WITH_ERRNO = frozenset({Ending.UNREACHABLE, Ending.NO_SOURCE, Ending.DENIED, Ending.ERROR})
