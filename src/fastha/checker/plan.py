@@ -13,12 +13,13 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from ipaddress import ip_address
 
 from fastha.checker import drain
 from fastha.checker.drain import Ruling, Rulings
 from fastha.dataplane.rows import Dest, DestKey, Forward, Service, ServiceFlag, ServiceKey, ServiceRow, TunnelType
-from fastha.model import GroupMember, RealServer, Script, SorryServer, VirtualServer
+from fastha.model import GroupMember, RealServer, Script, SorryServer, Tunnel, VirtualServer
 
 SCHEDULER_FLAGS = {
     "ops": ServiceFlag.ONEPACKET,
@@ -218,7 +219,13 @@ def service(server: VirtualServer, family: int = 0) -> Service:
 
 
 def _dest(server: RealServer | SorryServer, weight: int, uthreshold: int = 0, lthreshold: int = 0) -> Dest:
-    forward, tunnel = Forward[server.forward], server.tunnel
+    return _one_dest(server.forward, server.tunnel, weight, uthreshold, lthreshold)
+
+
+@lru_cache(4096)
+def _one_dest(method: str, tunnel: Tunnel, weight: int, uthreshold: int, lthreshold: int) -> Dest:
+    """One object for all destinations that are served alike."""
+    forward = Forward[method]
     if forward is not Forward.TUN:
         return Dest(forward, weight, uthreshold, lthreshold)
     kind, flags = TUNNELS[tunnel.kind], TUNNEL_FLAGS[tunnel.checksum]
