@@ -61,7 +61,7 @@ class Probes:
     def schedule(self, slot: int, when_ns: int, url: int = 0, steady: bool = False) -> None:
         """Start a held or waiting slot at `when_ns` with this URL; `steady`: keep going by itself while good."""
     def stats(self, slot: int) -> tuple[int, int, int]:
-        """(probes ended, of them failures, nanoseconds the last good one took or -1)."""
+        """(probes ended, of them failures, nanoseconds the last good one took, in whole microseconds, or -1)."""
     def generation(self, slot: int) -> int: ...
     def take(self) -> bytes:
         """The oldest results, at most 1024, as an array of RESULT; they are gone from here."""

@@ -19,7 +19,7 @@ from fastha.checker.drain import Rulings
 from fastha.checker.ending import describe, outcome
 from fastha.checker.engine import SHIFT, Answer, Engines
 from fastha.checker.plan import Effect, Plan
-from fastha.checker.verdict import Health, Outcome, Rules, Verdict, Wait
+from fastha.checker.verdict import Health, Outcome, Verdict, Wait
 from fastha.dataplane.rows import ServiceKey
 from fastha.model import Check, HttpCheck, RealServer, SslCheck, VirtualServer
 from fastha.model.units import NS_PER_S
@@ -34,10 +34,8 @@ class Watch:
     """One question under way, for every server that asks it: checks that are equal have one answer."""
 
     check: Check
-    rules: Rules
     verdict: Verdict
     slot: int
-    generation: int
     asks: Server | dict[Server, None]  # nearly always one; no container for that
     why: str = "not checked yet"
     stage: int = NEW
@@ -202,7 +200,7 @@ class Roster:
     def _ward(self, config: VirtualServer, old: Ward | None, adopt: Adopted, now: float) -> Ward:
         if old is not None and old.plan.server == config:
             return old
-        ward = Ward(old.plan if old else Plan(config, (), False, ()), (), old.since if old else now)
+        ward = Ward(old.plan if old else Plan(config, (), False, (), ()), (), old.since if old else now)
         ward.suspended = config.ha_suspend and not self._local(config.ip)
         before = {s.config.key: s for s in old.servers} if old else {}
         for index, rs in enumerate(config.real_servers):
@@ -269,14 +267,14 @@ class Roster:
     def _open(self, server: Server, check: Check, state: Verdict, why: str) -> Watch:
         """A slot, held until it is scheduled."""
         slot = self._engine.open(check)
-        watch = Watch(check, verdict.rules(check), state, slot, self._engine.generation(slot), server, why)
+        watch = Watch(check, state, slot, server, why)
         self._slots.put(slot, watch)
         return watch
 
     def _begin(self, watch: Watch, span_ns: int) -> None:
         """The first probe, within `span_ns`; the same check has the same place in it on every run."""
         identity = str(watch.check)
-        watch.stage = EARLY if span_ns < watch.rules.delay_ns else NEW
+        watch.stage = EARLY if span_ns < watch.check.delay_ns else NEW
         start_ns = self._now_ns() + verdict.phase_ns(identity, span_ns)
         self._engine.schedule(watch.slot, start_ns, watch.verdict.url, watch.verdict.steady and watch.stage != EARLY)
         if self._asked is not None:
@@ -353,16 +351,17 @@ class Roster:
         now = self._now_ns()
         for answer in answers:
             watch = self._slots.get(answer.slot)
-            if watch is None or watch.generation != answer.generation:
+            if watch is None or self._engine.generation(answer.slot) != answer.generation:
                 continue  # closed since
             found = outcome(answer.ending)
-            watch.verdict, wait = verdict.step(watch.rules, watch.verdict, found)
+            rules = verdict.rules(watch.check)
+            watch.verdict, wait = verdict.step(rules, watch.verdict, found)
             watch.why = self._why(watch, answer)
             if found is Outcome.OURS:
                 self._short(watch.why)
             elif found is Outcome.FAIL and watch.check.log_all_failures:
                 self._failed(watch)
-            when = verdict.next_start_ns(watch.rules, wait, answer.started_ns, now)
+            when = verdict.next_start_ns(rules, wait, answer.started_ns, now)
             if found is not Outcome.OURS:
                 if watch.stage == EARLY and wait in (Wait.PERIOD, Wait.POLL):
                     when -= verdict.phase_ns(str(watch.check), when - max(now, answer.started_ns))

@@ -68,10 +68,18 @@ def _reader(hint: Any) -> Callable[[Any], Any]:
     if origin in (Union, types.UnionType):
         return _union_reader(args)
     if hint is str or origin is Literal:
-        return lambda data: _texts.setdefault(data, data)
+        return _text
     if hint is int:
         return lambda data: _numbers.setdefault(data, data)
     return lambda data: data  # bool
+
+
+def _text(data: str) -> str:
+    """A copy, the first time: what stays must not hold the memory among which it was parsed."""
+    found = _texts.get(data)
+    if found is None:
+        found = _texts[data] = (data + " ")[:-1]
+    return found
 
 
 def _union_reader(args: tuple[Any, ...]) -> Callable[[Any], Any]:
