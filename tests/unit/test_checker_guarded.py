@@ -228,7 +228,7 @@ def say(world: World, ending: Ending, weight: int | None = None, added: int = 0,
     """The only check of its kind says so."""
     now = world.reactor.now_ns()
     watch = next(w for w in world.checker.roster.watches() if w.check.kind == kind)
-    answer = Answer(watch.slot, watch.generation, ending, 0, 0, now, now, "as told", weight, added)
+    answer = Answer(watch.slot, world.checker.engines.generation(watch.slot), ending, 0, 0, now, now, "as told", weight, added)
     engine = world.checker.engines
     of, number = engine._of(watch.slot), watch.slot >> 3
     one = of._slots[number]  # type: ignore[attr-defined]
@@ -310,7 +310,7 @@ def test_log_all_failures(world: World, caplog: pytest.LogCaptureFixture) -> Non
     world.end((1, Ending.REFUSED))
     world.end((1, Ending.RESET))
     assert [r.message.partition(": ")[2] for r in caplog.records[1:]] == [
-        "down: connection refused", "TCP_CHECK failed: connection reset",
+        "TCP_CHECK failed: connection refused", "down: connection refused", "TCP_CHECK failed: connection reset",
     ]  # fmt: skip
 
 

@@ -109,6 +109,8 @@ OWN = {
     ("virtual_server", "rise"),
     ("real_server", "rise"),
     *((block, "rise") for block, (_count, words) in EXPECTED.items() if "delay_before_retry" in words.split()),
+    ("TCP_CHECK", "close_reset"),
+    ("HTTP_GET", "close_reset"),
 }
 DISTINCT = 363  # over all build options; one build registers a few less
 # Registered after 2.2.7, the release in Debian 12.

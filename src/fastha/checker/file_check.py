@@ -32,19 +32,22 @@ class FileValues:
     def __init__(self, reactor: Reactor, files: Files, deliver: Deliver) -> None:
         self._reactor, self._files, self._deliver = reactor, files, deliver
         self._slots: dict[int, Slot] = {}
+        self._free: list[int] = []
         self._opened = 0
 
     def open(self, check: Check) -> int:
         assert isinstance(check, FileCheck), check
-        number = self._opened + 1
-        one = Slot(check, number, lambda value: self._changed(number, value))
+        slot = self._free[-1] if self._free else len(self._slots)
+        one = Slot(check, self._opened, lambda value: self._changed(slot, one, value))
         one.value = self._files.follow(check.path, one.changed)
-        self._opened = number
-        self._slots[number] = one
-        return number
+        self._opened += 1
+        del self._free[-1:]
+        self._slots[slot] = one
+        return slot
 
     def close_slot(self, slot: int) -> None:
         one = self._slots.pop(slot)
+        self._free.append(slot)
         if one.timer is not None:
             one.timer.cancel()
         self._files.leave(one.check.path, one.changed)
@@ -72,12 +75,10 @@ class FileValues:
         one.timer, one.begun = None, True
         self._answer(slot, one)
 
-    def _changed(self, slot: int, value: int) -> None:
-        one = self._slots.get(slot)
-        if one is not None:
-            one.value = value
-            if one.begun:
-                self._answer(slot, one)
+    def _changed(self, slot: int, one: Slot, value: int) -> None:
+        one.value = value
+        if one.begun and self._slots.get(slot) is one:
+            self._answer(slot, one)
 
     def _answer(self, slot: int, one: Slot) -> None:
         check, now = one.check, self._reactor.now_ns()

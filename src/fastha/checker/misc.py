@@ -32,18 +32,20 @@ class Commands:
     def __init__(self, reactor: Reactor, runner: Runner, deliver: Deliver) -> None:
         self._reactor, self._runner, self._deliver = reactor, runner, deliver
         self._slots: dict[int, Slot] = {}
+        self._free: list[int] = []
         self._opened = 0
         self._counts: Counter[str] = Counter()
 
     def open(self, check: Check) -> int:
         assert isinstance(check, MiscCheck), check
         self._opened += 1
-        # A number is never used again: an answer that is on its way can mean nobody else.
-        self._slots[self._opened] = Slot(check, self._opened)
-        return self._opened
+        slot = self._free.pop() if self._free else len(self._slots)
+        self._slots[slot] = Slot(check, self._opened)
+        return slot
 
     def close_slot(self, slot: int) -> None:
         one = self._slots.pop(slot)
+        self._free.append(slot)
         if one.timer is not None:
             one.timer.cancel()
         if one.ticket:

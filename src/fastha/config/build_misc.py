@@ -37,10 +37,7 @@ def build_misc(item: Item, ip: str, port: int, above: Timing, faults: Faults) ->
     if script is None:
         faults.error(item.statement.place(), "MISC_CHECK without a misc_path", 'misc_path "/path/to/check arguments"')
         return None
-    timing = own.over(above)
-    settled = timing.settled(1 * NS_PER_S)
-    if timing.retry is None:
-        settled["retry"] = 0  # keepalived.md 1.14
+    settled = own.over(above).settled(1 * NS_PER_S, retry=0)  # keepalived.md 1.14
     del settled["timeout_ns"]  # type: ignore[misc]  # connect_timeout means nothing here
     script = replace(script, user=user, group=group, supplementary=supplementary)
     return MiscCheck(script=script, timeout_ns=timeout_ns, dynamic=dynamic, **settled)  # type: ignore[misc]

@@ -46,13 +46,14 @@ class Timing:
             self.files if self.files is not None else above.files,
         )
 
-    def settled(self, retry_delay_ns: int) -> Settled:
-        """Every setting with its value; `retry_delay_ns` is the default of the kind of check."""
+    def settled(self, retry_delay_ns: int | None, retry: int = 1) -> Settled:
+        """Every setting with its value; `retry_delay_ns` (None: delay_loop) and `retry` are the defaults of the kind of
+        check."""
         delay_ns = 60 * NS_PER_S if self.delay_ns is None else self.delay_ns
         return Settled(
             delay_ns=delay_ns,
-            retry_delay_ns=retry_delay_ns if self.retry_delay_ns is None else self.retry_delay_ns,
-            retry=1 if self.retry is None else self.retry,
+            retry_delay_ns=next(ns for ns in (self.retry_delay_ns, retry_delay_ns, delay_ns) if ns is not None),
+            retry=retry if self.retry is None else self.retry,
             warmup_ns=delay_ns if self.warmup_ns is None else self.warmup_ns,
             timeout_ns=5 * NS_PER_S if self.timeout_ns is None else self.timeout_ns,
             alpha=bool(self.alpha),
