@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fastha.config.build_bfd import build_bfd_check
 from fastha.config.build_http import build_http
 from fastha.config.connection import Connection, connection_word
 from fastha.config.inherit import Timing
@@ -25,4 +26,5 @@ def build_tcp(item: Item, ip: str, port: int, above: Timing, faults: Faults) -> 
 BUILDERS: dict[str, Callable[[Item, str, int, Timing, Faults], Check | None]] = {
     "TCP_CHECK": build_tcp,
     "HTTP_GET": build_http,
+    "BFD_CHECK": build_bfd_check,
 }

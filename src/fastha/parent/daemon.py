@@ -3,7 +3,7 @@
 start        load, check privileges, open the control socket, propose; all ready: commit, READY=1
              any fault or refusal: one clear line, nothing left behind, status 2 (configuration), 4 (system) or 1
 SIGHUP       load, propose, commit or abandon; asked for during a reload: once more after it
-SIGTERM/INT  vrrp, then checker give everything up; scripts end; status 0
+SIGTERM/INT  vrrp, checker, then bfd give everything up; scripts end; status 0
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ class Daemon:
                 self._write_pid()
                 self._memory.load()  # after the control socket: nobody else is using the file now
                 self._log.info(f"fastha {fastha.__version__} starts with {self._config_path}")
-                if not loaded.config or not (loaded.config.instances or loaded.config.virtual_servers):
+                config = loaded.config
+                if not config or not (config.instances or config.virtual_servers or config.bfds):
                     self._log.warning(f"{self._config_path}: no vrrp_instance and no virtual_server: nothing to do")
                 self._reloads.first(loaded, self._begun)
                 self._loop.run()

@@ -20,6 +20,8 @@ from fastha.parent.overrides import Change, Decided
 from fastha.parent.protocol import BadRequest
 from fastha.parent.state import State
 
+OWNERS = ("vrrp", "checker")  # who puts something into the kernel
+
 
 class Memory:
     """`load` once, before anything else."""
@@ -46,6 +48,8 @@ class Memory:
 
     def own(self, role: str, names: Iterable[str]) -> None:
         """From now on these are ours; said before they are added, and after others are removed."""
+        if role not in OWNERS:
+            return
         kept = frozenset(names)
         new = replace(self._state, addresses=kept) if role == "vrrp" else replace(self._state, services=kept)
         if new == self._state:
@@ -116,6 +120,8 @@ class Memory:
 
 def owned_names(role: str, config: Config, facts: Mapping[str, Any]) -> frozenset[str]:
     """What `role` puts into the kernel for `config`. `facts`: what the checker reports of the virtual servers."""
+    if role not in OWNERS:
+        return frozenset()
     return address_names(config) if role == "vrrp" else service_names(config, facts)
 
 

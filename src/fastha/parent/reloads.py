@@ -170,13 +170,14 @@ _STATUS: dict[Ending | None, Exit] = {
 def describe(config: Config) -> str:
     """`2 instances, 1 virtual server, 3 real servers`."""
     reals = sum(len(server.real_servers) for server in config.virtual_servers)
-    return ", ".join(
-        (
-            _count(config.instances, "instance"),
-            _count(config.virtual_servers, "virtual server"),
-            _count(range(reals), "real server"),
-        )
-    )
+    parts = [
+        _count(config.instances, "instance"),
+        _count(config.virtual_servers, "virtual server"),
+        _count(range(reals), "real server"),
+    ]
+    if config.bfds:
+        parts.append(_count(config.bfds, "BFD session"))
+    return ", ".join(parts)
 
 
 def _count(things: Sequence[object], word: str) -> str:

@@ -73,5 +73,5 @@ MISC_CHECK              | {MISC_CHECK}  |         |          | -   | Does a comm
 UDP_CHECK               | {UDP_CHECK}   |         |          | -   | Does it take UDP packets?
 PING_CHECK              | {PING_CHECK}  |         |          | -   | Does it answer pings?
 FILE_CHECK              | {FILE_CHECK}  |         |          | -   | What does a tracked file say?
-BFD_CHECK               | {BFD_CHECK}   |         |          | -   | Is a BFD session up?
+BFD_CHECK               | {BFD_CHECK}   |         |          | yes | Is a BFD session up?
 """  # noqa: E501
