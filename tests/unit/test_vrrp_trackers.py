@@ -1,4 +1,4 @@
-"""What tracked things do to an instance. The figures of `reverse` are those that keepalived 2.2.7 put into its adverts."""
+"""What tracked things do to an instance. The figures of `reverse` are those in adverts of keepalived 2.2.7."""
 
 from __future__ import annotations
 

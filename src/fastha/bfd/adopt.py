@@ -1,8 +1,8 @@
 """What a replacement makes of its predecessor's facts, so that no peer sees a flap. Pure.
 
-A session that was Up goes on as Up, with the discriminators the peer knows: whether that is still true the peer says with
-its next packet (Down, if it has given us up meanwhile), or its silence does within a detection time. A session that was
-not Up starts anew, under its old name: the discriminator.
+A session that was Up goes on as Up, with the discriminators the peer knows: whether that is still true the peer says
+with its next packet (Down, if it has given us up meanwhile), or its silence does within a detection time. A session
+that was not Up starts anew, under its old name: the discriminator.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def adopt(rules: Rules, told: Mapping[str, Any], died_ago_ns: int, mine: int, no
             remote_multiplier=int(told["remote_multiplier"]),
             remote_demand=bool(told["remote_demand"]),
         )
+        peers_patience_us = rules.multiplier * max(int(told["desired_us"]), up.remote_min_rx_us)
     except (KeyError, TypeError, ValueError):
         return fresh
-    peers_patience_us = rules.multiplier * max(int(told["desired_us"]), up.remote_min_rx_us)
     if not up.yours or died_ago_ns > max(ADOPT_NS, peers_patience_us * NS_PER_US):
         return fresh
     return replace(up, detect_at_ns=now_ns + detection_us(up) * NS_PER_US)

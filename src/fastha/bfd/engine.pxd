@@ -1,13 +1,13 @@
 """The lane of BFD: what happens at the rate of packets, on C structs, without a Python object.
 
-A packet on an Up session that says nothing new moves its detection time; the transmit timer sends a packet that was built
-before. Everything else is left *pending* on the session, which is then linked into a list of dirty sessions that Python
-takes once per turn and plays through machine.step. A session is in that list at most once and keeps the last packet it
-heard (with every Poll and Final since), so the list needs no room of its own: what a peer said before is what it has
-taken back.
+A packet on an Up session that says nothing new moves its detection time; the transmit timer sends a packet that was
+built before. Everything else is left *pending* on the session, which is then linked into a list of dirty sessions that
+Python takes once per turn and plays through machine.step. A session is in that list at most once and keeps the last
+packet it heard (with every Poll and Final since), so the list needs no room of its own: what a peer said before is what
+it has taken back.
 
-The detection timer is lazy: a packet only moves `detect_at_ns`, and a timer that comes too early re-arms itself, so that
-a healthy session costs the wheel one operation per detection time and not one per packet.
+The detection timer is lazy: a packet only moves `detect_at_ns`, and a timer that comes too early re-arms itself, so
+that a healthy session costs the wheel one operation per detection time and not one per packet.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t

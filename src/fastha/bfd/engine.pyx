@@ -6,7 +6,7 @@
 
 from libc.errno cimport EAGAIN, ECONNREFUSED, EINTR, ENOBUFS, errno
 from libc.stddef cimport size_t
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcmp, memcpy
 
 from fastha.loop.clock cimport NS_PER_S, monotonic_ns
 from fastha.loop.mmsg cimport MSG_DONTWAIT, msghdr, recvmmsg
@@ -22,7 +22,7 @@ cdef extern from * nogil:
     #include <string.h>
     #include <sys/socket.h>
 
-    /* What came with a datagram: its TTL (-1: not said), source and destination (16 bytes each, IPv4 in the first 4). */
+    /* What came with a datagram: TTL (-1: not said), source and destination (16 bytes each, IPv4 in the first 4). */
     static void datagram_facts(struct msghdr *message, int family, int *ttl, uint8_t *src, uint8_t *dst)
     {
         memset(src, 0, 16);

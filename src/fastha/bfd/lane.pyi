@@ -16,8 +16,8 @@ class Lane:
     reactor: Reactor
     def __init__(self, reactor: Reactor) -> None: ...
     def add_socket(self, fd: int, family: int, multihop: bool) -> int:
-        """Hear this non-blocking UDP socket (at most four; the caller keeps it, and closes it after `close`). It says the
-        TTL (IP_RECVTTL, IPV6_RECVHOPLIMIT) and destination (IP_PKTINFO) of packets. Returns its slot."""
+        """Hear this non-blocking UDP socket (at most four; the caller keeps it, and closes it after `close`). It says
+        the TTL (IP_RECVTTL, IPV6_RECVHOPLIMIT) and destination (IP_PKTINFO) of packets. Returns its slot."""
     def add(self, *, mine: int, family: int, multihop: bool, peer: bytes, local: bytes, least_ttl: int) -> int:
         """A new session: Down, silent, without a socket. `peer`, `local`: packed addresses (`local` empty: any).
         ValueError if `mine` is 0 or taken. Returns its index."""

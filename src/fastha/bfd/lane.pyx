@@ -1,6 +1,6 @@
 # The Python coat of engine.pyx: owns the memory, checks what it is given, and hands over what is pending.
 
-from libc.stdint cimport INT64_MAX, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, uint8_t, uint32_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 

@@ -1,12 +1,12 @@
 """The state machine of a BFD session in asynchronous mode, RFC 5880 sections 6.2 and 6.8.
 
-`step(rules, session, event, now_ns) -> (session, effects)` looks up one cell of a dense table: every state has an answer
-to every event. The cells are the policy; the native lane repeats one of them (a packet on an Up session with nothing new
-in it) and a test holds it to that.
+`step(rules, session, event, now_ns) -> (session, effects)` looks up one cell of a dense table: every state has an
+answer to every event. The cells are the policy; the native lane repeats one of them (a packet on an Up session with
+nothing new in it) and a test holds it to that.
 
-A session has two timers. When to *detect* is `Session.detect_at_ns`. When to *transmit* is the lane's: it sends what the
-session is, every `transmit_us(rules, session)` less a jitter, and at once for each Send. Packets that RFC 5880 section
-6.8.6 discards are no events.
+A session has two timers. When to *detect* is `Session.detect_at_ns`. When to *transmit* is the lane's: it sends what
+the session is, every `transmit_us(rules, session)` less a jitter, and at once for each Send. Packets that RFC 5880
+section 6.8.6 discards are no events.
 
 Intervals: what a packet announces (`desired_us`, `required_us`) and what is in force (`tx_us`, `rx_us`) differ while a
 poll sequence runs that slows us down (section 6.8.3): the peer must know before we do.
@@ -56,7 +56,7 @@ class Diag(IntEnum):
 
 
 class Poll(IntEnum):
-    """A poll sequence, section 6.5. AGAIN: what it announces has changed since, so a Final may be the answer to less."""
+    """A poll sequence, section 6.5. AGAIN: what it says has changed since, so a Final may be the answer to less."""
 
     NONE = 0
     RUNNING = 1
@@ -197,7 +197,7 @@ def _learn(s: Session, p: Packet, now_ns: int) -> Session:
 
 
 def _answer(p: Packet) -> tuple[Effect, ...]:
-    """The answer: "If the Poll (P) bit is set, send a BFD Control packet ... with the Final (F) bit set" (section 6.8.6)."""
+    """Section 6.8.6: "If the Poll (P) bit is set, send a BFD Control packet ... with the Final (F) bit set"."""
     return (Send(final=True),) if p.poll else ()
 
 
@@ -292,8 +292,8 @@ def _up_expired(rules: Rules, s: Session, event: DetectionTimer, now_ns: int) ->
 
 
 def _up_rules(rules: Rules, s: Session, event: RulesChanged, now_ns: int) -> Outcome:
-    """New intervals while Up are said in a poll sequence; what slows us down, or makes us expect more, waits for its end
-    (section 6.8.3)."""
+    """New intervals while Up are said in a poll sequence; what slows us down, or makes us expect more, waits for its
+    end (section 6.8.3)."""
     after = replace(s, desired_us=rules.min_tx_us, required_us=rules.min_rx_us)
     if (after.desired_us, after.required_us) == (s.desired_us, s.required_us):
         return s, (Send(),)  # another multiplier, or passive

@@ -61,8 +61,8 @@ def open_receive(family: socket.AddressFamily, multihop: bool) -> socket.socket:
 
 
 def open_send(bfd: BfdInstance, prefer_port: int = 0) -> socket.socket:
-    """The socket of one session, connected to its neighbour; from `prefer_port` if that is free. OSError, for example when
-    the source address is not on this machine (yet)."""
+    """The socket of one session, connected to its neighbour; from `prefer_port` if that is free. OSError, for example
+    when the source address is not on this machine (yet)."""
     family = family_of(bfd)
     sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastha.channel.messages import Message
-from fastha.checker import adoption, facts, lvs, marks, native, plan
+from fastha.checker import adoption, bfd_check, facts, lvs, marks, native, plan
+from fastha.checker.bfd_check import BfdStates
 from fastha.checker.drain import Stance
-from fastha.checker.engine import Answer, Engines
+from fastha.checker.engine import Answer, Deliver, Engines
 from fastha.checker.lvs_keeper import LvsKeeper
 from fastha.checker.marks_keeper import MarksKeeper
 from fastha.checker.overrides import Overrides
@@ -63,7 +64,8 @@ class Checker:
         self._proposal: Proposal | None = None
         probes = make_probes(self._results) if make_probes else Probes(child.reactor, self._results, probe_limit())
         self.probes = probes
-        self.engines = Engines(dict.fromkeys(native.KINDS, native.Native(probes)))
+        self.bfds = BfdStates(child.reactor, self._deliver(bfd_check.KIND))
+        self.engines = Engines(dict.fromkeys(native.KINDS, native.Native(probes)) | {bfd_check.KIND: self.bfds})
         self.roster = Roster(self.engines, child.reactor.now_ns, self._changed, self._seen, self._short, child.progress)
         self.overrides = Overrides(self.roster, child.reactor, self._ruled, self._seen, self._flush)
         self._quorums: dict[str, bool] = {}
@@ -83,6 +85,7 @@ class Checker:
         child.on("stop", self._stop)
         child.on("overrides", lambda message: self.overrides.take(message["overrides"]))
         child.on("resync", self._resync)
+        child.on("bfds", lambda message: self.bfds.update(message["states"]))
 
     def begin(self, config: Config, dataplane: str) -> None:
         """By hand: prepare and commit at once. SystemFault with the reason if it cannot be run."""
@@ -267,6 +270,10 @@ class Checker:
                 self.child.log.warning("%s", line)
 
     # -- what happens --
+
+    def _deliver(self, kind: str) -> Deliver:
+        """Where the engine of `kind` brings its answers."""
+        return lambda answers: self._answers(a._replace(slot=self.engines.slot(kind, a.slot)) for a in answers)
 
     def _results(self, data: bytes) -> None:
         self._answers(native.answers(data, lambda slot: self.engines.slot("TCP_CHECK", slot)))

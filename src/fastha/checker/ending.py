@@ -1,4 +1,4 @@
-"""How a probe can end. The numbers are those of `ending_t` in probe.pxd (a test compares them)."""
+"""How a probe can end. The numbers below 32 are those of `ending_t` in probe.pxd (a test compares them)."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ class Ending(IntEnum):
     NO_PORT = 15
     NO_DESCRIPTOR = 16
     NO_MEMORY = 17
+    SESSION_UP = 60
+    SESSION_DOWN = 61
 
 
 TEXTS = {
@@ -50,8 +52,10 @@ TEXTS = {
     Ending.NO_PORT: "no free local port",
     Ending.NO_DESCRIPTOR: "no free file descriptor",
     Ending.NO_MEMORY: "out of memory",
+    Ending.SESSION_UP: "BFD session is up",
+    Ending.SESSION_DOWN: "BFD session is down",
 }
-GOOD = frozenset({Ending.CONNECTED, Ending.ANSWERED})
+GOOD = frozenset({Ending.CONNECTED, Ending.ANSWERED, Ending.SESSION_UP})
 OURS = frozenset({Ending.NO_PORT, Ending.NO_DESCRIPTOR, Ending.NO_MEMORY})
 WITH_ERRNO = frozenset({Ending.UNREACHABLE, Ending.NO_SOURCE, Ending.DENIED, Ending.ERROR})
 

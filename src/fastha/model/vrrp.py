@@ -57,8 +57,8 @@ class TrackVirtualServer:
 class Tracker:
     """Something an instance follows: `kind` "interface", "bfd" or "virtual_server", and its `name`.
 
-    `weight` 0: it is down (`reverse`: up) means FAULT. Positive: added while it is up. Negative: added while it is down.
-    `reverse`: subtracted instead.
+    `weight` 0: it is down (`reverse`: up) means FAULT. Positive: added while it is up. Negative: added while it is
+    down. `reverse`: subtracted instead.
     """
 
     kind: str

@@ -39,8 +39,8 @@ class Process:
     balances: bool = False  # it puts services into the kernel, and is told operators' decisions and vrrp's states
 
 
-# Started in this order, stopped in this order: addresses move to the peer before rows are removed, and nobody who follows
-# a BFD session is left when it ends.
+# Started in this order, stopped in this order: addresses move to the peer before rows are removed, and nobody who
+# follows a BFD session is left when it ends.
 PROCESSES: tuple[Process, ...] = (
     Process(
         role="vrrp",

@@ -28,7 +28,7 @@ NAMES = {"virtual_server": "virtual server", "bfd": "BFD session", "interface": 
 
 
 def contribution(tracker: Tracker, up: bool) -> int:
-    """What it adds: a positive weight counts while it is up, a negative one while it is down; `reverse` turns the sign."""
+    """What it adds: a positive weight while it is up, a negative one while it is down; `reverse` turns the sign."""
     counts = up if tracker.weight > 0 else not up
     return (-tracker.weight if tracker.reverse else tracker.weight) if counts else 0
 

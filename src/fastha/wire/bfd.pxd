@@ -60,9 +60,9 @@ cdef struct bfd_t:              # everything in host byte order
     uint32_t min_rx_us          # Required Min RX Interval
     uint32_t min_echo_us        # Required Min Echo RX Interval
 
-# Decode the payload of a datagram. Bytes beyond Length are ignored; an authentication section is not looked into (who has
-# a session without authentication discards a packet with BFD_AUTH, section 6.8.6). Never reads past size. `out` is complete
-# unless the verdict is BFD_SHORT (then it is 0).
+# Decode the payload of a datagram. Bytes beyond Length are ignored; an authentication section is not looked into (who
+# has a session without authentication discards a packet with BFD_AUTH, section 6.8.6). Never reads past size. `out` is
+# complete unless the verdict is BFD_SHORT (then it is 0).
 cdef int bfd_decode(const uint8_t *packet, size_t size, bfd_t *out) noexcept nogil
 
 # Write BFD_SIZE bytes: version 1, Length 24.

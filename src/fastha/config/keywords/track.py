@@ -52,7 +52,7 @@ min_rx       | ms               | 10 | 1..     | yes | Least time between packet
 min_tx       | ms               | 10 | 1..     | yes | Least time between packets that is sent
 idle_tx      | ms               | 1000 | 1000.. | yes | Time between packets while the session is not up
 multiplier   | N                | 5 | 1..255   | yes | Missed packets until the session is down
-ttl          | N                | 255 | 1..255 | yes | TTL of packets sent; what comes must have as much less max_hops (IPv6, unless said: 64)
+ttl          | N                | 255 | 1..255 | yes | TTL of packets; those that come have it less max_hops
 hoplimit     | N                |   |          | =ttl | -
 max_hops     | N                | 0 | -1..255  | yes | How many routers may be between; -1: any
 multihop     | -                | off |        | yes @2.2.8 | Use the port for sessions over routers
