@@ -46,7 +46,7 @@ class Wire:
         self.now = 1000 * NS_PER_S
         self.loss = [0.0, 0.0]  # of what end 0, end 1 sends
         self.double = 0.0
-        self.delay_ns = (0, MS // 20)
+        self.delay_ns = (MS // 40, MS // 40)  # all alike: in order
         self._serial = itertools.count(1)
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self.ends = [End(r, machine.new(r, self.random.randrange(1, 1 << 32))) for r in rules]

@@ -18,7 +18,7 @@ from fastha.bfd.rules import Rules
 from fastha.model.units import NS_PER_S, NS_PER_US
 from oracles.bfd_wire import MS, Wire, some_rules
 
-RUNS = int(os.environ.get("FASTHA_BFD_RUNS", "25"))  # of each kind
+RUNS = int(os.environ.get("FASTHA_BFD_RUNS", "100"))  # of each kind
 
 
 @contextmanager
@@ -43,7 +43,7 @@ def agreed(wire: Wire) -> None:
 def settle(wire: Wire) -> None:
     """A wire that now behaves, until both agree: at most as long as every timer there is takes."""
     wire.loss, wire.double = [0.0, 0.0], 0.0
-    wire.delay_ns = (0, MS // 20)
+    wire.delay_ns = (MS // 40, MS // 40)
     slowest_us = max(max(e.rules.slow_us, e.rules.min_rx_us) * e.rules.multiplier for e in wire.ends)
     end_ns = wire.now + 4 * slowest_us * NS_PER_US
     while wire.now < end_ns and not is_agreed(wire):
@@ -132,23 +132,9 @@ def test_losing_less_than_the_multiplier_in_a_row_never_flaps() -> None:
             assert marks == [len(e.changes) for e in wire.ends]
 
 
-def test_reloads_never_flap() -> None:
-    """RFC 5880 section 6.8.3 in force: whatever the intervals become, in whatever order, also with packets lost."""
-    for number in range(RUNS):
-        with seed(number) as r:
-            wire = both_up(number, r, multiplier=(5,))
-            marks = [len(e.changes) for e in wire.ends]
-            for _ in range(8):
-                wire.loss = [r.choice((0, 0.1)), r.choice((0, 0.1))]
-                wire.reload(r.randrange(2), some_rules(r, multiplier=(5,)))
-                wire.run(wire.now + r.randint(0, 2 * NS_PER_S))
-            flapped = marks != [len(e.changes) for e in wire.ends]
-            assert not flapped or any(wire.loss), "on a wire that loses nothing"
-            settle(wire)
-            agreed(wire)
-
-
 def test_reloads_never_flap_on_a_good_wire() -> None:
+    """RFC 5880 section 6.8.3 in force, whatever the intervals become and however soon after one another. In order: a
+    packet that is overtaken takes back what the next one has said, and no number in it tells."""
     for number in range(RUNS):
         with seed(number) as r:
             wire = both_up(number, r)

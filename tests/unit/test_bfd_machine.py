@@ -214,7 +214,7 @@ def test_a_reload_that_changes_nothing_on_the_wire_but_the_multiplier() -> None:
 def test_shutdown() -> None:
     for session in (new(RULES, 5), up()):
         after, effects = step(RULES, session, Shutdown(), NOW)
-        assert (after.state, after.diag) == (ADMIN_DOWN, Diag.ADMIN_DOWN)
+        assert (after.state, after.diag, after.detect_at_ns) == (ADMIN_DOWN, Diag.ADMIN_DOWN, None)
         assert effects[0] == Send()
         assert step(RULES, after, Shutdown(), NOW) == (after, ())
 

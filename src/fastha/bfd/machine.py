@@ -322,7 +322,7 @@ def _slow_rules(rules: Rules, s: Session, event: RulesChanged, now_ns: int) -> O
 
 
 def _shutdown(rules: Rules, s: Session, event: Shutdown, now_ns: int) -> Outcome:
-    return _become(rules, s, State.ADMIN_DOWN, Diag.ADMIN_DOWN, "stopped", now_ns)
+    return _become(rules, replace(s, detect_at_ns=None), State.ADMIN_DOWN, Diag.ADMIN_DOWN, "stopped", now_ns)
 
 
 TABLE: Mapping[State, Mapping[type[Event], Cell]] = {
