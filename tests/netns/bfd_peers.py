@@ -61,7 +61,7 @@ class Frr:
 
     def __init__(self, namespace: Namespace, folder: Path, peers: str) -> None:
         if not (FRR / "bfdd").exists():
-            need.missing("FRR's bfdd")
+            need.lack("needs FRR (bfdd)")
         self.namespace = namespace
         self.folder = folder / f"frr-{namespace.name}"
         self.folder.mkdir(exist_ok=True)
@@ -116,3 +116,32 @@ class Frr:
         for process in (self.bfdd, self.zebra):
             process.terminate()
             process.wait(10)
+
+
+class KeepalivedBfd:
+    """Debian's keepalived with BFD sessions, in a namespace. `config`: bfd_instance blocks, one keyword per line."""
+
+    def __init__(self, namespace: Namespace, folder: Path, config: str) -> None:
+        self.folder = folder / f"ka-{namespace.name}"
+        self.folder.mkdir(exist_ok=True)
+        path = self.folder / "keepalived.conf"
+        path.write_text(config)
+        self.namespace = namespace
+        with (self.folder / "log").open("ab") as log:
+            self.process = namespace.popen(
+                ["keepalived", "-n", "-l", "-D", "-f", path, "-p", self.folder / "pid", "-b", self.folder / "b.pid"],
+                stdout=log, stderr=log,
+            )  # fmt: skip
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def kill(self) -> None:
+        """All of it, without a last word."""
+        self.namespace.kill_all()
+        for path in self.folder.glob("*pid"):
+            path.unlink()
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(10)

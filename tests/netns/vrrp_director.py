@@ -135,7 +135,7 @@ class Director:
     def replacement(self, *instances: VrrpInstance) -> Director:
         """After `kill`: another child that is told what this one last said, as the parent does."""
         age_ns = time.monotonic_ns() - self.heard_ns
-        return Director.start(self.namespace, *instances, previous={**self.facts, "died_ago_ns": age_ns})
+        return type(self).start(self.namespace, *instances, previous={**self.facts, "died_ago_ns": age_ns})
 
     def quorums(self, **states: bool) -> None:
         """What the checker says, by way of the parent."""
