@@ -256,7 +256,7 @@ def test_tshark_reads_our_packets_without_a_warning() -> None:
         a, b = pair(net)
         path = net.folder / "bfd.pcap"
         dump = b.popen(
-            ["tcpdump", "-U", "-i", "eth0", "-w", path, "udp port 3784"],
+            ["tcpdump", "-U", "--immediate-mode", "-i", "eth0", "-w", path, "udp port 3784"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         need.wait_until(path.exists, 5, "tcpdump listens")
