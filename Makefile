@@ -7,7 +7,7 @@ PIP := $(BIN)/pip --disable-pip-version-check -q
 
 # What the daemon and the laboratory need from Debian, and what the tests need besides.
 APT := gcc make python3-dev python3-venv libssl-dev iproute2 kmod procps libnftables1 nftables
-APT_TEST := ipvsadm keepalived tshark tcpdump nginx-light curl clang-format
+APT_TEST := ipvsadm keepalived tshark tcpdump nginx-light curl clang-format frr clang libclang-rt-14-dev
 PIP_BUILD := setuptools>=65 wheel Cython>=3.0 cffi>=1.15
 
 # $(call apt,PACKAGES): install the missing ones as root, without starting their services; say so otherwise.
@@ -28,7 +28,7 @@ requirements = $$($(BIN)/python -c 'import sys, tomllib; p = tomllib.load(open("
   print(*p["dependencies"], *(d for e in sys.argv[1:] for d in p["optional-dependencies"][e]))' $(1))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run test test-chaos campaign check format bench bench-peers-ipvs clean distclean
+.PHONY: help setup setup-test run test test-chaos campaign fuzz check format bench bench-peers-ipvs clean distclean
 
 help: ## this text
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -71,6 +71,9 @@ test-chaos: setup-test ## 200 rounds of ruining the tables of IPVS and nft under
 
 campaign: setup-test ## what takes long or wants a quiet machine, and is not part of make test
 	@$(BIN)/python -m pytest -m campaign $(ARGS)
+
+fuzz: setup-test ## coverage-guided fuzzing of what reads the wire, 12 million inputs (ARGS="bfd --seconds 600")
+	@$(BIN)/python fuzz/run.py $(ARGS)
 
 check: setup-test ## format, lint and types
 	@$(BIN)/ruff format --check -q . || { echo "run: make format"; exit 1; }

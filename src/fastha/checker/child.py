@@ -12,8 +12,9 @@ from typing import Any
 import orjson
 
 from fastha.channel.messages import Message
-from fastha.checker import adoption, facts, gate, lvs, marks, native, plan
+from fastha.checker import adoption, bfd_check, facts, gate, lvs, marks, native, plan
 from fastha.checker.adoption import Adopted
+from fastha.checker.bfd_check import BfdStates
 from fastha.checker.drain import Stance
 from fastha.checker.engine import Answer, Deliver, Engines
 from fastha.checker.file_check import FileValues
@@ -82,10 +83,12 @@ class Checker:
         probes = make_probes(self._results) if make_probes else Probes(child.reactor, self._results, probe_limit())
         self.probes = probes
         self._runner = Runner(child.reactor)
+        self.bfds = BfdStates(child.reactor, self._deliver(bfd_check.KIND))
         self.engines = Engines(
             dict.fromkeys(native.KINDS, native.Native(probes))
             | {"MISC_CHECK": Commands(child.reactor, self._runner, self._deliver("MISC_CHECK"))}
             | {"FILE_CHECK": FileValues(child.reactor, Files(child.reactor), self._deliver("FILE_CHECK"))}
+            | {bfd_check.KIND: self.bfds}
         )
         self.roster = Roster(
             self.engines, child.reactor.now_ns, self._changed, self._seen, self._short, child.progress, self._failed
@@ -116,6 +119,7 @@ class Checker:
         child.on("overrides", lambda message: self.overrides.take(message["overrides"]))
         child.on("resync", self._resync)
         child.on("accept", self._accept)
+        child.on("bfds", lambda message: self.bfds.update(message["states"]))
 
     def begin(self, config: Config, dataplane: str) -> None:
         """By hand: prepare and commit at once. SystemFault with the reason if it cannot be run."""

@@ -42,6 +42,8 @@ class Ending(IntEnum):
     SPAWNER = 69
     VALUE = 70
     BAD_VALUE = 71
+    SESSION_UP = 60
+    SESSION_DOWN = 61
 
 
 TEXTS = {
@@ -75,6 +77,8 @@ TEXTS = {
     Ending.MISMATCH: "not the reply that is required",
     Ending.LENGTH: "length of the reply not accepted",
     Ending.RCODE: "DNS error",
+    Ending.SESSION_UP: "BFD session is up",
+    Ending.SESSION_DOWN: "BFD session is down",
 }
 RCODES = {
     1: "format error",
@@ -83,7 +87,7 @@ RCODES = {
     4: "not implemented",
     5: "refused",
 }  # RFC 1035, 4.1.1
-GOOD = frozenset({Ending.CONNECTED, Ending.ANSWERED, Ending.SILENT, Ending.SUCCEEDED, Ending.VALUE})
+GOOD = frozenset({Ending.CONNECTED, Ending.ANSWERED, Ending.SILENT, Ending.SUCCEEDED, Ending.VALUE, Ending.SESSION_UP})
 OURS = frozenset({Ending.NO_PORT, Ending.NO_DESCRIPTOR, Ending.NO_MEMORY, Ending.SPAWNER})
 WITH_NUMBER = frozenset({Ending.STATUS_OF_EXIT, Ending.SIGNAL, Ending.VALUE, Ending.BAD_VALUE})
 WITH_ERRNO = frozenset({Ending.UNREACHABLE, Ending.NO_SOURCE, Ending.DENIED, Ending.ERROR})

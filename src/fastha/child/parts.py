@@ -102,6 +102,16 @@ class Parts:
 
     # -- drafts --
 
+    def built(self, message: Mapping[str, Any]) -> tuple[Draft, dict[str, Any]]:
+        """At once, for who has little to do: the draft that `propose` asks for, and its `previous`."""
+        rows, base, previous = self.proposed(message)
+        whole = message["config"] is not None
+        generation = message["generation"]
+        for draft in self.whole(generation, message["config"]) if whole else self.draft(generation, rows, base):
+            if draft is not None:
+                return draft, previous
+        raise AssertionError("no draft")
+
     def draft(self, generation: int, rows: list[list[Any]], base: int) -> Iterator[Draft | None]:
         """Build what `rows` make of what runs, step by step; the last step gives it. ValueError if `base` is not what
         runs."""

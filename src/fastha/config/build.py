@@ -7,6 +7,7 @@ it is defined. A model that comes with an ERROR is for showing, never for runnin
 from __future__ import annotations
 
 from fastha.config.build_balancer import settle_balancer
+from fastha.config.build_bfd import build_bfds, check_bfd_checks
 from fastha.config.build_file import build_track_files
 from fastha.config.build_globals import Globals, build_globals
 from fastha.config.build_group import build_groups, warn_unused
@@ -31,6 +32,7 @@ def build(tree: Tree) -> tuple[Config, tuple[Fault, ...]]:
             build_globals(item.statement.block or [], globals_, faults)
     files = build_track_files([item for item in top if item.name == "track_file"], faults)
     above = Timing(log_all_failures=globals_.log_all_failures, files=files)
+    bfds = build_bfds([item for item in top if item.name == "bfd_instance"], faults)
     groups = build_groups([item for item in top if item.name == "virtual_server_group"], faults)
     drafts = (
         build_virtual_server(item, groups, globals_.masquerade, faults, above)
@@ -40,11 +42,14 @@ def build(tree: Tree) -> tuple[Config, tuple[Fault, ...]]:
     built = [b for b in drafts if b]
     warn_unused(groups, faults)
     servers = check_virtual_servers(built, faults)
+    check_bfd_checks(built, bfds, faults)
     check_services(
         [b for b in built if servers[b.value.key] is b.value], bool(globals_.balancer.defs.marks_table), faults
     )
     instances = [
-        i for item in top if item.name == "vrrp_instance" and (i := build_instance(item, globals_, servers, faults))
+        i
+        for item in top
+        if item.name == "vrrp_instance" and (i := build_instance(item, globals_, servers, bfds, faults))
     ]
     check_instances(instances, faults)
     lvs = settle_balancer(globals_.balancer, [i.value for i in instances], faults)
@@ -55,6 +60,7 @@ def build(tree: Tree) -> tuple[Config, tuple[Fault, ...]]:
         instances=tuple(i.value for i in instances),
         virtual_servers=tuple(servers.values()),
         track_files=tuple(files.values()),
+        bfds=tuple(bfds.values()),
     )
     return config, in_order(faults, tree.files)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fastha.config.build_bfd import build_bfd_check
 from fastha.config.build_dns import build_dns
 from fastha.config.build_file import build_file
 from fastha.config.build_http import build_http
@@ -25,4 +26,5 @@ BUILDERS: dict[str, Callable[[Item, str, int, Timing, Faults], Check | None]] = 
     "UDP_CHECK": build_udp,
     "DNS_CHECK": build_dns,
     "PING_CHECK": build_ping,
+    "BFD_CHECK": build_bfd_check,
 }

@@ -10,10 +10,11 @@ from fastha.config import values
 from fastha.config.addresses import build_addresses, build_peers
 from fastha.config.build_globals import GARP, Globals, read_garp
 from fastha.config.build_track import build_track_virtual_servers
+from fastha.config.build_trackers import build_track_bfd, build_track_interface
 from fastha.config.placed import Built
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
-from fastha.model import Auth, TrackVirtualServer, VirtualAddress, VirtualServer, VrrpInstance
+from fastha.model import Auth, BfdInstance, Tracker, TrackVirtualServer, VirtualAddress, VirtualServer, VrrpInstance
 from fastha.model.units import NS_PER_CS, NS_PER_S
 
 ADVERT_INT_US = 10_000, 255_000_000
@@ -41,11 +42,16 @@ class _Draft:
     auth: Auth = field(default_factory=Auth)
     garp: dict[str, int] = field(default_factory=dict)
     track: list[TrackVirtualServer] = field(default_factory=list)
+    trackers: list[Tracker] = field(default_factory=list)
     said: dict[str, Item] = field(default_factory=dict)  # keyword -> where it was said last
 
 
 def build_instance(
-    item: Item, globals_: Globals, servers: Mapping[str, VirtualServer], faults: Faults
+    item: Item,
+    globals_: Globals,
+    servers: Mapping[str, VirtualServer],
+    bfds: Mapping[str, BfdInstance],
+    faults: Faults,
 ) -> Built[VrrpInstance] | None:
     """The instance of one block; None if it could not even be shown."""
     statement = item.statement
@@ -53,7 +59,12 @@ def build_instance(
     draft = _Draft()
     errors_before = len(faults)
     for inner in items(statement.block or [], "vrrp_instance", faults):
-        _keyword(inner, draft, servers, faults)
+        if inner.name == "track_bfd":
+            draft.trackers += build_track_bfd(inner.statement.block or [], bfds, faults)
+        elif inner.name == "track_interface":
+            draft.trackers += build_track_interface(inner.statement.block or [], faults)
+        else:
+            _keyword(inner, draft, servers, faults)
         draft.said[inner.name] = inner
     if not draft.interface and "interface" not in draft.said:
         faults.error(statement.place(1), f"{shown(name)}: no interface")
@@ -83,6 +94,7 @@ def build_instance(
         garp=globals_.garp_with(draft.garp),
         down_timer_adverts=draft.down_timer_adverts or globals_.down_timer_adverts,
         track_virtual_servers=tuple(draft.track),
+        track=tuple(draft.trackers),
     )
     return Built(instance, statement)
 

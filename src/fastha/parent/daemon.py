@@ -3,7 +3,7 @@
 start        load, check privileges, open the control socket, propose; all ready: commit, READY=1
              any fault or refusal: one clear line, nothing left behind, status 2 (configuration), 4 (system) or 1
 SIGHUP       load, propose, commit or abandon; asked for during a reload: once more after it
-SIGTERM/INT  vrrp, then checker give everything up; scripts end; status 0
+SIGTERM/INT  vrrp, checker, then bfd give everything up; scripts end; status 0
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Daemon:
                 self._write_pid()
                 self._memory.load()  # after the control socket: nobody else is using the file now
                 self._log.info(f"fastha {fastha.__version__} starts with {self._config_path}")
-                if not any(read.configuration.counts()[:2]):
+                if not any(read.configuration.has(kind) for kind in ("instance", "virtual_server", "bfd")):
                     self._log.warning(f"{self._config_path}: no vrrp_instance and no virtual_server: nothing to do")
                 self._started(read.configuration, lambda: self._reloads.first(read, self._begun))
                 self._loop.run()

@@ -49,6 +49,7 @@ class Supervisor:
         self.memory = memory
         self.picture = Picture()
         self.quorums: dict[str, bool] = {}
+        self.bfds: dict[str, bool] = {}  # sessions that somebody has spoken of: is it up? They outlive their process
         self.config: Configuration | None = None
         self.running: dict[str, Configuration] = {}
         self.generation = 0
@@ -168,6 +169,8 @@ class Supervisor:
                 self.memory.own(role, self.memory.owned(role) | self._owned(role, self.config))
         known = self.config.servers
         self.quorums = {key: up for key, up in self.quorums.items() if key in known}
+        sessions = {part.key[1] for part in self.config.of("bfd")}
+        self.bfds = {name: up for name, up in self.bfds.items() if name in sessions}
         self._set_deadline()
         for role, child in self.children.items():
             if role in proposal.roles:
@@ -271,7 +274,12 @@ class Supervisor:
             for other in self.children.values():
                 if other.process.wants_quorums and other.state is State.RUNNING:
                     other.send(type="quorums", states=changes)
-
+        elif kind == "bfd":
+            changes = {str(name): bool(up) for name, up in message["states"].items()}
+            self.bfds.update(changes)
+            for other in self.children.values():
+                if other.process.wants_bfds and other.state is State.RUNNING:
+                    other.send(type="bfds", states=changes)
         elif kind == "resynced":
             self._resyncs.answer(
                 message["ticket"],
@@ -351,6 +359,8 @@ class Supervisor:
         self._worked.add(child.role)
         if self.quorums and child.process.wants_quorums:
             child.send(type="quorums", states=self.quorums)
+        if self.bfds and child.process.wants_bfds:
+            child.send(type="bfds", states=self.bfds)
         if child.process.balances and self._states:
             child.send(type="masters", states=self._states)
         if self._proposal is not None:

@@ -88,8 +88,8 @@ track_file         | NAME              |              |          | yes | The tra
 weight             | N [reverse]       | of the file  |          | yes | Times the number in the file is added to the weight
 
 [BFD_CHECK]
-name               | NAME              |              |          | -   | The BFD session
-alpha              | [BOOL]            | off          |          | -   | The server starts down
+name               | NAME              |              |          | yes | The BFD session
+alpha              | [BOOL]            | off          |          | yes | The server starts down
 
 [SSL]
 password           | STRING            |              |          | -   | Password of the key

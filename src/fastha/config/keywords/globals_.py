@@ -20,7 +20,7 @@ vrrp_script              | NAME {vrrp_script}              |             |      
 vrrp_track_process       | NAME {vrrp_track_process}       |             |       | -   | A process whose presence instances can track
 track_file               | NAME {track_file}               |             |       | yes | A file with a number that instances and checks can track
 vrrp_track_file          | NAME {track_file}               |             |       | =track_file | -
-bfd_instance             | NAME {bfd_instance}             |             |       | -   | A BFD session with a neighbour
+bfd_instance             | NAME {bfd_instance}             |             |       | yes | A BFD session with a neighbour
 SSL                      | {SSL}                           |             |       | -   | Client key and certificate for SSL_GET
 virtual_server_group     | NAME {virtual_server_group}     |             |       | yes | Addresses and marks that share one set of real servers
 virtual_server           | ADDR|fwmark|group [PORT|N|NAME] [inet|inet6] {virtual_server} | |  | yes | One balanced service

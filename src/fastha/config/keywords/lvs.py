@@ -77,5 +77,5 @@ MISC_CHECK              | {MISC_CHECK}  |         |          | yes | Does a comm
 UDP_CHECK               | {UDP_CHECK}   |         |          | yes | Does it take UDP packets?
 PING_CHECK              | {PING_CHECK}  |         |          | yes | Does it answer pings?
 FILE_CHECK              | {FILE_CHECK}  |         |          | yes | What does a tracked file say?
-BFD_CHECK               | {BFD_CHECK}   |         |          | -   | Is a BFD session up?
+BFD_CHECK               | {BFD_CHECK}   |         |          | yes | Is a BFD session up?
 """  # noqa: E501

@@ -40,11 +40,11 @@ mcast_src_ip               | ADDR           |          |         | -   | Source 
 mcast_dst_ip               | ADDR           |          |         | !   | Multicast group of this instance
 track_src_ip               | -              | off      |         | -   | FAULT when the source address goes
 dont_track_primary         | -              | off      |         | -   | The interface may be down
-track_interface            | {trackers}     |          |         | -   | Interfaces it needs
+track_interface            | {trackers}     |          |         | yes | Interfaces it needs
 track_script               | {trackers}     |          |         | -   | Scripts it needs
 track_file                 | {trackers}     |          |         | -   | Files it needs
 track_process              | {trackers}     |          |         | -   | Processes it needs
-track_bfd                  | {trackers}     |          |         | -   | BFD sessions it needs
+track_bfd                  | {trackers}     |          |         | yes | BFD sessions it needs
 track_virtual_server       | {track_virtual} |         |         | own | Virtual servers whose quorum it needs
 virtual_ipaddress          | {addresses}    |          |         | yes | Addresses of the virtual router
 virtual_ipaddress_excluded | {addresses}    |          |         | -   | Addresses that adverts do not carry
