@@ -13,6 +13,7 @@ from fastha.config.build_lvs import build_virtual_server
 from fastha.config.build_vrrp import build_instance
 from fastha.config.crosscheck import check_instances, check_services, check_sync, check_virtual_servers
 from fastha.config.keywords.table import ROOT
+from fastha.config.references import check_references
 from fastha.config.shape import items
 from fastha.config.tree import Faults, Tree
 from fastha.errors import Fault
@@ -41,6 +42,7 @@ def build(tree: Tree) -> tuple[Config, tuple[Fault, ...]]:
         i for item in top if item.name == "vrrp_instance" and (i := build_instance(item, globals_, servers, faults))
     ]
     check_instances(instances, faults)
+    check_references(tree.statements, faults)
     lvs = settle_balancer(globals_.balancer, [i.value for i in instances], faults)
     if globals_.balancer.daemon_at is not None and lvs.sync_daemon is not None:
         check_sync(globals_.balancer.daemon_at.place(), servers.values(), faults)
