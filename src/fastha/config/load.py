@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import socket
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from random import Random
 
@@ -12,7 +13,8 @@ from fastha.config.build import build
 from fastha.config.expand import Environment
 from fastha.config.files import RealFiles
 from fastha.config.keywords import SCRIPT_WORDS
-from fastha.config.reader import read
+from fastha.config.reader import Files, read
+from fastha.config.tree import Tree
 from fastha.errors import ConfigError, Fault, Severity
 from fastha.model import Config
 
@@ -38,9 +40,13 @@ class Loaded:
         return self.config
 
 
-def load(path: str, config_id: str = "") -> Loaded:
+def load(path: str, config_id: str = "", native: bool = False) -> Loaded:
     """Read, build and check `path`; never raises for what is in the files. `config_id`: what @id lines compare with; ""
-    means the first label of the host name, as in keepalived."""
+    means the first label of the host name, as in keepalived.
+
+    `native`: this process may load compiled modules, and reading is faster for it. The daemon's parent must not; a
+    command or a process that only reads may. The result is the same.
+    """
     env = Environment(
         config_id=config_id or socket.gethostname().partition(".")[0],
         variables=os.environ,
@@ -50,9 +56,18 @@ def load(path: str, config_id: str = "") -> Loaded:
     collecting = gc.isenabled()
     gc.disable()
     try:
-        tree = read(path, RealFiles(), SCRIPT_WORDS, env)
+        tree = (native_read() if native else read)(path, RealFiles(), SCRIPT_WORDS, env)
         config, faults = build(tree)
     finally:
         if collecting:
             gc.enable()
     return Loaded(config, faults, tuple(tree.files))
+
+
+def native_read() -> Callable[[str, Files, Set[str], Environment], Tree]:
+    """The compiled reader; the one in Python where it was not built."""
+    try:
+        from fastha.config.native import read as compiled
+    except ImportError:
+        return read
+    return compiled
