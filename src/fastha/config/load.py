@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Callable, Set
 from dataclasses import dataclass
+from importlib import import_module
 from random import Random
 
 from fastha.config.build import build
@@ -65,9 +66,10 @@ def load(path: str, config_id: str = "", native: bool = False) -> Loaded:
 
 
 def native_read() -> Callable[[str, Files, Set[str], Environment], Tree]:
-    """The compiled reader; the one in Python where it was not built."""
+    """The compiled reader; the one in Python where it was not built. Named at run time, so that importing this module
+    never loads it."""
     try:
-        from fastha.config.native import read as compiled
+        compiled: Callable[[str, Files, Set[str], Environment], Tree] = import_module("fastha.config.native").read
     except ImportError:
         return read
     return compiled

@@ -1,0 +1,19 @@
+from collections.abc import Set
+
+from fastha.config.expand import Environment
+from fastha.config.reader import EXPANSION, Files
+from fastha.config.tree import Source, Tree
+
+def read(
+    path: str,
+    files: Files,
+    script_words: Set[str] = frozenset(),
+    env: Environment | None = None,
+    expansion: int = EXPANSION,
+) -> Tree:
+    """As fastha.config.reader.read, compiled: blocks of plain lines come as `Unread` statements."""
+
+class Text(Source):
+    """The lines of `data`: see native.pyx."""
+
+    def __init__(self, data: bytes) -> None: ...
