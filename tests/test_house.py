@@ -74,6 +74,8 @@ CDEF = re.compile(
 def test_cdef_functions_state_their_exception_contract(path: Path) -> None:
     for match in CDEF.finditer(path.read_text()):
         line = match.group(0)
+        if re.match(r"\s*cdef (str|bytes|list|object)\b", line):
+            continue  # what returns a Python object raises without being told to
         assert "noexcept" in line or "except" in line, f"{path}: {line.strip()}"
 
 

@@ -19,10 +19,11 @@ from unit.test_config_fuzz import GOLDEN, Corpus, mutate
 
 ROUNDS = 1500
 LINES = [
-    "a", "  b c\t d ", "e{", "f g {", "{", "}", "  }", "h }", "i } j", "{ k", "l { m }", "n { # o", "} ! p", "# $q", "r # $s", "",
-    " ", "# t", "t\\#u", '"v w"', 'x "y z" {', "script \"a b\" 'c", "script a{b", "$A=b", "$A=b\\", "$A", "${A}", "@master a {", "@^master b {",
-    "~SEQ(i,2) x $i", "include f0", "includes x", "  included {", "caf\u00e9", "# caf\u00e9", "# \udc80", "z \udc80", "\0", "# \0", "1\f2", "3\v4",
-    "\ufeff5", "6\r", "7 {\r", "}\r", "8 '9' {", "%a ^b |c ~d", "a{b}c", "}}", "{}",
+    "a", "  b c\t d ", "e{", "f g {", "{", "}", "  }", "h }", "i } j", "{ k", "l { m }", "n { # o", "} ! p", "# $q",
+    "r # $s", "", " ", "# t", "t\\#u", '"v w"', 'x "y z" {', "script \"a b\" 'c", "script a{b", "$A=b", "$A=b\\", "$A",
+    "${A}", "@master a {", "@^master b {", "~SEQ(i,2) x $i", "include f0", "includes x", "  included {", "caf\u00e9",
+    "# caf\u00e9", "# \udc80", "z \udc80", "\0", "# \0", "1\f2", "3\v4", "\ufeff5", "6\r", "7 {\r", "}\r", "8 '9' {",
+    "%a ^b |c ~d", "a{b}c", "}}", "{}",
 ]  # fmt: skip
 
 
@@ -69,19 +70,23 @@ def test_mutations_and_random_lines_read_the_same() -> None:
     texts = [p.read_bytes() for p in sorted(GOLDEN.glob("*.conf"))]
     seen = 0
     for _ in range(int(os.environ.get("FASTHA_ROUNDS", ROUNDS))):
-        common = r.sample(LINES, r.randrange(1, 6)) + ["g {", "}"]
+        common = [*r.sample(LINES, r.randrange(1, 6)), "g {", "}"]
         lines = (r.choice(common if r.random() < 0.8 else LINES) for _ in range(r.randrange(60)))
         text = "\n".join(lines).encode("utf-8", "surrogateescape")
         if r.random() < 0.3:
             text = mutate(r, r.choice(texts))
-        seen += sum(1 for _ in unread(both(Corpus(text, [mutate(r, r.choice(texts)[:300]) for _ in range(2)])).statements))
+        seen += sum(
+            1 for _ in unread(both(Corpus(text, [mutate(r, r.choice(texts)[:300]) for _ in range(2)])).statements)
+        )
     assert seen > ROUNDS // 10  # or else nothing was left unread, and nothing compared
 
 
 @pytest.mark.parametrize("text", [
-    b"", b"\n", b"a", b"a\n", b"\xef\xbb\xbfa {\nb\n}", b"\xef\xbb\xbf\xef\xbb\xbfa", b"$A=b\\\n", b"$A=b\\\nc {\\\n}", b"$A=b\\",
-    b"a {\n$B=c\\\n}\nd\n}\n$B", b"a {\n" * 40 + b"}\n" * 40, b"a {\n" * 31 + b"b\n" + b"}\n" * 31, b"a {\n" * 100 + b"}\n" * 100,
-    b"x " * 500_000, b"{" * 1_000_000, b"a {\n" * 100_000, b"}\n" * 100_000, b"#" * 1_000_000, b"a\n" * 50_000 + b"$" * 50_000,
+    b"", b"\n", b"a", b"a\n", b"\xef\xbb\xbfa {\nb\n}", b"\xef\xbb\xbf\xef\xbb\xbfa",
+    b"$A=b\\\n", b"$A=b\\\nc {\\\n}", b"$A=b\\", b"a {\n$B=c\\\n}\nd\n}\n$B",
+    b"a {\n" * 40 + b"}\n" * 40, b"a {\n" * 31 + b"b\n" + b"}\n" * 31, b"a {\n" * 100 + b"}\n" * 100,
+    b"x " * 500_000, b"{" * 100_000, b"a {\n" * 50_000, b"}\n" * 50_000, b"#" * 1_000_000,
+    b"a\n" * 50_000 + b"$" * 50_000,
 ], ids=lambda t: repr(t[:20]))  # fmt: skip
 def test_edges_read_the_same(text: bytes) -> None:
     both(Corpus(text, []))
@@ -98,6 +103,9 @@ def test_a_block_in_other_words_is_spelt_differently() -> None:
 
 
 def test_what_is_written_the_same_is_spelt_the_same_in_python_too() -> None:
-    same = [s.spelling() for s in reader.read("main", Corpus(b"a {\nb c\n}\nx {\n b c\n}\ny {\nb { c }\n}\nz\n", [])).statements]
+    same = [
+        s.spelling()
+        for s in reader.read("main", Corpus(b"a {\nb c\n}\nx {\n b c\n}\ny {\nb { c }\n}\nz\n", [])).statements
+    ]
     assert same[0] == same[1] != same[2]
     assert same[3] is None

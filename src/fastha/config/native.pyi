@@ -2,7 +2,7 @@ from collections.abc import Set
 
 from fastha.config.expand import Environment
 from fastha.config.reader import EXPANSION, Files
-from fastha.config.tree import Source, Tree
+from fastha.config.tree import Tree
 
 def read(
     path: str,
@@ -12,8 +12,3 @@ def read(
     expansion: int = EXPANSION,
 ) -> Tree:
     """As fastha.config.reader.read, compiled: blocks of plain lines come as `Unread` statements."""
-
-class Text(Source):
-    """The lines of `data`: see native.pyx."""
-
-    def __init__(self, data: bytes) -> None: ...

@@ -69,7 +69,7 @@ class Statement:
         return rest
 
     def spelling(self) -> Hashable:
-        """What its block says: equal for blocks of equal words and braces, whatever their blanks, comments and places."""
+        """What its block says: equal for blocks of equal words and braces, whatever their blanks and places."""
         block = self.block
         if block is None:
             return None
@@ -104,7 +104,7 @@ class Unread(Statement):
         self._wanted = False
 
     @property
-    def block(self) -> list[Statement] | None:  # type: ignore[override]  # an attribute, made when it is wanted
+    def block(self) -> list[Statement] | None:
         if not self._wanted:
             self.block = self._source.block(self._index, self.file)
         return self._block
