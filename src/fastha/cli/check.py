@@ -41,7 +41,7 @@ def register(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check `args.file`; the exit status."""
-    loaded = load(args.file, args.config_id)
+    loaded = load(args.file, args.config_id, native=True)
     if args.json:
         sys.stdout.write(as_json(loaded))
     elif args.quiet:

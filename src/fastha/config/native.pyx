@@ -1,8 +1,8 @@
-"""The reader of fastha.config.reader for large files. It knows no more of the grammar than PLAIN, whose class of characters it takes
-from there: a line of words and at most one brace at its end, and perhaps a comment. Every other line goes to Python.
+"""The reader of fastha.config.reader for large files. Of the grammar it knows PLAIN, whose class of characters it takes from
+there: a line of words and at most one brace at its end, and perhaps a comment. Every other line goes to Python.
 
-All lines are split in one pass, without a Python object. A block that has only such lines in it stays as it is: its statement is
-`Unread`, and makes those in it when it is asked for them.
+All lines are split in one pass, without a Python object. A block that has only such lines in it stays as it is: its
+statement is `Unread`, and makes those in it when it is asked for them.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
