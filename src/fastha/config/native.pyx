@@ -1,4 +1,4 @@
-"""The reader of fastha.config.reader for large files. Of the grammar it knows PLAIN, whose class of characters it takes from
+"""The reader of fastha.config.reader for large files. Of the grammar it knows PLAIN, whose characters it takes from
 there: a line of words and at most one brace at its end, and perhaps a comment. Every other line goes to Python.
 
 All lines are split in one pass, without a Python object. A block that has only such lines in it stays as it is: its
