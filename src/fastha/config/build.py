@@ -31,7 +31,7 @@ def build(tree: Tree) -> tuple[Config, tuple[Fault, ...]]:
     groups = build_groups([item for item in top if item.name == "virtual_server_group"], faults)
     alike = Alike()
     drafts = (
-        build_virtual_server(item, groups, globals_.masquerade, faults, alike)
+        build_virtual_server(item, groups, globals_.masquerade, faults, alike, globals_.log_all_failures)
         for item in top
         if item.name == "virtual_server"
     )

@@ -63,7 +63,8 @@ class _Draft:
 
 
 def build_virtual_server(
-    item: Item, groups: Mapping[str, Group], masquerade: bool, faults: Faults, alike: Alike
+    item: Item, groups: Mapping[str, Group], masquerade: bool, faults: Faults, alike: Alike,
+    log_all_failures: bool = False,
 ) -> Built[VirtualServer] | None:
     """The virtual server of one block; None if it has no identity or no real server."""
     statement = item.statement
@@ -72,6 +73,7 @@ def build_virtual_server(
         return None
     wrong = len(faults)
     around = said_around(statement)
+    draft.timing.log_all_failures = log_all_failures
     for inner in items(statement.block or [], "virtual_server", faults):
         _keyword(inner, draft, faults, alike)
         draft.said.setdefault(inner.name, inner)
