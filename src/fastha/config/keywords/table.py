@@ -9,6 +9,7 @@ from enum import StrEnum
 from fastha.config.keywords import checks, globals_, lvs, track, vrrp
 
 ROOT = "top level"
+CHOICE = "choice"
 
 
 class Status(StrEnum):
@@ -18,8 +19,20 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Slot:
+    """One word that may follow a keyword. `kind`: the type of its value (`N`, `SEC`, `ADDR` ...), or CHOICE, one of
+    `choices`. `many`: it and all that follow."""
+
+    kind: str
+    choices: tuple[str, ...] = ()
+    optional: bool = False
+    many: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Keyword:
-    """One keyword in one block. `least`/`most`: how many words follow it (`most` None: any number)."""
+    """One keyword in one block. `least`/`most`: how many words follow it (`most` None: any number). `low`/`high`: the
+    limits of its number, None for none; those of a SEC are in microseconds. `unit`: of its number, "" if none."""
 
     word: str
     block: str
@@ -38,10 +51,16 @@ class Keyword:
     high: int | None = None
     clamps: bool = False
     script: bool = False
+    slots: tuple[Slot, ...] = ()
+    unit: str = ""
+    once: bool = False  # said twice, the first one counts
 
 
 BAR = re.compile(r"\s\|(?=\s|$)")  # a bar with blanks around it; `A|B` is part of a value
-RANGE = re.compile(r"(~?)(-?\d+)\.\.(-?\d+)?")
+RANGE = re.compile(r"(~?)(-?[\d.]+?)\.\.(-?[\d.]+)?")
+KIND = re.compile(r"[A-Z][A-Z0-9]*|s|ms|us")  # a kind of value; any other word of the column is meant literally
+UNITS = {"s": "s", "ms": "ms", "us": "us", "SEC": "s"}
+MICRO = 1_000_000
 
 
 def _keyword(block: str, line: str) -> Keyword:
@@ -51,7 +70,11 @@ def _keyword(block: str, line: str) -> Keyword:
     tokens = re.sub(r"\{\w+\}", "", value).split()
     tokens = [] if tokens == ["-"] else _balanced(tokens)
     opens = re.search(r"\{(\w+)\}", value)
-    limits = RANGE.match(range_)
+    limits = RANGE.fullmatch(range_)
+    assert limits or not range_, f"{block} {word}: range {range_}"
+    slots = tuple(slot for t in tokens for slot in _slots(t))
+    unit = next((UNITS[s.kind] for s in slots if s.kind in UNITS), "")
+    scale = MICRO if any(s.kind == "SEC" for s in slots) else 1
     return Keyword(
         word=word,
         block=block,
@@ -68,11 +91,31 @@ def _keyword(block: str, line: str) -> Keyword:
         opens=opens[1] if opens else "",
         least=sum(not t.startswith("[") for t in tokens),
         most=None if any(t.rstrip("]").endswith("...") for t in tokens) else sum(_size(t) for t in tokens),
-        low=int(limits[2]) if limits else None,
-        high=int(limits[3]) if limits and limits[3] else None,
+        low=_limit(limits[2], scale) if limits else None,
+        high=_limit(limits[3], scale) if limits and limits[3] else None,
         clamps=bool(limits and limits[1]),
         script="CMD" in tokens,
+        slots=slots,
+        unit=unit,
     )
+
+
+def _limit(text: str, scale: int) -> int:
+    return round(float(text) * scale) if "." in text else int(text) * scale
+
+
+def _slots(token: str) -> list[Slot]:
+    """`N`, `[BOOL]`, `A|B`, `[USER [GROUP]]`, `WORD...` -> the words it stands for."""
+    optional = token.startswith("[")
+    out = []
+    for word in token.replace("[", "").replace("]", "").split():
+        many = word.endswith("...")
+        choices = tuple(word.removesuffix("...").split("|"))
+        if len(choices) == 1 and KIND.fullmatch(choices[0]) and choices[0] != "VS":
+            out.append(Slot(choices[0], (), optional, many))
+        else:
+            out.append(Slot(CHOICE, choices, optional, many))
+    return out
 
 
 def _balanced(tokens: list[str]) -> list[str]:
@@ -123,6 +166,9 @@ for _block, _keywords in TABLE.items():
             _keywords[_word] = replace(
                 _current, word=_word, alias_of=_current.word, help=f"Older spelling of {_current.word}"
             )
+
+for _word in globals_.ONCE.split():
+    TABLE["global_defs"][_word] = replace(TABLE["global_defs"][_word], once=True)
 
 # Blocks whose lines have a grammar of their own: name -> (what a line looks like, help).
 FREE: dict[str, tuple[str, str]] = {}
