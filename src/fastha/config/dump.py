@@ -39,23 +39,19 @@ def dump(config: Config, full: bool = False, secrets: bool = True) -> str:
 
 def _globals(config: Config, page: Page) -> None:
     defs = config.globals
-    inside = Page(page.full, page.secrets)
-    if defs.router_id:
-        inside.say("router_id", word(defs.router_id))
-    if defs.script_user or defs.script_group:
-        user, group = defs.script_user, defs.script_group
-        inside.say("script_user", *([word(user), word(group)] if user and group else [word(user or f":{group}")]))
     # One interface has one rhythm: it is a word of global_defs alone.
     interval_ns = max((i.garp.interval_ns for i in config.instances), default=0)
-    if interval_ns:
-        inside.say("vrrp_garp_interval", seconds(interval_ns))
-    _balancer(defs.lvs, inside)
-    if inside.lines:
-        with page.block("global_defs"):
-            for line in inside.lines:
-                page.say(line)
-
-
+    with page.block("global_defs"):
+        if defs.router_id:
+            page.say("router_id", word(defs.router_id))
+        if defs.script_user or defs.script_group:
+            user, group = defs.script_user, defs.script_group
+            page.say("script_user", *([word(user), word(group)] if user and group else [word(user or f":{group}")]))
+        if interval_ns:
+            page.say("vrrp_garp_interval", seconds(interval_ns))
+        _balancer(defs.lvs, page)
+    if page.lines[-2].endswith("{"):
+        del page.lines[-2:]
 
 
 def _balancer(lvs: LvsDefs, page: Page) -> None:
@@ -73,5 +69,9 @@ def _balancer(lvs: LvsDefs, page: Page) -> None:
         page.say("lvs_sync_daemon", word(daemon.interface), *instance, "id", daemon.sync_id, *options)
     if lvs.marks_table:
         page.say("nftables_ipvs", word(lvs.marks_table))
-    page.unless(LvsDefs().marks_priority, "nftables_ipvs_priority", lvs.marks_priority)
-    page.unless(LvsDefs().marks_start, "nftables_ipvs_start_fwmark", lvs.marks_start)
+    for keyword, value, default in (
+        ("nftables_ipvs_priority", lvs.marks_priority, LvsDefs().marks_priority),
+        ("nftables_ipvs_start_fwmark", lvs.marks_start, LvsDefs().marks_start),
+    ):
+        if value != default or (page.full and lvs.marks_table):
+            page.say(keyword, value)

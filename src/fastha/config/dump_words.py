@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import IPv4Network
 
+from fastha.config.keywords import TABLE, Status
+from fastha.config.keywords.table import ROOT
 from fastha.model import Script, Tunnel
 from fastha.model.units import NS_PER_US
 
@@ -14,6 +16,7 @@ BARE = re.compile(r"[^ \t\r\f\v\"{}#!$\\~@]+")
 HIDDEN = "********"
 # What the lexer, the expander or a terminal would take for something else inside a quoted command.
 RISKY = re.compile(r"[\x00-\x1f\x7f-\x9f\"#!$\\]")
+SPECIAL = re.compile(r"[\x00-\x20\x7f-\xa0\"'\\]")  # what keeps an argument from standing without quotes
 RISKY_BARE = re.compile(r"[\x00-\x20\x7f-\xa0\"'#!$\\{}]")
 
 
@@ -27,10 +30,6 @@ def seconds(ns: int) -> str:
     """Decimal seconds, exact to the microsecond: `5`, `0.25`."""
     whole, us = divmod(ns // NS_PER_US, 1_000_000)
     return f"{whole}.{us:06}".rstrip("0") if us else str(whole)
-
-
-def onoff(value: bool) -> str:
-    return "on" if value else "off"
 
 
 def command(argv: tuple[str, ...]) -> str:
@@ -47,9 +46,9 @@ def script(value: Script) -> str:
 
 
 def _argument(text: str) -> str:
-    if text and not re.search(r"[\x00-\x20\x7f-\xa0\"'\\]", text):
+    if text and not SPECIAL.search(text):
         return text
-    return f'"{_escaped(text)}"'
+    return "'" + _escaped(text).replace("'", "\\047") + "'"
 
 
 def _escaped(text: str) -> str:
@@ -83,6 +82,7 @@ class Page:
         self.full, self.secrets = full, secrets
         self.lines: list[str] = []
         self._indent = ""
+        self._block = ROOT
 
     def say(self, keyword: str, *values: object) -> None:
         """One statement."""
@@ -90,13 +90,18 @@ class Page:
 
     def unless(self, default: object, keyword: str, value: object, text: object = None) -> None:
         """A statement, if `value` is not what holds without it. `text`: how the value is written."""
-        if self.full or value != default:
+        if value != default or self._in_full(keyword):
             self.say(keyword, value if text is None else text)
 
     def flag(self, keyword: str, value: bool, default: bool = False) -> None:
-        """[BOOL]: `on` goes without saying."""
-        if value != default or self.full:
-            self.say(keyword, *([] if value else ["off"]))
+        """[BOOL]."""
+        if value != default or self._in_full(keyword):
+            self.say(keyword, "on" if value else "off")
+
+    def _in_full(self, keyword: str) -> bool:
+        """Whether a default is to be said: it is wanted, and the keyword has its meaning here."""
+        known = TABLE.get(self._block, {}).get(keyword)
+        return self.full and known is not None and known.status is Status.SUPPORTED
 
     def secret(self, keyword: str, value: str) -> None:
         """A password, readable only if it is wanted."""
@@ -106,9 +111,11 @@ class Page:
     def block(self, *head: object) -> Iterator[None]:
         """The statements inside go into the block that `head` opens."""
         self.lines.append(self._indent + " ".join([*map(str, head), "{"]))
-        before, self._indent = self._indent, self._indent + "    "
+        before = self._indent, self._block
+        opener = TABLE.get(self._block, {}).get(str(head[0]))
+        self._indent, self._block = self._indent + "    ", opener.opens if opener else ""
         yield
-        self._indent = before
+        self._indent, self._block = before
         self.lines.append(self._indent + "}")
 
     def gap(self) -> None:
