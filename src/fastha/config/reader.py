@@ -15,7 +15,7 @@ from typing import Protocol
 from fastha.config import include
 from fastha.config.expand import ASSIGN, CONDITION, HIDDEN, Definitions, Environment, ExpandError
 from fastha.config.lexer import LexError, Token, split_line, strip_comment
-from fastha.config.tree import Faults, Place, Statement, Tree, shown
+from fastha.config.tree import Faults, Place, Statement, Tree, shown, within
 
 MAX_DEPTH = 32  # blocks in blocks; keepalived's deepest is 5
 MAX_INCLUDE_DEPTH = 32
@@ -221,10 +221,12 @@ class Reader:
         try:
             tokens = split_line(text, self.script_words)
         except LexError as e:
-            self.faults.error(self._here(e.column if raw is None else 1), str(e))
+            here = self._here(e.column) if raw is None else within(self._here(), _unhidden(text))
+            self.faults.error(here, str(e))
             return
         if raw is not None:
             tokens = _as_written(tokens, raw)
+        expanded = "" if raw is None else _unhidden(text)
         words: list[str] = []
         columns: list[int] = []
         quoted: list[int] = []
@@ -233,7 +235,7 @@ class Reader:
         for kind, word, column in tokens:
             if kind == "{" or kind == "}":
                 if words:
-                    self.add(Statement(words, columns, self.file, self.line, inline, frozenset(quoted)))
+                    self.add(Statement(words, columns, self.file, self.line, inline, frozenset(quoted), expanded))
                     words, columns, quoted = [], [], []
                 if kind == "{":
                     self.open_block(column)
@@ -245,7 +247,7 @@ class Reader:
             words.append(word)
             columns.append(column)
         if words:
-            self.add(Statement(words, columns, self.file, self.line, inline, frozenset(quoted)))
+            self.add(Statement(words, columns, self.file, self.line, inline, frozenset(quoted), expanded))
 
     def add(self, statement: Statement) -> None:
         self.current.append(statement)
@@ -283,14 +285,20 @@ def _odd(line: str) -> tuple[str, int] | None:
     return None
 
 
+def _unhidden(text: str) -> str:
+    """`text` with the characters that expansion hid from the lexer."""
+    for hidden, c in HIDDEN.items():
+        text = text.replace(hidden, c)
+    return text
+
+
 def _as_written(tokens: list[Token], raw: str) -> list[Token]:
     """Tokens of an expanded line with the columns of the line as written: where the word stands in it, else where the
     first definition is used. Restores the characters that expansion hid from the lexer."""
     used = max(raw.find("$"), raw.find("~"), 0) + 1
     out, at = [], 0
     for kind, word, _ in tokens:
-        for hidden, c in HIDDEN.items():
-            word = word.replace(hidden, c)
+        word = _unhidden(word)
         found = raw.find(word, at) if word else -1
         if found >= 0:
             at = found + len(word)
