@@ -8,11 +8,11 @@ place. Nothing here knows a keyword of theirs.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
 
 from fastha.config.build_real import RealBody, RealDraft, real_body, real_head
 from fastha.config.mould import mould
 from fastha.config.tree import Faults, Statement
+from fastha.lean import dataclass, field
 from fastha.model import RealServer
 
 

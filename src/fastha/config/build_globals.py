@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from fastha.config import values
 from fastha.config.build_balancer import WORDS, Balancer, read_balancer
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement
+from fastha.lean import dataclass, field
 from fastha.model import Garp, GlobalDefs, LvsDefs
 
 # keyword (without the vrrp_ of global_defs) -> field of Garp, how it is read

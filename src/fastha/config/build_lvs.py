@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 from fastha.config import values
@@ -15,6 +14,7 @@ from fastha.config.lvs_words import FLAGS, SCHEDULERS, Method, method
 from fastha.config.placed import Built
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
+from fastha.lean import dataclass, field, replace
 from fastha.model import RealServer, Script, SorryServer, VirtualServer
 
 DEFAULT_PERSISTENCE_S = 360
@@ -63,7 +63,11 @@ class _Draft:
 
 
 def build_virtual_server(
-    item: Item, groups: Mapping[str, Group], masquerade: bool, faults: Faults, alike: Alike,
+    item: Item,
+    groups: Mapping[str, Group],
+    masquerade: bool,
+    faults: Faults,
+    alike: Alike,
     log_all_failures: bool = False,
 ) -> Built[VirtualServer] | None:
     """The virtual server of one block; None if it has no identity or no real server."""

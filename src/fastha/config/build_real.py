@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, field
 
 from fastha.config import values
 from fastha.config.build_checks import BUILDERS
@@ -12,6 +11,7 @@ from fastha.config.keywords import TABLE
 from fastha.config.lvs_words import Method, method
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement
+from fastha.lean import dataclass, field
 from fastha.model import RealServer, Script
 
 CHECKS = frozenset(word for word, k in TABLE["real_server"].items() if k.opens)

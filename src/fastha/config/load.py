@@ -6,7 +6,6 @@ import gc
 import os
 import socket
 from collections.abc import Callable, Set
-from dataclasses import dataclass
 from importlib import import_module
 from random import Random
 
@@ -17,6 +16,7 @@ from fastha.config.keywords import SCRIPT_WORDS
 from fastha.config.reader import Files, read
 from fastha.config.tree import Tree
 from fastha.errors import ConfigError, Fault, Severity
+from fastha.lean import dataclass
 from fastha.model import Config
 
 DEFAULT_PATH = "/etc/keepalived/keepalived.conf"

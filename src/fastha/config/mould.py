@@ -7,7 +7,6 @@ next, are compared; where they differ by their addresses alone, a third need not
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -33,9 +32,7 @@ def _fill(a: Any, a_ip: str, b: Any, b_ip: str) -> Fill | None:
         return _text(a, a_ip, b, b_ip)
     if type(a) is tuple and len(a) == len(b):
         return _tuple(a, a_ip, b, b_ip)
-    if is_dataclass(a) and hasattr(type(a), "__slots__"):
-        return _value(a, a_ip, b, b_ip)
-    return None
+    return _value(a, a_ip, b, b_ip)
 
 
 def _text(a: str, a_ip: str, b: str, b_ip: str) -> Fill | None:
@@ -60,15 +57,18 @@ def _tuple(a: tuple[Any, ...], a_ip: str, b: tuple[Any, ...], b_ip: str) -> Fill
 
 def _value(a: Any, a_ip: str, b: Any, b_ip: str) -> Fill | None:
     cls = type(a)
+    if not all("__slots__" in c.__dict__ for c in cls.__mro__[:-1]):
+        return None
+    names = [name for c in cls.__mro__[:-1] for name in c.__dict__["__slots__"]]
     new: Callable[[type], Any] = object.__new__
     same: list[tuple[str, Any]] = []
     made: list[tuple[str, Fill]] = []
-    for f in fields(a):
-        x, y = getattr(a, f.name), getattr(b, f.name)
+    for name in names:
+        x, y = getattr(a, name), getattr(b, name)
         if type(x) is type(y) and x == y:
-            same.append((f.name, x))
+            same.append((name, x))
         elif (fill := _fill(x, a_ip, y, b_ip)) is not None:
-            made.append((f.name, fill))
+            made.append((name, fill))
         else:
             return None
 

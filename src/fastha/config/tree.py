@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Set
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from fastha.errors import Fault, Severity
+from fastha.lean import dataclass, field
 
 NONE: frozenset[int] = frozenset()
 WORD = re.compile(r"[^ \t\r\f\v]+")
