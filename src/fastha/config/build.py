@@ -6,6 +6,7 @@ it is defined. A model that comes with an ERROR is for showing, never for runnin
 
 from __future__ import annotations
 
+from fastha.config.alike import Alike
 from fastha.config.build_balancer import settle_balancer
 from fastha.config.build_globals import Globals, build_globals
 from fastha.config.build_group import build_groups, warn_unused
@@ -29,8 +30,11 @@ def build(tree: Tree) -> tuple[Config, tuple[Fault, ...]]:
         if item.name == "global_defs":
             build_globals(item.statement.block or [], globals_, faults)
     groups = build_groups([item for item in top if item.name == "virtual_server_group"], faults)
+    alike = Alike()
     drafts = (
-        build_virtual_server(item, groups, globals_.masquerade, faults) for item in top if item.name == "virtual_server"
+        build_virtual_server(item, groups, globals_.masquerade, faults, alike, globals_.log_all_failures)
+        for item in top
+        if item.name == "virtual_server"
     )
     built = [b for b in drafts if b]
     warn_unused(groups, faults)

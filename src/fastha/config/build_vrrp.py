@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
 from fastha.config import values
@@ -14,6 +13,7 @@ from fastha.config.placed import Built
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
 from fastha.errors import Severity
+from fastha.lean import dataclass, field
 from fastha.model import Auth, TrackVirtualServer, VirtualAddress, VirtualServer, VrrpInstance
 from fastha.model.units import NS_PER_CS, NS_PER_S
 

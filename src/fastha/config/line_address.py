@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from fastha.config import values
 from fastha.config.line import Line, Wrong
 from fastha.config.tree import shown
+from fastha.lean import dataclass
 
 FLAGS = ("home", "-nodad", "mngtmpaddr", "noprefixroute", "autojoin", "no_track")
 EFFECTIVE = ("dev", "label", "scope")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 INTEGER = re.compile(r"[+-]?\d{1,18}", re.A)
 SECONDS = re.compile(r"\+?(\d{1,9})?(?:\.(\d*))?", re.A)
+IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!$)|$)){4}")
 TRUE = frozenset({"on", "true", "yes"})
 FALSE = frozenset({"off", "false", "no"})
 US_LIMIT = (1 << 32) - 1  # most times are 32 bit microseconds in keepalived
@@ -110,6 +111,15 @@ def address(statement: Statement, index: int, faults: Faults) -> IPv4Address | I
     if found is None:
         faults.error(statement.place(index), f"'{shown(statement.words[index])}' is not an IP address")
     return found
+
+
+def address_text(statement: Statement, index: int, faults: Faults) -> str | None:
+    """The address at word `index` in its shortest form."""
+    word = statement.words[index]
+    if IPV4.fullmatch(word):
+        return word
+    found = address(statement, index, faults)
+    return None if found is None else str(found)
 
 
 def port(statement: Statement, index: int, faults: Faults, low: int = 1) -> int | None:

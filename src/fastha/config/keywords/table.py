@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 
 from fastha.config.keywords import checks, globals_, lvs, track, vrrp
+from fastha.lean import dataclass, replace
 
 ROOT = "top level"
 CHOICE = "choice"
@@ -135,40 +136,62 @@ def _size(token: str) -> int:
     return len(token.split())
 
 
-def _parse(text: str) -> dict[str, dict[str, Keyword]]:
-    table: dict[str, dict[str, Keyword]] = {}
-    block = ""
-    for line in text.splitlines():
-        if not line.strip() or line.startswith("#"):
-            continue
-        if header := re.fullmatch(r"\[([\w ]+?)(?:\s*<\s*([\w ]+))?\]", line.strip()):
-            block = header[1]
-            table[block] = {
-                k.word: replace(k, block=block) for base in (header[2] or "").split() for k in table[base].values()
-            }
-            continue
-        keyword = _keyword(block, line)
-        table[block][keyword.word] = keyword
-    return table
+class Table(Mapping[str, dict[str, Keyword]]):
+    """Block -> word -> Keyword. A block is parsed when somebody asks for it: no configuration has all of them."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._bases: dict[str, list[str]] = {}
+        self._lines: dict[str, list[str]] = {}
+        self._parsed: dict[str, dict[str, Keyword]] = {}
+        for line in (line for text in texts for line in text.splitlines() if line and line[0] != "#"):
+            if line[0] == "[":
+                block, _, bases = line.strip(" []").partition("<")
+                block = block.strip()
+                assert block not in self._lines, block
+                self._bases[block], self._lines[block] = bases.split(), []
+            elif line.strip():
+                self._lines[block].append(line)
+
+    def __getitem__(self, block: str) -> dict[str, Keyword]:
+        found = self._parsed.get(block)
+        return self._parse(block) if found is None else found
+
+    def __iter__(self) -> Iterator[str]:
+        return (block for block in self._lines if not block.startswith("set_"))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __contains__(self, block: object) -> bool:
+        return block in self._lines
+
+    def _parse(self, block: str) -> dict[str, Keyword]:
+        out = {word: replace(k, block=block) for base in self._bases[block] for word, k in self[base].items()}
+        for line in self._lines[block]:
+            keyword = _keyword(block, line)
+            out[keyword.word] = keyword
+        for word, keyword in out.items():
+            if keyword.alias_of and not block.startswith("set_"):
+                current = out[keyword.alias_of]
+                out[word] = replace(current, word=word, alias_of=current.word, help=f"Older spelling of {current.word}")
+        for word in globals_.ONCE.split() if block == "global_defs" else ():
+            out[word] = replace(out[word], once=True)
+        self._parsed[block] = out
+        return out
+
+    def script_words(self) -> frozenset[str]:
+        """Keywords that take a command, and their older spellings; found without parsing everything."""
+        words: set[str] = set()
+        for lines in self._lines.values():
+            here = {c[0].strip() for c in map(BAR.split, (x for x in lines if "CMD" in x)) if "CMD" in c[1].split()}
+            words |= here
+            if here:
+                split = (BAR.split(line) for line in lines if "| =" in line)
+                words |= {c[0].strip() for c in split if c[4].partition("@")[0].strip()[1:] in here}
+        return frozenset(words)
 
 
-TABLE: dict[str, dict[str, Keyword]] = {}
-for _module in (globals_, track, vrrp, checks, lvs):
-    for _block, _keywords in _parse(_module.DATA).items():
-        if not _block.startswith("set_"):
-            assert _block not in TABLE, _block
-            TABLE[_block] = _keywords
-
-for _block, _keywords in TABLE.items():
-    for _word, _keyword_ in _keywords.items():
-        if _keyword_.alias_of:
-            _current = _keywords[_keyword_.alias_of]
-            _keywords[_word] = replace(
-                _current, word=_word, alias_of=_current.word, help=f"Older spelling of {_current.word}"
-            )
-
-for _word in globals_.ONCE.split():
-    TABLE["global_defs"][_word] = replace(TABLE["global_defs"][_word], once=True)
+TABLE = Table(module.DATA for module in (globals_, track, vrrp, checks, lvs))
 
 # Blocks whose lines have a grammar of their own: name -> (what a line looks like, help).
 FREE: dict[str, tuple[str, str]] = {}
@@ -178,4 +201,4 @@ for _module in (globals_, track, vrrp, checks, lvs):
         FREE[_name] = (_shape, _help)
 
 BLOCKS = frozenset(TABLE) | frozenset(FREE)
-SCRIPT_WORDS = frozenset(k.word for keywords in TABLE.values() for k in keywords.values() if k.script)
+SCRIPT_WORDS = TABLE.script_words()
