@@ -78,5 +78,11 @@ def _can_vary(name: str, seen: dict[type[Any], list[Any]]) -> bool:
     if name in KEYWORDS:
         return supported(*KEYWORDS[name])
     cls, _, field = name.partition(".")
-    kinds = {value.kind for known, values in seen.items() if known.__name__ == cls for value in values[:1] if hasattr(value, "kind")}
+    kinds = {
+        value.kind
+        for known, values in seen.items()
+        if known.__name__ == cls
+        for value in values[:1]
+        if hasattr(value, "kind")
+    }
     return all(kind not in TABLE or supported(kind, field) for kind in kinds) if kinds else True

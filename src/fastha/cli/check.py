@@ -52,7 +52,10 @@ def register(subparsers: Any) -> None:
     parser.add_argument("--strict", action="store_true", help="end with 1 if there are warnings")
     parser.add_argument("--all", action="store_true", help=f"print all, not just {findings.ALIKE} findings of a kind")
     parser.add_argument(
-        "--sort", choices=("place", "severity", "code"), default="place", help="order of findings (default: %(default)s)"
+        "--sort",
+        choices=("place", "severity", "code"),
+        default="place",
+        help="order of findings (default: %(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="for editors and scripts: docs/check.schema.json")
     parser.add_argument("-q", "--quiet", action="store_true", help="print only errors, one line each")
