@@ -13,6 +13,7 @@ from fastha.config.expand import Environment
 from fastha.config.files import RealFiles
 from fastha.config.keywords import SCRIPT_WORDS
 from fastha.config.reader import read
+from fastha.config.warnings_host import Host
 from fastha.errors import ConfigError, Fault, Severity
 from fastha.model import Config
 
@@ -38,9 +39,9 @@ class Loaded:
         return self.config
 
 
-def load(path: str, config_id: str = "") -> Loaded:
+def load(path: str, config_id: str = "", host: Host | None = None) -> Loaded:
     """Read, build and check `path`; never raises for what is in the files. `config_id`: what @id lines compare with; ""
-    means the first label of the host name, as in keepalived."""
+    means the first label of the host name, as in keepalived. `host`: warn of what this machine does not have, too."""
     env = Environment(
         config_id=config_id or socket.gethostname().partition(".")[0],
         variables=os.environ,
@@ -51,7 +52,7 @@ def load(path: str, config_id: str = "") -> Loaded:
     gc.disable()
     try:
         tree = read(path, RealFiles(), SCRIPT_WORDS, env)
-        config, faults = build(tree)
+        config, faults = build(tree, host)
     finally:
         if collecting:
             gc.enable()
