@@ -169,14 +169,10 @@ def real(world: World, *servers: VirtualServer) -> list[Op]:
 
 CHANGES = {
     "nothing": (VS,),
-    "a weight and a check": (
-        replace(VS, real_servers=(server(1, weight=7), server(2, checks=()), server(3))),
-    ),
+    "a weight and a check": (replace(VS, real_servers=(server(1, weight=7), server(2, checks=()), server(3))),),
     "a server for another": (replace(VS, real_servers=(server(1), server(2), server(4))),),
     "the scheduler": (replace(VS, scheduler="wrr", persistence_timeout_s=60),),
-    "a quorum that is out of reach": (
-        replace(VS, quorum=3, sorry_server=SorryServer(ip="192.0.2.99", port=80)),
-    ),
+    "a quorum that is out of reach": (replace(VS, quorum=3, sorry_server=SorryServer(ip="192.0.2.99", port=80)),),
     "another service": (VS, replace(VS, ip="203.0.113.2")),
     "it goes": (replace(VS, ip="203.0.113.2"),),
     "only a script": (replace(VS, quorum_up=Script(("/bin/true",))),),

@@ -40,7 +40,9 @@ def counted(ops: list[Op]) -> dict[str, int]:
     return {WORDS[verb]: count for verb, count in sorted(Counter(op.verb for op in ops).items())}
 
 
-def _table(config: Config, told: Facts | None, choice: bool, quorums: Mapping[str, bool]) -> tuple[Table, dict[str, bool]]:
+def _table(
+    config: Config, told: Facts | None, choice: bool, quorums: Mapping[str, bool]
+) -> tuple[Table, dict[str, bool]]:
     """The wanted rows, and which virtual servers have quorum. `choice`: the dataplane can do without masquerading."""
     table: Table = {}
     found: dict[str, bool] = {}

@@ -5,9 +5,12 @@ from __future__ import annotations
 from fastha.config.codes import CODES
 from fastha.config.tree import Faults, Place, Statement
 
+SAID = "what the message says"
+
 
 def warn(faults: Faults, code: str, place: Place, message: str) -> None:
-    faults.warning(place, message, CODES[code].hint, code)
+    hint = CODES[code].hint
+    faults.warning(place, message, "" if hint == SAID else hint, code)
 
 
 def at(statement: Statement, *keywords: str) -> Place:

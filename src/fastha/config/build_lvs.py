@@ -247,7 +247,7 @@ def _settle(draft: _Draft, statement: Statement, faults: Faults) -> None:
         draft.family = draft.family or _family_of_servers(draft)
     elif not draft.protocol:
         draft.protocol = "UDP"
-        faults.warning(place, "no protocol: UDP is used, as in keepalived", "protocol TCP")
+        faults.warning(place, "no protocol: UDP is used, as in keepalived", "protocol TCP", code="default-protocol")
     if not draft.scheduler:
         draft.scheduler = "wlc"
         faults.warning(place, "no lvs_sched: wlc is used")
@@ -296,7 +296,9 @@ def _kernel_port(draft: _Draft, forward: str, port: int, statement: Statement, f
     if draft.group and draft.group.ports == {port}:
         return draft.port  # what the client asked for anyway, but for marks
     instead = f"{draft.port} is used" if draft.port else "no port is used" if draft.marked else "the client's is used"
-    faults.warning(statement.place(2), f"{forward} cannot change the port: {instead} instead of {port}")
+    faults.warning(
+        statement.place(2), f"{forward} cannot change the port: {instead} instead of {port}", code="port-kept"
+    )
     return draft.port
 
 
@@ -322,7 +324,10 @@ def _real_servers(draft: _Draft, faults: Faults) -> list[RealServer]:
         built = build_real_server(real, port, draft.timing, faults)
         if (first := seen.setdefault(built.key, real.statement)) is not real.statement:
             faults.warning(
-                place, f"real_server {built.key} is there already; the second is ignored", f"line {first.line}"
+                place,
+                f"real_server {built.key} is there already; the second is ignored",
+                f"line {first.line}",
+                code="real-server-twice",
             )
             continue
         out.append(built)
@@ -336,9 +341,13 @@ def _fit_quorum(draft: _Draft, real: list[RealServer], statement: Statement, fau
         reachable = max(total, 1)  # with every weight 0 there is no service, and 0 would always count as up
         if total or "quorum" in draft.said:
             at = draft.said["quorum"].statement.place(1) if "quorum" in draft.said else statement.place()
-            faults.warning(at, f"quorum {draft.quorum} is above the sum of weights: {reachable} is used")
+            faults.warning(
+                at, f"quorum {draft.quorum} is above the sum of weights: {reachable} is used", code="quorum-unreachable"
+            )
         else:
-            faults.warning(statement.place(), "every weight is 0: this virtual_server never has quorum")
+            faults.warning(
+                statement.place(), "every weight is 0: this virtual_server never has quorum", code="weight-zero"
+            )
         draft.quorum = reachable
     if draft.hysteresis >= draft.quorum:
         if draft.hysteresis:

@@ -50,6 +50,7 @@ def real_server(statement: Statement, faults: Faults) -> RealDraft | None:
             first.place(),
             f"no check of this real_server is supported yet, so it would always count as up ({first.words[0]})",
             "add a TCP_CHECK or HTTP_GET, or take the check out",
+            code="no-check",
         )
     return draft
 

@@ -11,8 +11,10 @@ from random import Random
 from fastha.config.build import build
 from fastha.config.expand import Environment
 from fastha.config.files import RealFiles
+from fastha.config.keepalived import differences, text_differences
 from fastha.config.keywords import SCRIPT_WORDS
 from fastha.config.reader import read
+from fastha.config.tree import Faults, Tree
 from fastha.config.warnings_host import Host
 from fastha.errors import ConfigError, Fault, Severity
 from fastha.model import Config
@@ -39,9 +41,10 @@ class Loaded:
         return self.config
 
 
-def load(path: str, config_id: str = "", host: Host | None = None) -> Loaded:
+def load(path: str, config_id: str = "", host: Host | None = None, keepalived: bool = False) -> Loaded:
     """Read, build and check `path`; never raises for what is in the files. `config_id`: what @id lines compare with; ""
-    means the first label of the host name, as in keepalived. `host`: warn of what this machine does not have, too."""
+    means the first label of the host name, as in keepalived. `host`: warn of what this machine does not have,
+    too; `keepalived`: and of what keepalived reads differently."""
     env = Environment(
         config_id=config_id or socket.gethostname().partition(".")[0],
         variables=os.environ,
@@ -52,8 +55,23 @@ def load(path: str, config_id: str = "", host: Host | None = None) -> Loaded:
     gc.disable()
     try:
         tree = read(path, RealFiles(), SCRIPT_WORDS, env)
+        if keepalived:
+            _compare(tree)
         config, faults = build(tree, host)
     finally:
         if collecting:
             gc.enable()
     return Loaded(config, faults, tuple(tree.files))
+
+
+def _compare(tree: Tree) -> None:
+    """Add what keepalived would read differently to the faults of reading."""
+    faults = Faults()
+    differences(tree.statements, faults)
+    for path in dict.fromkeys(tree.files):
+        try:
+            with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as f:
+                text_differences(path, f.read(), faults)
+        except OSError:
+            continue  # it was there a moment ago
+    tree.faults += faults
