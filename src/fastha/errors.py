@@ -7,8 +7,9 @@ Network input is never an exception: decoders return a verdict that is counted (
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from fastha.lean import dataclass
 
 
 class Severity(StrEnum):

@@ -104,6 +104,8 @@ OWN = {
     ("vrrp_instance", "track_virtual_server"),
     ("global_defs", "nft_masquerade"),
     ("virtual_server", "nft_masquerade"),
+    ("TCP_CHECK", "close_reset"),
+    ("HTTP_GET", "close_reset"),
 }
 DISTINCT = 363  # over all build options; one build registers a few less
 # Registered after 2.2.7, the release in Debian 12.
@@ -183,3 +185,7 @@ def test_supported_words_have_code() -> None:
         for word, k in words.items():
             if k.status is Status.SUPPORTED and not k.alias_of:
                 assert word in handled or f"vrrp_{word}" in handled or word.removeprefix("vrrp_") in handled, word
+
+
+def test_script_words_are_those_of_the_table() -> None:
+    assert {k.word for words in TABLE.values() for k in words.values() if k.script} == SCRIPT_WORDS

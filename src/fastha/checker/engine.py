@@ -11,9 +11,17 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from fastha.checker.ending import Ending
-from fastha.model import Check
+from fastha.model import Check, HttpCheck
 
 SHIFT = 3  # bits of a slot's number that say which engine it is of
+HTTP_REGEX = "HTTP_GET with regex"  # a way of its own: expressions are matched in Python
+
+
+def way(check: Check) -> str:
+    """By which of the ways of `Engines` a check is asked: its kind, unless what it asks for needs another engine."""
+    if isinstance(check, HttpCheck) and any(url.regex for url in check.urls):
+        return HTTP_REGEX
+    return check.kind
 
 
 class Answer(NamedTuple):
@@ -64,20 +72,22 @@ class Engine(Protocol):
 
 
 class Engines:
-    """All engines: `kinds` says which one a kind of check is asked by."""
+    """All engines: `ways` says which one a check is asked by (`way`)."""
 
-    def __init__(self, kinds: Mapping[str, Engine]) -> None:
-        self._all = list(dict.fromkeys(kinds.values()))
+    def __init__(self, ways: Mapping[str, Engine]) -> None:
+        self._all = list(dict.fromkeys(ways.values()))
         assert len(self._all) <= 1 << SHIFT
-        self._number = {kind: self._all.index(engine) for kind, engine in kinds.items()}
+        self._number = {name: self._all.index(engine) for name, engine in ways.items()}
 
     def open(self, check: Check) -> int:
-        number = self._number[check.kind]
+        number = self._number.get(way(check))
+        if number is None:
+            raise ValueError(f"no engine for {way(check)}")
         return self._all[number].open(check) << SHIFT | number
 
-    def slot(self, kind: str, slot: int) -> int:
-        """The number here of a slot of the engine that asks for `kind`."""
-        return slot << SHIFT | self._number[kind]
+    def slot(self, way: str, slot: int) -> int:
+        """The number here of a slot of the engine of this way."""
+        return slot << SHIFT | self._number[way]
 
     def close_slot(self, slot: int) -> None:
         self._of(slot).close_slot(slot >> SHIFT)

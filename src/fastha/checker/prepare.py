@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from fastha.checker import plan
-from fastha.checker.request import request
+from fastha.checker.native import talk
 from fastha.dataplane.backend import Backend
-from fastha.model import Check, Config, HttpCheck, Networked, VirtualServer
+from fastha.model import Check, Config, DnsCheck, HttpCheck, Networked, PingCheck, TcpCheck, UdpCheck, VirtualServer
 
 
 def refusal(servers: Iterable[VirtualServer], backend: Backend) -> str:
@@ -48,12 +48,14 @@ def _try(check: Check) -> None:
         raise ValueError("delay_loop is more than 0")
     if isinstance(check, Networked):
         _try_connection(check)
+    if isinstance(check, TcpCheck | UdpCheck | DnsCheck):
+        talk(check)
     if isinstance(check, HttpCheck):
         _try_urls(check)
 
 
 def _try_connection(check: Networked) -> None:
-    if not 0 < check.port < 65536:
+    if not 0 < check.port < 65536 and not isinstance(check, PingCheck):
         raise ValueError("which port to connect to? (connect_port)")
     if check.timeout_ns <= 0:
         raise ValueError("connect_timeout is more than 0")
@@ -64,8 +66,8 @@ def _try_connection(check: Networked) -> None:
 def _try_urls(check: HttpCheck) -> None:
     if not check.urls:
         raise ValueError("no url")
+    talk(check)
     for url in check.urls:
-        request(check, url)
         if len(bytes.fromhex(url.digest)) not in (0, 16):
             raise ValueError(f"digest {url.digest!r} is not 32 hexadecimal digits")
         if not all(100 <= low <= high <= 599 for low, high in url.status):

@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     """Check `args.file`; the exit status."""
     path = args.file or DEFAULT_PATH
     here = not args.file if args.here is None else args.here
-    loaded = load(path, args.config_id, ThisHost() if here else None, args.keepalived)
+    loaded = load(path, args.config_id, ThisHost() if here else None, args.keepalived, native=True)
     faults = findings.sort(loaded.faults, args.sort)
     sources = Sources()
     if args.json:

@@ -7,6 +7,7 @@ it is defined. A model that comes with an ERROR is for showing, never for runnin
 from __future__ import annotations
 
 from fastha.config import warnings_host
+from fastha.config.alike import Alike
 from fastha.config.build_balancer import settle_balancer
 from fastha.config.build_globals import Globals, build_globals
 from fastha.config.build_group import build_groups, warn_unused
@@ -14,6 +15,7 @@ from fastha.config.build_lvs import build_virtual_server
 from fastha.config.build_vrrp import build_instance
 from fastha.config.crosscheck import check_instances, check_services, check_sync, check_virtual_servers
 from fastha.config.keywords.table import ROOT
+from fastha.config.references import check_references
 from fastha.config.shape import items
 from fastha.config.tree import Faults, Tree
 from fastha.config.warnings import advise
@@ -32,8 +34,11 @@ def build(tree: Tree, host: Host | None = None) -> tuple[Config, tuple[Fault, ..
         if item.name == "global_defs":
             build_globals(item.statement.block or [], globals_, faults)
     groups = build_groups([item for item in top if item.name == "virtual_server_group"], faults)
+    alike = Alike()
     drafts = (
-        build_virtual_server(item, groups, globals_.masquerade, faults) for item in top if item.name == "virtual_server"
+        build_virtual_server(item, groups, globals_.masquerade, faults, alike, globals_.log_all_failures)
+        for item in top
+        if item.name == "virtual_server"
     )
     built = [b for b in drafts if b]
     warn_unused(groups, faults)
@@ -45,6 +50,7 @@ def build(tree: Tree, host: Host | None = None) -> tuple[Config, tuple[Fault, ..
         i for item in top if item.name == "vrrp_instance" and (i := build_instance(item, globals_, servers, faults))
     ]
     check_instances(instances, faults)
+    check_references(tree.statements, faults)
     valid = [b for b in built if servers[b.value.key] is b.value]
     advise(tree.statements, instances, valid, faults)
     if host is not None:

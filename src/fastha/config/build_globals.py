@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from fastha.config import values
 from fastha.config.build_balancer import WORDS, Balancer, read_balancer
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement
+from fastha.lean import dataclass, field
 from fastha.model import Garp, GlobalDefs, LvsDefs
 
 # keyword (without the vrrp_ of global_defs) -> field of Garp, how it is read
@@ -37,6 +37,7 @@ class Globals:
     garp_interval_ns: int = 0
     garp: dict[str, int] | None = None
     masquerade: bool = True
+    log_all_failures: bool = False
     balancer: Balancer = field(default_factory=Balancer)
 
     def defs(self, lvs: LvsDefs) -> GlobalDefs:
@@ -72,6 +73,8 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
                 into.min_garp = bool(values.boolean(item, faults))
             case "nft_masquerade":
                 into.masquerade = values.boolean(item, faults) is not False
+            case "checker_log_all_failures":
+                into.log_all_failures = bool(values.boolean(item, faults))
             case name if name in WORDS:
                 read_balancer(item, into.balancer, faults)
             case _:

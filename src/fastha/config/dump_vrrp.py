@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fastha.config.addresses import SCOPES
 from fastha.config.dump_words import Page, seconds, word
+from fastha.config.line import SCOPES
 from fastha.model import Garp, TrackVirtualServer, VirtualAddress, VirtualServer, VrrpInstance
 from fastha.model.units import NS_PER_S
 

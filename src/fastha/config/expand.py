@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+
+from fastha.lean import dataclass, field
 
 ASSIGN = re.compile(r"[ \t]*\$([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.S)
 CONDITION = re.compile(r"[ \t]*@(\^?)([^ \t]+)(.*)", re.S)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from fastha.lean import dataclass
 
 INCLUDE = re.compile(r"[ \t]*+include([rmwba]?)(?:[ \t]++(.*))?", re.S)
 # What makes each variant an error: r unreadable, m nothing matches, w a wildcard matches nothing, b a brace element

@@ -51,13 +51,12 @@ def read(
     expansion: int = EXPANSION,
 ) -> Tree:
     """Read `path` and everything it includes. `script_words`: keywords whose arguments are quoted as in a shell."""
-    reader = _Reader(files, script_words, env or Environment(), expansion)
-    for name in files.glob(path) or [path]:  # -f takes a glob, as keepalived's does
-        reader.read_file(name, (name, 0, 0))
-    return reader.finish()
+    return Reader(files, script_words, env or Environment(), expansion).read(path)
 
 
-class _Reader:
+class Reader:
+    """One reading. The compiled reader (config.native) is this one with `read_text` of its own."""
+
     def __init__(self, files: Files, script_words: Set[str], env: Environment, expansion: int) -> None:
         self.files = files
         self.script_words = script_words
@@ -73,7 +72,10 @@ class _Reader:
         self.file = ""
         self.line = 0
 
-    def finish(self) -> Tree:
+    def read(self, path: str) -> Tree:
+        """Everything there is at `path`."""
+        for name in self.files.glob(path) or [path]:  # -f takes a glob, as keepalived's does
+            self.read_file(name, (name, 0, 0))
         if self.open:
             statement, _ = self.open[-1]
             more = f"; {len(self.open)} blocks are open at the end" if len(self.open) > 1 else ""
@@ -107,28 +109,35 @@ class _Reader:
         self.tree.files.append(path)
         self.reading.append(name)
         outside = self.file, self.line
-        self._read_text(data, path)
-        self.file, self.line = outside
-        self.reading.pop()
-
-    def _read_text(self, data: bytes, path: str) -> None:
-        text = data.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
-        odd = "\0" in text or (not text.isprintable() and any("\udc80" <= c <= "\udcff" for c in set(text)))
         self.file = path
-        for number, line in enumerate(text.split("\n"), 1):
-            self.line = number
-            if odd and (fault := _odd(line)):
-                self.faults.error((path, number, fault[1] + 1), fault[0])
-                continue
-            if not self.defining and (match := PLAIN.fullmatch(line)):
-                self._plain(line, match[1], match[2])
-            elif self.defining or SPECIAL.search(line):
-                self._special(line.rstrip(" \t\r"))
-            else:
-                self._line(line, None)
+        self.read_text(data)
         if self.defining:
             self.defining = ""
             self.faults.error(self._here(), "the definition goes on past the end of the file")
+        self.file, self.line = outside
+        self.reading.pop()
+
+    def read_text(self, data: bytes) -> None:
+        """Put all lines of a file into the tree."""
+        text = data.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+        odd = "\0" in text or (not text.isprintable() and any("\udc80" <= c <= "\udcff" for c in set(text)))
+        for number, line in enumerate(text.split("\n"), 1):
+            self.line = number
+            if not odd and not self.defining and (match := PLAIN.fullmatch(line)):
+                self._plain(line, match[1], match[2])
+            else:
+                self.read_line(line, odd)
+
+    def read_line(self, line: str, odd: bool = True) -> None:
+        """Put line number `self.line` into the tree. `odd`: there may be bytes in it that are no text."""
+        if odd and (fault := _odd(line)):
+            self.faults.error((self.file, self.line, fault[1] + 1), fault[0])
+        elif not self.defining and (match := PLAIN.fullmatch(line)):
+            self._plain(line, match[1], match[2])
+        elif self.defining or SPECIAL.search(line):
+            self._special(line.rstrip(" \t\r"))
+        else:
+            self._line(line, None)
 
     def _here(self, column: int = 1) -> Place:
         return self.file, self.line, column
@@ -201,11 +210,11 @@ class _Reader:
         """The fast way for nearly every line: words, then perhaps one brace."""
         words = text.split()
         if words:
-            self._add(Statement(words, line, self.file, self.line, inline=brace == "}"))
+            self.add(Statement(words, line, self.file, self.line, inline=brace == "}"))
         if brace == "{":
-            self._open(line.index("{") + 1)
+            self.open_block(line.index("{") + 1)
         elif brace:
-            self._close(line.index("}") + 1)
+            self.close_block(line.index("}") + 1)
 
     def _line(self, text: str, raw: str | None) -> None:
         """Put a line's words and braces into the tree. `raw`: the line as written, if `text` came from expansion."""
@@ -226,25 +235,25 @@ class _Reader:
         for kind, word, column in tokens:
             if kind == "{" or kind == "}":
                 if words:
-                    self._add(Statement(words, columns, self.file, self.line, inline, frozenset(quoted), expanded))
+                    self.add(Statement(words, columns, self.file, self.line, inline, frozenset(quoted), expanded))
                     words, columns, quoted = [], [], []
                 if kind == "{":
-                    self._open(column)
+                    self.open_block(column)
                 else:
-                    self._close(column)
+                    self.close_block(column)
                 continue
             if kind == "quoted":
                 quoted.append(len(words))
             words.append(word)
             columns.append(column)
         if words:
-            self._add(Statement(words, columns, self.file, self.line, inline, frozenset(quoted), expanded))
+            self.add(Statement(words, columns, self.file, self.line, inline, frozenset(quoted), expanded))
 
-    def _add(self, statement: Statement) -> None:
+    def add(self, statement: Statement) -> None:
         self.current.append(statement)
         self.last = statement
 
-    def _open(self, column: int) -> None:
+    def open_block(self, column: int) -> None:
         statement = self.last
         if statement is None or statement.block is not None:
             self.faults.error(self._here(column), "{ without a keyword before it")
@@ -258,7 +267,7 @@ class _Reader:
         self.current = statement.block if len(self.open) < MAX_DEPTH else []
         self.last = None
 
-    def _close(self, column: int) -> None:
+    def close_block(self, column: int) -> None:
         self.last = None
         if not self.open:
             self.faults.error(self._here(column), "} without a { that it closes")

@@ -8,10 +8,11 @@ virtual_server 10.0.0.1 80 {      Statement(words=["virtual_server", "10.0.0.1",
 from __future__ import annotations
 
 import re
-from collections.abc import Set
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Set
+from typing import Protocol
 
 from fastha.errors import Fault, Severity
+from fastha.lean import dataclass, field
 
 NONE: frozenset[int] = frozenset()
 WORD = re.compile(r"[^ \t\r\f\v]+")
@@ -77,8 +78,54 @@ class Statement:
         self.quoted = frozenset(i for i in self.quoted if i < index)
         return rest
 
+    def spelling(self) -> Hashable:
+        """What its block says: equal for blocks of equal words and braces, whatever their blanks and places."""
+        block = self.block
+        if block is None:
+            return None
+        return tuple((*s.words, s.quoted, s.inline, s.spelling()) for s in block)
+
     def __repr__(self) -> str:
         return f"Statement({' '.join(self.words)!r} at {self.file}:{self.line})"
+
+
+class Source(Protocol):
+    """Text that is split into lines already; the blocks in it become statements when somebody asks for them."""
+
+    def block(self, index: int, file: str) -> list[Statement]:
+        """The statements of the block that line `index` opens."""
+        ...
+
+    def spelling(self, index: int) -> Hashable:
+        """Its words and braces."""
+        ...
+
+
+class Unread(Statement):
+    """A statement whose block is still text. Most of a large configuration says again what was said before, and then
+    nobody needs to look into it."""
+
+    __slots__ = ("_block", "_index", "_source", "_wanted")
+
+    def __init__(self, words: list[str], text: str, file: str, line: int, source: Source, index: int) -> None:
+        super().__init__(words, text, file, line)
+        self._source = source
+        self._index = index
+        self._wanted = False
+
+    @property
+    def block(self) -> list[Statement] | None:
+        if not self._wanted:
+            self.block = self._source.block(self._index, self.file)
+        return self._block
+
+    @block.setter
+    def block(self, block: list[Statement] | None) -> None:
+        self._block = block
+        self._wanted = True
+
+    def spelling(self) -> Hashable:
+        return self._source.spelling(self._index)
 
 
 @dataclass(slots=True)
