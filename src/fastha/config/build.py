@@ -6,6 +6,7 @@ it is defined. A model that comes with an ERROR is for showing, never for runnin
 
 from __future__ import annotations
 
+from fastha.config import warnings_host
 from fastha.config.alike import Alike
 from fastha.config.build_balancer import settle_balancer
 from fastha.config.build_globals import Globals, build_globals
@@ -17,12 +18,15 @@ from fastha.config.keywords.table import ROOT
 from fastha.config.references import check_references
 from fastha.config.shape import items
 from fastha.config.tree import Faults, Tree
+from fastha.config.warnings import advise
+from fastha.config.warnings_host import Host
 from fastha.errors import Fault
 from fastha.model import Config
 
 
-def build(tree: Tree) -> tuple[Config, tuple[Fault, ...]]:
-    """The configuration that `tree` means, and all faults: those of reading first, then in file order of the blocks."""
+def build(tree: Tree, host: Host | None = None) -> tuple[Config, tuple[Fault, ...]]:
+    """The configuration that `tree` means, and all faults: those of reading first, then in file order of the blocks.
+    `host`: also compare it with this machine."""
     faults = Faults(tree.faults)
     top = list(items(tree.statements, ROOT, faults))
     globals_ = Globals()
@@ -47,6 +51,10 @@ def build(tree: Tree) -> tuple[Config, tuple[Fault, ...]]:
     ]
     check_instances(instances, faults)
     check_references(tree.statements, faults)
+    valid = [b for b in built if servers[b.value.key] is b.value]
+    advise(tree.statements, instances, valid, faults)
+    if host is not None:
+        warnings_host.advise(instances, valid, host, faults)
     lvs = settle_balancer(globals_.balancer, [i.value for i in instances], faults)
     if globals_.balancer.daemon_at is not None and lvs.sync_daemon is not None:
         check_sync(globals_.balancer.daemon_at.place(), servers.values(), faults)

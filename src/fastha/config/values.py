@@ -20,6 +20,7 @@ IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!$)
 TRUE = frozenset({"on", "true", "yes"})
 FALSE = frozenset({"off", "false", "no"})
 US_LIMIT = (1 << 32) - 1  # most times are 32 bit microseconds in keepalived
+USER = re.compile(r"[a-z_][a-z0-9_.-]*\$?", re.A)  # what useradd(8) takes, and dots
 IFNAMSIZ = 16  # linux/if.h, with the ending NUL
 
 
@@ -159,8 +160,14 @@ def script(item: Item, faults: Faults) -> Script | None:
             statement.place(2),
             f"{item.keyword.word}: '{shown(words[2])}' would be the user that runs it",
             "quote the whole command to give it arguments",
+            code="unquoted-arguments",
         )
         return None
+    if user and not USER.fullmatch(user):
+        faults.warning(
+            statement.place(2), f"{item.keyword.word}: '{shown(user)}' is the user that runs it",
+            "quote the whole command to give it arguments", code="unquoted-arguments",
+        )  # fmt: skip
     return Script(argv=tuple(argv), user=user, group=group)
 
 
