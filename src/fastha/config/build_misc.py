@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from fastha.config import values
 from fastha.config.inherit import Timing, read_timing
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults
+from fastha.lean import replace
 from fastha.model import Check, MiscCheck, Script
 from fastha.model.units import NS_PER_S
 
