@@ -52,7 +52,9 @@ class SlowPool:
             # who came back had fallen before those that are kept went down
             for number in reversed(fallen):
                 self.servers[number].in_set = True
-                self.servers[number].down_order = min((s.down_order for s in self.servers if s.down_order), default=1) - 1
+                self.servers[number].down_order = (
+                    min((s.down_order for s in self.servers if s.down_order), default=1) - 1
+                )
             lowest = min((s.down_order for s in self.servers if s.down_order), default=0)
             for server in self.servers:
                 if server.in_set and not server.healthy:

@@ -46,7 +46,9 @@ def texts(world: World) -> list[str]:
 
 
 def test_the_interval_is_the_longest_time_to_notice() -> None:
-    check = TcpCheck(ip="192.0.2.1", port=80, delay_ns=6 * S, timeout_ns=2 * S, retry=3, retry_delay_ns=1 * S, warmup_ns=0)
+    check = TcpCheck(
+        ip="192.0.2.1", port=80, delay_ns=6 * S, timeout_ns=2 * S, retry=3, retry_delay_ns=1 * S, warmup_ns=0
+    )
     slow = MiscCheck(script=Script(("x",)), delay_ns=30 * S, warmup_ns=0)
     assert guard.interval_ns(replace(VS, real_servers=(replace(server(1), checks=(check,)),))) == (6 + 2 + 3 * 3) * S
     assert guard.interval_ns(replace(VS, real_servers=(replace(server(1), checks=(check, slow)),))) == 60 * S
@@ -147,7 +149,10 @@ def test_who_drains_does_not_count(world: World) -> None:
     """Two of three live servers is more than half, whatever the drained seven are."""
     world.configure(TEN)
     learn(world, *ALL)
-    drained = {f"192.0.2.{n}:80": {"mode": "disabled", "weight": 0, "deadline": 0.0, "since": 1.0, "by": "x"} for n in range(4, 11)}
+    drained = {
+        f"192.0.2.{n}:80": {"mode": "disabled", "weight": 0, "deadline": 0.0, "since": 1.0, "by": "x"}
+        for n in range(4, 11)
+    }
     world.parent.send(type="overrides", overrides={VS.key: drained})
     world.turn(S)
     assert sorted(world.weights()) == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
@@ -228,7 +233,9 @@ def say(world: World, ending: Ending, weight: int | None = None, added: int = 0,
     """The only check of its kind says so."""
     now = world.reactor.now_ns()
     watch = next(w for w in world.checker.roster.watches() if w.check.kind == kind)
-    answer = Answer(watch.slot, world.checker.engines.generation(watch.slot), ending, 0, 0, now, now, "as told", weight, added)
+    answer = Answer(
+        watch.slot, world.checker.engines.generation(watch.slot), ending, 0, 0, now, now, "as told", weight, added
+    )
     engine = world.checker.engines
     of, number = engine._of(watch.slot), watch.slot >> 3
     one = of._slots[number]  # type: ignore[attr-defined]
@@ -312,5 +319,3 @@ def test_log_all_failures(world: World, caplog: pytest.LogCaptureFixture) -> Non
     assert [r.message.partition(": ")[2] for r in caplog.records[1:]] == [
         "TCP_CHECK failed: connection refused", "down: connection refused", "TCP_CHECK failed: connection reset",
     ]  # fmt: skip
-
-

@@ -11,7 +11,9 @@ RS = RealServer(ip="10.2.0.11", port=8080)
 
 def test_servers() -> None:
     assert lines.encode(lines.virtual_server(V4, True), "lvs") == b"VS [10.0.0.1]:tcp:80 UP\n\0"
-    assert lines.encode(lines.real_server(V4, RS, False), "lvs") == b"RS [10.2.0.11]:tcp:8080 [10.0.0.1]:tcp:80 DOWN\n\0"
+    assert (
+        lines.encode(lines.real_server(V4, RS, False), "lvs") == b"RS [10.2.0.11]:tcp:8080 [10.0.0.1]:tcp:80 DOWN\n\0"
+    )
     six = VirtualServer(ip="2001:db8::1", port=53, protocol="UDP", family="inet6")
     assert lines.virtual_server(six, False) == "VS [2001:db8::1]:udp:53 DOWN"
     assert lines.virtual_server(VirtualServer(fwmark=7), True) == "VS FWM 7 UP"

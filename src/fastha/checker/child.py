@@ -26,8 +26,8 @@ from fastha.checker.roster import Roster, Server, Ward, Watch
 from fastha.checker.table import TableKeeper
 from fastha.child import Child
 from fastha.child.files import Files
-from fastha.child.runner import Runner
 from fastha.child.process import release_memory
+from fastha.child.runner import Runner
 from fastha.dataplane.backend import Backend, KernelBalancer, Patient
 from fastha.dataplane.choose import open_backend
 from fastha.dataplane.nft_library import Library
@@ -520,7 +520,9 @@ class Checker:
 def _farewell_lines(ward: Ward) -> list[str]:
     """What `omega` says into the FIFOs: all that was up goes down."""
     server = ward.plan.server
-    said = [lines.real_server(server, rs, False) for rs, up in zip(server.real_servers, ward.plan.up, strict=True) if up]
+    said = [
+        lines.real_server(server, rs, False) for rs, up in zip(server.real_servers, ward.plan.up, strict=True) if up
+    ]
     return [*said, lines.virtual_server(server, False)] if ward.plan.quorum else said
 
 

@@ -49,7 +49,9 @@ class Plan:
     keys: tuple[DestKey, ...]
     dests: tuple[Dest, ...]
     rulings: Rulings = ()  # operators' decisions
-    weights: tuple[int | None, ...] = ()  # what checks made of the configured weights (None: nothing); () where none did
+    weights: tuple[
+        int | None, ...
+    ] = ()  # what checks made of the configured weights (None: nothing); () where none did
 
     def ruling(self, index: int) -> Ruling | None:
         return self.rulings[index] if self.rulings else None
@@ -119,7 +121,9 @@ def start(
     then it is there unless `alpha` says that it has to be proved, or too few servers count as up."""
     keys = tuple([DestKey(rs.ip, rs.port) for rs in server.real_servers])
     dests = tuple([_dest(rs, rs.weight, rs.uthreshold, rs.lthreshold) for rs in server.real_servers])
-    plan = Plan(server, tuple(up), (not server.alpha) if quorum is None else quorum, keys, dests, rulings, _some(weights))
+    plan = Plan(
+        server, tuple(up), (not server.alpha) if quorum is None else quorum, keys, dests, rulings, _some(weights)
+    )
     return replace(plan, quorum=_has_quorum(plan))
 
 

@@ -216,7 +216,9 @@ class Roster:
     def _ward(self, config: VirtualServer, mark: int, old: Ward | None, adopt: Adopted, now: float) -> Ward:
         if old is not None and old.plan.server == config:
             return old
-        ward = Ward(old.plan if old else Plan(config, (), False, (), ()), plan.keys(config, mark), old.since if old else now)
+        ward = Ward(
+            old.plan if old else Plan(config, (), False, (), ()), plan.keys(config, mark), old.since if old else now
+        )
         ward.mark, ward.limits = mark, guard.limits(config)
         ward.suspended = config.ha_suspend and not self._local(config.ip)
         before = {s.config.key: s for s in old.servers} if old else {}
@@ -453,9 +455,7 @@ class Roster:
         for server in flipped:
             server.since = time.time()
         had = ward.plan.weights
-        weighed = bool(self._said or had) and any(
-            self.weight(s) != (had[s.index] if had else None) for s in servers
-        )
+        weighed = bool(self._said or had) and any(self.weight(s) != (had[s.index] if had else None) for s in servers)
         changes: Mapping[int, bool] = {}
         if ward.limits is None:
             changes = {s.index: s.up for s in flipped}

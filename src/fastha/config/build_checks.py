@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fastha.config.build_file import build_file
-from fastha.config.build_misc import build_misc
 from fastha.config.build_dns import build_dns
+from fastha.config.build_file import build_file
 from fastha.config.build_http import build_http
+from fastha.config.build_misc import build_misc
 from fastha.config.build_ping import build_ping
 from fastha.config.build_tcp import build_tcp
 from fastha.config.build_udp import build_udp

@@ -160,4 +160,5 @@ def _misc(check: MiscCheck, page: Page) -> None:
     page.unless(0, "misc_timeout", check.timeout_ns, seconds(check.timeout_ns))
     page.flag("misc_dynamic", check.dynamic)
     if check.script.user or check.script.group:
-        page.say("user", *filter(None, (check.script.user, check.script.group)))
+        group = f":{check.script.group}" if check.script.supplementary else check.script.group
+        page.say("user", *filter(None, (check.script.user, group)))

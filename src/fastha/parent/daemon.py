@@ -23,6 +23,7 @@ from fastha.log import Log
 from fastha.model import GlobalDefs, ScriptDefs
 from fastha.model.units import NS_PER_MS, NS_PER_S
 from fastha.parent import protocol
+from fastha.parent.accept import accepted
 from fastha.parent.control import Reply, Server
 from fastha.parent.events import Events
 from fastha.parent.fifos import Fifos
@@ -193,6 +194,8 @@ class Daemon:
             )
         elif command == "override":
             reply(self._override(request))
+        elif command == "accept":
+            reply(self._accept(request))
         elif command == "resync":
             self._supervisor.resync(lambda done: reply(protocol.answer(_resynced(done))))
         elif command == "stop":
@@ -225,6 +228,14 @@ class Daemon:
         if not request.fields.get("dry_run") and any(change.before != change.after for change in changes):
             self._supervisor.tell_overrides()
         return protocol.answer({"changes": changes, "dry_run": bool(request.fields.get("dry_run"))})
+
+    def _accept(self, request: Request) -> bytes:
+        try:
+            found = accepted(request.fields.get("virtual_servers"), self._supervisor.servers)
+        except BadRequest as error:
+            return protocol.refusal(error)
+        self._supervisor.accept(one["virtual_server"] for one in found)
+        return protocol.answer({"accepted": found})
 
     def _outdating(self, reply: Reply) -> Reply:
         """`reply` to who changes something: what `status` says next is younger than the answer."""

@@ -111,7 +111,9 @@ class Pipe:
             self._loop.remove(self._fd)
             if self._complained:
                 self._complained = False
-                self._log.warning(f"notify fifo {self.fifo.path} is read again; {self.dropped} lines were dropped in all")
+                self._log.warning(
+                    f"notify fifo {self.fifo.path} is read again; {self.dropped} lines were dropped in all"
+                )
 
     def _drop(self) -> None:
         self.dropped += 1

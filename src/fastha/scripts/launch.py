@@ -59,7 +59,7 @@ def _popen(
     first: Callable[[], object] | None,
 ) -> subprocess.Popen[bytes]:
     uid, gid, groups = who or (None, None, None)
-    return subprocess.Popen(  # noqa: PLW1509  # the processes that use `preexec_fn` have one thread
+    return subprocess.Popen(  # the processes that use `preexec_fn` have one thread
         argv,
         stdin=subprocess.DEVNULL,
         stdout=output,

@@ -159,10 +159,10 @@ enable_dbus              | -                               | off         |      
 dbus_service_name        | NAME                            |             |       | -   | D-Bus name
 dbus_no_interface_name   | NAME                            | none        |       | - @2.3.0 | D-Bus path of instances without interface
 notify_fifo              | PATH [USER [GROUP]]             |             |       | yes | Pipe that gets all changes
-vrrp_notify_fifo         | PATH [USER [GROUP]]             |             |       | -   | Pipe that gets changes of instances
+vrrp_notify_fifo         | PATH [USER [GROUP]]             |             |       | yes | Pipe that gets changes of instances
 lvs_notify_fifo          | PATH [USER [GROUP]]             |             |       | yes | Pipe that gets changes of servers
 notify_fifo_script       | CMD [USER [GROUP]]              |             |       | yes | Reads notify_fifo
-vrrp_notify_fifo_script  | CMD [USER [GROUP]]              |             |       | -   | Reads vrrp_notify_fifo
+vrrp_notify_fifo_script  | CMD [USER [GROUP]]              |             |       | yes | Reads vrrp_notify_fifo
 lvs_notify_fifo_script   | CMD [USER [GROUP]]              |             |       | yes | Reads lvs_notify_fifo
 fifo_write_vrrp_states_on_reload | -                       | off         |       | -   | Repeat all states after a reload
 reload_file              | [PATH]                          |             |       | -   | File that exists while the configuration is read
