@@ -155,14 +155,12 @@ def test_a_day_of_scripts_and_files(daemon: Daemon) -> None:
     need.wait_until(lambda: daemon.server().get("up") is True, 10, "it comes back")
     checker = daemon.status()["daemon"]["children"]["checker"]["pid"]
     os.kill(checker, signal.SIGKILL)
-    need.wait_until(
-        lambda: (
-            daemon.status().get("daemon", {}).get("children", {}).get("checker", {}).get("pid", checker)
-            not in (checker, None)
-        ),
-        10,
-        "a replacement",
-    )
+
+    def replaced() -> bool:
+        child = daemon.status()["daemon"]["children"]["checker"]
+        return bool(child["state"] == "running" and child["pid"] != checker)
+
+    need.wait_until(replaced, 10, "a replacement")
     need.wait_until(lambda: daemon.real(FIRST).get("health") == "up", 10, "it goes on")
     assert (folder / "load").read_text() == "-2\n", "init_file is for the start of the daemon"
     fifos = {fifo["what"]: fifo for fifo in daemon.status()["daemon"]["fifos"]}
