@@ -122,7 +122,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "script_user": ("nobody",),
     "persistence_timeout": ("", "77"), "virtual_server": ("10.0.0.77 80",), "real_server": ("10.1.1.77 80",),
     "payload": ("0a0b",), "require_reply": ("", "0a0b"), "type": ("A", "MX"), "name": ("www.example.org", "known"),
-    "regex": ("abc",), "regex_options": ("caseless",), "regex_stack": ("1 2",), "track_file": ("third", "other"), "vrrp_track_file": ("third",),
+    "regex": ("abc",), "regex_options": ("caseless",), "regex_stack": ("1 2",),
+    "track_file": ("third", "other"), "vrrp_track_file": ("third",),
     "weight": ("7", "5 reverse"), "init_file": ("5",), "neighbor_ip": ("10.9.9.8",), "max_hops": ("3",),
     "vrrp_instance": ("second",), "virtual_server_group": ("known",),
 }  # fmt: skip

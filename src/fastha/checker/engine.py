@@ -26,8 +26,8 @@ def way(check: Check) -> str:
 
 class Answer(NamedTuple):
     """How one probe ended. `url`: which of several it was; `detail`: errno or HTTP status; `text`: what the peer or the
-    program said, for people; `weight`: what it asks the real server's weight to be (None: says nothing); `added`: what it
-    adds to that. Both hold until the next good answer of the check."""
+    program said, for people; `weight`: what it asks the real server's weight to be (None: says nothing); `added`:
+    what it adds to that. Both hold until the next good answer of the check."""
 
     slot: int
     generation: int

@@ -123,7 +123,7 @@ class Ward:
     mark: int = 0  # with which nftables marks the traffic of a group; 0: it does not
     suspended: bool = False  # ha_suspend, and its address is not here
     limits: Limits | None = None  # panic_threshold, removal_limit
-    guard: Guard = Guard()
+    guard: Guard = field(default_factory=Guard)
     panic_since: float = 0.0
     wake_ns: int = 0  # when somebody who is kept may fall
 

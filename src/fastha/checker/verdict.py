@@ -5,9 +5,9 @@
 
 The rules are keepalived's. While up, a failure is followed by up to `retry` more tries, `retry_delay_ns` apart; the one
 after those means down. While down, `rise` successes in a row mean up (keepalived: one). Before the first verdict there
-is no retry: the first failure means down. HTTP_GET fetches its URLs in order, one each period; a failing URL has its own retries,
-is the only one polled while down, and once it works the whole list is walked from its start: up after `rise` clean
-passes in a row. Before the first verdict one pass is enough.
+is no retry: the first failure means down. HTTP_GET fetches its URLs in order, one each period; a failing URL has its
+own retries, is the only one polled while down, and once it works the whole list is walked from its start: up after
+`rise` clean passes in a row. Before the first verdict one pass is enough.
 
 Where keepalived waits one more period after the last URL of a clean pass, the verdict falls at once.
 
