@@ -7,7 +7,7 @@ from fastha.loop.reactor import Reactor
 
 RESULT: Struct
 """One result: slot, generation, ending (fastha.checker.ending), url, detail (errno, HTTP status, length, rcode),
-started_ns, ended_ns."""
+due_ns (when it was to start), ended_ns."""
 
 KINDS: tuple[str, ...]
 """Kinds of checks, in the order of `kind_t`."""
@@ -15,7 +15,7 @@ KINDS: tuple[str, ...]
 ENDING_NAMES: dict[str, int]
 """`ending_t` as compiled, for the test that compares it with fastha.checker.ending.Ending."""
 
-def period_ns(started_ns: int, delay_ns: int, now_ns: int) -> int:
+def period_ns(due_ns: int, delay_ns: int, now_ns: int) -> int:
     """The native twin of verdict.next_start_ns for PERIOD."""
 
 class Probes:

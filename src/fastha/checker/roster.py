@@ -16,15 +16,15 @@ from dataclasses import dataclass, field
 from fastha.checker import plan, verdict
 from fastha.checker.adoption import Adopted
 from fastha.checker.drain import Rulings
-from fastha.checker.ending import describe, outcome
+from fastha.checker.ending import Ending, describe, outcome
 from fastha.checker.engine import SHIFT, Answer, Engines
 from fastha.checker.plan import Effect, Plan
 from fastha.checker.verdict import Health, Outcome, Verdict, Wait
 from fastha.dataplane.rows import ServiceKey
-from fastha.model import Check, HttpCheck, RealServer, SslCheck, VirtualServer
+from fastha.model import Check, HttpCheck, PingCheck, RealServer, SslCheck, VirtualServer
 from fastha.model.units import NS_PER_S
 
-NEW, EARLY, ANSWERED = 0, 1, 2  # stages of a Watch; EARLY: the next probe finds it a phase of its own
+HELD, NEW, EARLY, ANSWERED = range(4)  # stages of a Watch; EARLY: the next probe finds it a phase of its own
 SUSPENDED = "suspended: this host does not have the address of the virtual server"
 SOON_NS = 2 * NS_PER_S  # checks of adopted or reconfigured servers begin within this time
 
@@ -38,7 +38,7 @@ class Watch:
     slot: int
     asks: Server | dict[Server, None]  # nearly always one; no container for that
     why: str = "not checked yet"
-    stage: int = NEW
+    stage: int = HELD
 
     @property
     def servers(self) -> Iterable[Server]:
@@ -280,12 +280,12 @@ class Roster:
         if self._asked is not None:
             self._asked.setdefault(watch.check, []).append(watch)
 
-    def _same(self, check: Check, state: Verdict | None) -> Watch | None:
+    def _same(self, check: Check, state: Verdict) -> Watch | None:
         """A question that is being asked and equal; its answer is known, or what is assumed meanwhile is the same."""
         if self._asked is None:
             self._asked = {}
             for watch in self._slots:
-                if not any(s.ward.suspended for s in watch.servers):
+                if watch.stage != HELD:
                     self._asked.setdefault(watch.check, []).append(watch)
         found = self._asked.get(check, ())
         return next((w for w in found if w.stage == ANSWERED or w.verdict == state), None)
@@ -335,7 +335,7 @@ class Roster:
         return held
 
     def _resume(self, server: Server, watch: Watch) -> Watch:
-        if (same := self._same(watch.check, None)) is not None:
+        if (same := self._same(watch.check, watch.verdict)) is not None:
             same.join(server)
             self._close(watch)
             return same
@@ -391,6 +391,8 @@ class Roster:
     @staticmethod
     def _why(watch: Watch, answer: Answer) -> str:
         text = describe(answer.ending, answer.detail)
+        if answer.ending is Ending.DENIED and isinstance(watch.check, PingCheck):
+            text += "; a ping needs CAP_NET_RAW, or our group in net.ipv4.ping_group_range"
         if answer.text:
             text = f"{text}: {answer.text}"
         if isinstance(watch.check, HttpCheck | SslCheck) and len(watch.check.urls) > 1:

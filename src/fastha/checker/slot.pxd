@@ -120,6 +120,7 @@ cdef struct probe_t:
     uint32_t generation                     # of the slot: results of a slot that was closed meanwhile are void
     uint32_t took_us                        # of the last good answer; UINT32_MAX: none yet
     uint32_t lasted_us                      # of the last probe
+    uint32_t late_us                        # after it was due
     ns_t started_ns
     uint32_t checks
     uint32_t failures
@@ -137,7 +138,7 @@ cdef struct result_t:                       # what Python reads: fastha.checker.
     uint16_t ending
     uint16_t url
     int32_t detail
-    int64_t started_ns
+    int64_t due_ns                          # when it was to start: periods are counted from there
     int64_t ended_ns
 
 cdef enum:
