@@ -28,7 +28,7 @@ class Bench:
         self.took_ns: dict[int, int] = {}
 
     def _results(self, data: bytes) -> None:
-        assert 0 < len(data) <= 1024 * RESULT.size, "a storm comes in parts"
+        assert 0 < len(data) <= 256 * RESULT.size, "a storm comes in parts"
         for slot, generation, ending, _url, detail, started, ended in RESULT.iter_unpack(data):
             assert generation == self.probes.generation(slot)
             assert slot not in self.got, "one answer each"

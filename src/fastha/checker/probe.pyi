@@ -26,7 +26,7 @@ class Probes:
     queued: int
     def __init__(self, reactor: Reactor, on_results: Callable[[bytes], object], limit: int = 4096) -> None:
         """`on_results(data)` is called at most once per turn, before the loop sleeps; `data` is an array of at most
-        1024 RESULT, and what is left has its turn after the channel and the timers have had theirs."""
+        256 RESULT, and what is left has its turn after the channel and the timers have had theirs."""
     def open(
         self,
         ip: str,
@@ -64,7 +64,7 @@ class Probes:
         """(probes ended, of them failures, nanoseconds the last good one took, in whole microseconds, or -1)."""
     def generation(self, slot: int) -> int: ...
     def take(self) -> bytes:
-        """The oldest results, at most 1024, as an array of RESULT; they are gone from here."""
+        """The oldest results, at most 256, as an array of RESULT; they are gone from here."""
     def counters(self) -> dict[str, int]:
         """started == ended + cancelled + in_flight (at most `limit`, so far at most `most_in_flight`); waited: had to
         queue; resets, farewells: connections ended by us with RST or FIN; late_1ms .. later: how late probes started;

@@ -120,6 +120,9 @@ class Ward:
         return self.keys[0]
 
 
+_Asked = dict[Check, Watch | tuple[Watch, ...]]
+
+
 class _Slots:
     """Watches by the number of their slot: a list for each engine, as dense as its slots are."""
 
@@ -168,7 +171,7 @@ class Roster:
         self._failed = failed
         self._slots = _Slots()
         self._ended: dict[Watch, tuple[int, int]] = {}  # probes and failures before a suspension
-        self._asked: dict[Check, list[Watch]] | None = None  # while `replace` or `addresses` need it
+        self._asked: _Asked | None = None  # while `replace` or `addresses` need it
         self._local: Callable[[str], bool] = lambda _ip: True
         self.rulings: Callable[[VirtualServer], Rulings] = lambda _server: ()  # operators' decisions
 
@@ -278,7 +281,7 @@ class Roster:
         start_ns = self._now_ns() + verdict.phase_ns(identity, span_ns)
         self._engine.schedule(watch.slot, start_ns, watch.verdict.url, watch.verdict.steady and watch.stage != EARLY)
         if self._asked is not None:
-            self._asked.setdefault(watch.check, []).append(watch)
+            self._find(self._asked, watch)
 
     def _same(self, check: Check, state: Verdict) -> Watch | None:
         """A question that is being asked and equal; its answer is known, or what is assumed meanwhile is the same."""
@@ -286,9 +289,17 @@ class Roster:
             self._asked = {}
             for watch in self._slots:
                 if watch.stage != HELD:
-                    self._asked.setdefault(watch.check, []).append(watch)
+                    self._find(self._asked, watch)
         found = self._asked.get(check, ())
+        found = (found,) if isinstance(found, Watch) else found
         return next((w for w in found if w.stage == ANSWERED or w.verdict == state), None)
+
+    @staticmethod
+    def _find(asked: _Asked, watch: Watch) -> None:
+        """Put it where `_same` looks. (No container for one: it would lie among what stays, and leave holes.)"""
+        found = asked.setdefault(watch.check, watch)
+        if found is not watch:
+            asked[watch.check] = (found, watch) if isinstance(found, Watch) else (*found, watch)
 
     def _leave(self, server: Server, watches: Iterable[Watch]) -> None:
         """`server` asks these no more; what nobody asks any more is closed."""
@@ -302,8 +313,10 @@ class Roster:
         self._engine.close_slot(watch.slot)
         self._slots.drop(watch.slot)
         self._ended.pop(watch, None)
-        if self._asked is not None and watch in (same := self._asked.get(watch.check, [])):
-            same.remove(watch)
+        if self._asked is not None:
+            same = self._asked.get(watch.check, ())
+            left = tuple(w for w in (same if isinstance(same, tuple) else (same,)) if w is not watch)
+            self._asked[watch.check] = left
 
     # -- ha_suspend: check only while this host has the address --
 

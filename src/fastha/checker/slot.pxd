@@ -144,7 +144,7 @@ cdef struct result_t:                       # what Python reads: fastha.checker.
 cdef enum:
     CHUNK = 256                             # slots are allocated in chunks that never move: the wheel points into them
     BUFFER = 65536
-    DELIVERY = 1024                         # results handed to Python in one turn
+    DELIVERY = 256                          # results handed to Python in one turn: it takes some 10 ms for them
     READS = 4                               # of one reply per event, so that a fast one starves nobody
     LATE_NS = 20000000                      # a deadline handled later than this was missed by us, not by the server
     LATE_BOUNDS = 5                         # probes started less than 1, 10, 50, 1000 ms after they were due, later
