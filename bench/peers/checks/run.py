@@ -43,8 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                     found = rate.pairs(kind, wanted, options.rounds, options.seconds, floor, port)
                     met.append(rate.report(kind, wanted, found))
                 if options.n:
-                    met.append(memory.report("tcp", options.n, port, 20, bound=True))
-                    met.append(memory.report("http", options.n, port, 20, bound=False))
+                    met.append(memory.report("tcp", options.n, port, 20))
             finally:
                 server.kill()
     return 0 if all(met) else 1
