@@ -196,7 +196,8 @@ TABLE: Mapping[tuple[Health, Outcome], Callable[[Rules, Verdict], tuple[Verdict,
 def next_start_ns(r: Rules, wait: Wait, started_ns: int, now_ns: int) -> int:
     """When the next probe starts, given when the last one did.
 
-    Periods count from start to start, so a slow answer does not shift the grid; periods that were missed are skipped.
+    `started_ns` is when it was to start. Periods count from start to start, so neither a slow answer nor our own
+    lateness shifts the grid; periods that were missed are skipped.
     """
     if wait is Wait.NOW:
         return now_ns
