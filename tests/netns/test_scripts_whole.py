@@ -67,6 +67,7 @@ virtual_server 10.9.0.100 80 {
     real_server 10.9.0.1 8002 {
         MISC_CHECK {
             misc_path "/bin/sh -c '. FOLDER/misc2'"
+            misc_timeout 5
             warmup 0
         }
     }
@@ -142,7 +143,9 @@ def test_a_day_of_scripts_and_files(daemon: Daemon) -> None:
     need.wait_until(lambda: daemon.real(SECOND).get("health") == "down", 10, "the second fails")
     daemon.misc(1)
     need.wait_until(lambda: daemon.server().get("panic"), 10, "both: that is panic")
-    assert {daemon.real(key)["in_table"] is not None for key in (FIRST, SECOND)} == {True}
+    need.wait_until(
+        lambda: all("in_table" in daemon.real(key) for key in (FIRST, SECOND)), 5, f"both are in: {daemon.server()}"
+    )
     need.wait_until(lambda: daemon.real(FIRST)["kept"] == "panic", 5, "it is said of each")
     assert "exit status 1: the answer is 1" in daemon.real(FIRST)["why"]
     with pytest.raises(FasthaError, match="no virtual server nonsense"):
