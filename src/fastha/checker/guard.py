@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from fastha.model import Check, MiscCheck, Networked, VirtualServer
+from fastha.model import BfdCheck, Check, FileCheck, MiscCheck, Networked, VirtualServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """`falls`: (when, real server's index) let through within the last interval, oldest first. `kept`: down and still in
-    the set, in the order in which they went down."""
+    """`falls`: (when, real server's index) let through within the last interval, oldest first. `kept`: down and still
+    in the set, in the order in which they went down."""
 
     falls: tuple[tuple[int, int], ...] = ()
     kept: tuple[int, ...] = ()
@@ -66,6 +66,8 @@ def interval_ns(server: VirtualServer) -> int:
 
 
 def _notice_ns(check: Check) -> int:
+    if isinstance(check, FileCheck | BfdCheck):
+        return 0  # told at once
     timeout_ns = 0
     if isinstance(check, Networked):
         timeout_ns = check.timeout_ns

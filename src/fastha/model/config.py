@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from fastha.lean import dataclass, field
 from fastha.model.lvs import VirtualServer
 from fastha.model.script import Script
 from fastha.model.track import BfdInstance, TrackFile
@@ -46,8 +46,8 @@ class LvsDefs:
 
 @dataclass(frozen=True, slots=True)
 class ScriptDefs:
-    """What global_defs says of scripts besides script_user. `supplementary`: all groups of their users, for every script
-    (`user_supplementary`: for those of script_user); `secure`: not as root if others could change the file."""
+    """What global_defs says of scripts besides script_user. `supplementary`: all groups of their users, for every
+    script (`user_supplementary`: for those of script_user); `secure`: not as root if others could change the file."""
 
     supplementary: bool = False
     user_supplementary: bool = False
