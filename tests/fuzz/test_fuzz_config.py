@@ -13,7 +13,7 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 GOLDEN = HERE.parent / "golden" / "config"
-RUNS = 1000
+RUNS = 400
 
 
 @pytest.mark.skipif(find_spec("atheris") is None, reason="atheris is not installed (no wheel for this Python)")

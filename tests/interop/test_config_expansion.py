@@ -23,7 +23,7 @@ from oracles.keepalived_test import KEEPALIVED
 
 SEED = 5
 END = "the_end"
-ROUNDS = 150
+ROUNDS = 60
 UNKNOWN = re.compile(r"\((?:([^()]*): )?Line (\d+)\) Unknown keyword '(.*)'")
 DEFINITIONS = """$A=hello
 $B=${A} world

@@ -25,7 +25,10 @@ on purpose is in [compatibility.md](compatibility.md).
 
 Words of the column *Value*: `N` a whole number; `SEC` seconds, decimals allowed; `s`, `ms`, `us` a whole number of
 them; `BOOL` one of on off true false yes no (none means on); `ADDR` an IPv4 or IPv6 address; `IF` an interface; `CMD` a
-command, quoted as a whole when it has arguments; `[X]` may be left out; `X...` any number; `{ x }` a block. *Since*:
+command, quoted as a whole when it has arguments; `HOST` an address or a name; `GROUP4`, `GROUP6` a multicast address;
+`COMM` a name of at most 15 bytes; `MASK` an octal number or names of bits; `CHECK` one of read match wildcard_match
+brace_match all, after + or -; `VMAC` an interface name, a MAC address; `IPVLAN` an interface name, an address, a mode;
+small words and `A|B` as written; `[X]` may be left out; `X...` any number; `{ x }` a block. *Since*:
 the first keepalived release that has the keyword, if later than 2.2.7.
 """
 
