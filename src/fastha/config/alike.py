@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 
 from fastha.config.build_real import RealBody, RealDraft, real_body, real_head
-from fastha.config.mould import mould
+from fastha.config.mould import Cast, CastValues, mould
 from fastha.config.tree import Faults, Statement
 from fastha.lean import dataclass, field
 from fastha.model import RealServer
@@ -18,8 +18,9 @@ from fastha.model import RealServer
 
 @dataclass(slots=True)
 class Alike:
-    """What is known while one configuration is built."""
+    """What is known while one configuration is built. `values`: see mould."""
 
+    values: CastValues = Cast
     bodies: dict[Hashable, RealBody] = field(default_factory=dict)
     examples: dict[Hashable, RealServer] = field(default_factory=dict)
     casts: dict[Hashable, Callable[[str], RealServer] | None] = field(default_factory=dict)
@@ -55,7 +56,7 @@ class Alike:
         key = real.spelling, real.port, ":" in real.ip, around
         example = self.examples.setdefault(key, built)
         if key not in self.casts and example.ip != built.ip:
-            self.casts[key] = mould(example, example.ip, built, built.ip)
+            self.casts[key] = mould(example, example.ip, built, built.ip, self.values)
 
 
 def said_around(statement: Statement) -> Hashable:

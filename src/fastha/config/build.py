@@ -14,14 +14,16 @@ from fastha.config.build_lvs import build_virtual_server
 from fastha.config.build_vrrp import build_instance
 from fastha.config.crosscheck import check_instances, check_services, check_sync, check_virtual_servers
 from fastha.config.keywords.table import ROOT
+from fastha.config.mould import Cast, CastValues
 from fastha.config.shape import items
 from fastha.config.tree import Faults, Tree
 from fastha.errors import Fault
 from fastha.model import Config
 
 
-def build(tree: Tree) -> tuple[Config, tuple[Fault, ...]]:
-    """The configuration that `tree` means, and all faults: those of reading first, then in file order of the blocks."""
+def build(tree: Tree, values: CastValues = Cast) -> tuple[Config, tuple[Fault, ...]]:
+    """The configuration that `tree` means, and all faults: those of reading first, then in file order of the blocks.
+    `values`: what makes values that are like others (config.mould)."""
     faults = Faults(tree.faults)
     top = list(items(tree.statements, ROOT, faults))
     globals_ = Globals()
@@ -29,7 +31,7 @@ def build(tree: Tree) -> tuple[Config, tuple[Fault, ...]]:
         if item.name == "global_defs":
             build_globals(item.statement.block or [], globals_, faults)
     groups = build_groups([item for item in top if item.name == "virtual_server_group"], faults)
-    alike = Alike()
+    alike = Alike(values)
     drafts = (
         build_virtual_server(item, groups, globals_.masquerade, faults, alike, globals_.log_all_failures)
         for item in top

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import gc
 import os
-import socket
 from collections.abc import Callable, Set
 from importlib import import_module
-from random import Random
 
 from fastha.config.build import build
 from fastha.config.expand import Environment
 from fastha.config.files import RealFiles
 from fastha.config.keywords import SCRIPT_WORDS
+from fastha.config.mould import Cast, CastValues
 from fastha.config.reader import Files, read
 from fastha.config.tree import Tree
 from fastha.errors import ConfigError, Fault, Severity
@@ -49,27 +48,33 @@ def load(path: str, config_id: str = "", native: bool = False) -> Loaded:
     command or a process that only reads may. The result is the same.
     """
     env = Environment(
-        config_id=config_id or socket.gethostname().partition(".")[0],
+        config_id=config_id or os.uname().nodename.partition(".")[0],
         variables=os.environ,
-        random=Random().randint,
+        random=_random,
     )
     # A large configuration is a million small objects that all live: collecting garbage meanwhile only costs time.
     collecting = gc.isenabled()
     gc.disable()
     try:
-        tree = (native_read() if native else read)(path, RealFiles(), SCRIPT_WORDS, env)
-        config, faults = build(tree)
+        reading, values = compiled() if native else (read, Cast)
+        tree = reading(path, RealFiles(), SCRIPT_WORDS, env)
+        config, faults = build(tree, values)
     finally:
         if collecting:
             gc.enable()
     return Loaded(config, faults, tuple(tree.files))
 
 
-def native_read() -> Callable[[str, Files, Set[str], Environment], Tree]:
-    """The compiled reader; the one in Python where it was not built. Named at run time, so that importing this module
-    never loads it."""
+def compiled() -> tuple[Callable[[str, Files, Set[str], Environment], Tree], CastValues]:
+    """The compiled reader, and what makes values; those in Python where they were not built. Named at run time, so that
+    importing this module never loads them."""
     try:
-        compiled: Callable[[str, Files, Set[str], Environment], Tree] = import_module("fastha.config.native").read
+        return import_module("fastha.config.native").read, import_module("fastha.config.cast").Cast
     except ImportError:
-        return read
-    return compiled
+        return read, Cast
+
+
+def _random(low: int, high: int) -> int:
+    from random import SystemRandom  # hardly any configuration asks for it
+
+    return SystemRandom().randint(low, high)

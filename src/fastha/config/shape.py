@@ -103,10 +103,10 @@ def _fits(statement: Statement, keyword: Keyword, block: str, faults: Faults) ->
     if keyword.most is not None and count > keyword.most:
         extra = shown(" ".join(statement.words[keyword.most + 1 :]))
         faults.warning(statement.place(keyword.most + 1), f"'{extra}' is ignored after {keyword.word}")
-    if keyword.opens and statement.block is None:
+    if keyword.opens and not statement.has_block:
         faults.error(statement.place(), f"{keyword.word} needs a block", f"{keyword.word} {{ ... }}")
         return False
-    if not keyword.opens and statement.block is not None:
+    if not keyword.opens and statement.has_block:
         faults.error(statement.place(), f"{keyword.word} takes no block", f"known in {block}: {keyword.help}")
         return False
     return True

@@ -62,6 +62,10 @@ class Statement:
             self._text = ""
         return self._columns
 
+    @property
+    def has_block(self) -> bool:
+        return self.block is not None
+
     def place(self, index: int = 0) -> Place:
         """Where word `index` stands; an index past the end is the last word."""
         place = self.file, self.line, self.columns[min(index, len(self.words) - 1)]
@@ -122,6 +126,10 @@ class Unread(Statement):
     def block(self, block: list[Statement] | None) -> None:
         self._block = block
         self._wanted = True
+
+    @property
+    def has_block(self) -> bool:
+        return not self._wanted or self._block is not None
 
     def spelling(self) -> Hashable:
         return self._source.spelling(self._index)
