@@ -112,7 +112,8 @@ class Make:
             case "PING_CHECK":
                 return PingCheck(**known)
             case "DNS_CHECK":
-                return DnsCheck(**known, type=self.r.choice(["SOA", "A", "AAAA"]), name=self.r.choice([".", "a.example"]))
+                name = self.r.choice([".", "a.example"])
+                return DnsCheck(**known, type=self.r.choice(["SOA", "A", "AAAA"]), name=name)
             case "SMTP_CHECK":
                 return SmtpCheck(**known, helo_name=self.maybe("mx.example", ""))
             case "HTTP_GET":
@@ -257,9 +258,7 @@ class Make:
             auth=self.maybe(Auth("pass", self.r.choice(["secret", "a b", "#x"])), Auth()) if version == 2 else Auth(),
             garp=self.garp(interval_ns),
             down_timer_adverts=self.maybe(self.r.randint(1, 100), 3),
-            track_virtual_servers=tuple(
-                TrackVirtualServer(s.key, self.r.choice([0, 0, -20, 253])) for s in tracked
-            ),
+            track_virtual_servers=tuple(TrackVirtualServer(s.key, self.r.choice([0, 0, -20, 253])) for s in tracked),
         )
 
     def lvs(self, instances: list[VrrpInstance]) -> LvsDefs:

@@ -43,7 +43,7 @@ def slow(text: str, patch: pytest.MonkeyPatch) -> tuple[Config, tuple[Fault, ...
 
 
 def fast(text: str) -> tuple[Config, tuple[Fault, ...]]:
-    return build(native.read("main", Corpus(text.encode(), []), SCRIPT_WORDS), CompiledCast)
+    return build(native.read("main", Corpus(text.encode(), []), SCRIPT_WORDS), values=CompiledCast)
 
 
 def block(r: random.Random, name: str, depth: int, lines: int) -> list[str]:

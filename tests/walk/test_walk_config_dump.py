@@ -78,5 +78,6 @@ def _can_vary(name: str, seen: dict[type[Any], list[Any]]) -> bool:
     if name in KEYWORDS:
         return supported(*KEYWORDS[name])
     cls, _, field = name.partition(".")
-    kinds = {value.kind for known, values in seen.items() if known.__name__ == cls for value in values[:1] if hasattr(value, "kind")}
+    first = [values[0] for known, values in seen.items() if known.__name__ == cls]
+    kinds = {value.kind for value in first if hasattr(value, "kind")}
     return all(kind not in TABLE or supported(kind, field) for kind in kinds) if kinds else True

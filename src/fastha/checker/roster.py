@@ -151,6 +151,7 @@ class Roster:
             ward.plan, effects = plan.carry(old.plan, config, ups, self.rulings(config))
             if effects:
                 ward.since = now
+                ward.mark, ward.keys = old.mark, old.keys  # told with the rows of before; `replace` has the new ones
                 self._changed(ward, effects)
         return ward
 

@@ -16,6 +16,7 @@ from fastha.channel.status import Exit
 from fastha.cli import findings
 from fastha.cli.excerpt import Sources
 from fastha.cli.screen import counted, printable, write
+from fastha.config.host import ThisHost
 from fastha.config.load import DEFAULT_PATH, Loaded, load
 from fastha.errors import Severity
 
@@ -52,7 +53,10 @@ def register(subparsers: Any) -> None:
     parser.add_argument("--strict", action="store_true", help="end with 1 if there are warnings")
     parser.add_argument("--all", action="store_true", help=f"print all, not just {findings.ALIKE} findings of a kind")
     parser.add_argument(
-        "--sort", choices=("place", "severity", "code"), default="place", help="order of findings (default: %(default)s)"
+        "--sort",
+        choices=("place", "severity", "code"),
+        default="place",
+        help="order of findings (default: %(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="for editors and scripts: docs/check.schema.json")
     parser.add_argument("-q", "--quiet", action="store_true", help="print only errors, one line each")
@@ -62,7 +66,8 @@ def register(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Check `args.file`; the exit status."""
     path = args.file or DEFAULT_PATH
-    loaded = load(path, args.config_id, native=True)
+    here = not args.file if args.here is None else args.here
+    loaded = load(path, args.config_id, ThisHost() if here else None, args.keepalived, native=True)
     faults = findings.sort(loaded.faults, args.sort)
     sources = Sources()
     if args.json:

@@ -80,9 +80,7 @@ def as_json(config: Config, noted: list[str], secrets: bool) -> str:
 
 def masked(config: Config) -> Config:
     """`config` with its passwords hidden."""
-    instances = tuple(
-        replace(i, auth=Auth(i.auth.kind, HIDDEN)) if i.auth.password else i for i in config.instances
-    )
+    instances = tuple(replace(i, auth=Auth(i.auth.kind, HIDDEN)) if i.auth.password else i for i in config.instances)
     servers = tuple(
         replace(vs, real_servers=tuple(replace(rs, checks=tuple(map(_masked, rs.checks))) for rs in vs.real_servers))
         for vs in config.virtual_servers

@@ -6,6 +6,7 @@ it is defined. A model that comes with an ERROR is for showing, never for runnin
 
 from __future__ import annotations
 
+from fastha.config import warnings_host
 from fastha.config.alike import Alike
 from fastha.config.build_balancer import settle_balancer
 from fastha.config.build_globals import Globals, build_globals
@@ -17,13 +18,15 @@ from fastha.config.keywords.table import ROOT
 from fastha.config.mould import Cast, CastValues
 from fastha.config.shape import items
 from fastha.config.tree import Faults, Tree
+from fastha.config.warnings import advise
+from fastha.config.warnings_host import Host
 from fastha.errors import Fault
 from fastha.model import Config
 
 
-def build(tree: Tree, values: CastValues = Cast) -> tuple[Config, tuple[Fault, ...]]:
+def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) -> tuple[Config, tuple[Fault, ...]]:
     """The configuration that `tree` means, and all faults: those of reading first, then in file order of the blocks.
-    `values`: what makes values that are like others (config.mould)."""
+    `host`: also compare it with this machine. `values`: what makes values that are like others (config.mould)."""
     faults = Faults(tree.faults)
     top = list(items(tree.statements, ROOT, faults))
     globals_ = Globals()
@@ -47,6 +50,10 @@ def build(tree: Tree, values: CastValues = Cast) -> tuple[Config, tuple[Fault, .
         i for item in top if item.name == "vrrp_instance" and (i := build_instance(item, globals_, servers, faults))
     ]
     check_instances(instances, faults)
+    valid = [b for b in built if servers[b.value.key] is b.value]
+    advise(tree.statements, instances, valid, faults)
+    if host is not None:
+        warnings_host.advise(instances, valid, host, faults)
     lvs = settle_balancer(globals_.balancer, [i.value for i in instances], faults)
     if globals_.balancer.daemon_at is not None and lvs.sync_daemon is not None:
         check_sync(globals_.balancer.daemon_at.place(), servers.values(), faults)

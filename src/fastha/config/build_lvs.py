@@ -255,7 +255,7 @@ def _settle(draft: _Draft, statement: Statement, faults: Faults) -> None:
         draft.family = draft.family or _family_of_servers(draft)
     elif not draft.protocol:
         draft.protocol = "UDP"
-        faults.warning(place, "no protocol: UDP is used, as in keepalived", "protocol TCP")
+        faults.warning(place, "no protocol: UDP is used, as in keepalived", "protocol TCP", code="default-protocol")
     if not draft.scheduler:
         draft.scheduler = "wlc"
         faults.warning(place, "no lvs_sched: wlc is used")
@@ -304,7 +304,9 @@ def _kernel_port(draft: _Draft, forward: str, port: int, statement: Statement, f
     if draft.group and draft.group.ports == {port}:
         return draft.port  # what the client asked for anyway, but for marks
     instead = f"{draft.port} is used" if draft.port else "no port is used" if draft.marked else "the client's is used"
-    faults.warning(statement.place(2), f"{forward} cannot change the port: {instead} instead of {port}")
+    faults.warning(
+        statement.place(2), f"{forward} cannot change the port: {instead} instead of {port}", code="port-kept"
+    )
     return draft.port
 
 
@@ -329,8 +331,10 @@ def _real_servers(draft: _Draft, around: Hashable, faults: Faults, alike: Alike)
         if (first := seen.setdefault((built.ip, built.port), real.statement)) is not real.statement:
             faults.warning(
                 real.statement.place(1),
-                f"real_server {built.key} is there already; the second is ignored", f"line {first.line}",
-            )  # fmt: skip
+                f"real_server {built.key} is there already; the second is ignored",
+                f"line {first.line}",
+                code="real-server-twice",
+            )
             continue
         out.append(built)
     return out
@@ -358,9 +362,13 @@ def _fit_quorum(draft: _Draft, real: list[RealServer], statement: Statement, fau
         reachable = max(total, 1)  # with every weight 0 there is no service, and 0 would always count as up
         if total or "quorum" in draft.said:
             at = draft.said["quorum"].statement.place(1) if "quorum" in draft.said else statement.place()
-            faults.warning(at, f"quorum {draft.quorum} is above the sum of weights: {reachable} is used")
+            faults.warning(
+                at, f"quorum {draft.quorum} is above the sum of weights: {reachable} is used", code="quorum-unreachable"
+            )
         else:
-            faults.warning(statement.place(), "every weight is 0: this virtual_server never has quorum")
+            faults.warning(
+                statement.place(), "every weight is 0: this virtual_server never has quorum", code="weight-zero"
+            )
         draft.quorum = reachable
     if draft.hysteresis >= draft.quorum:
         if draft.hysteresis:

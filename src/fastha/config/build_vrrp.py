@@ -149,7 +149,7 @@ def _authentication(statement: Statement, faults: Faults) -> Auth:
             password = word
             if len(word.encode()) > AUTH_BYTES:
                 password = word.encode()[:AUTH_BYTES].decode(errors="ignore")
-                faults.warning(place, f"only the first {AUTH_BYTES} bytes of auth_pass count")
+                faults.warning(place, f"only the first {AUTH_BYTES} bytes of auth_pass count", code="auth-pass-long")
     if kind == "PASS" and not password:
         # keepalived runs such an instance without authentication; its peers would not believe it, nor it them.
         faults.error(statement.place(), "authentication without auth_pass")
@@ -168,7 +168,9 @@ def _settle(draft: _Draft, version: int, name: str, statement: Statement, faults
     owner = draft.priority == 255 or (draft.state == "MASTER" and draft.priority is None)
     wants_master = draft.state == "MASTER" or (not draft.state and owner)
     if not draft.preempt and (wants_master or owner):
-        faults.warning(at("nopreempt"), "nopreempt has no effect with state MASTER or priority 255")
+        faults.warning(
+            at("nopreempt"), "nopreempt has no effect with state MASTER or priority 255", code="master-nopreempt"
+        )
         draft.preempt = True
     if draft.preempt_delay_ns and (wants_master or not draft.preempt):
         why = "nopreempt" if not draft.preempt else "state MASTER or priority 255"
@@ -185,7 +187,9 @@ def _settle(draft: _Draft, version: int, name: str, statement: Statement, faults
     if "unicast_peer" in said and not draft.unicast_peers:
         faults.warning(at("unicast_peer"), "unicast_peer names no peer: multicast is used")
     if draft.unicast_src in draft.unicast_peers:
-        faults.warning(at("unicast_peer"), f"unicast_peer names this director itself ({draft.unicast_src})")
+        faults.warning(
+            at("unicast_peer"), f"unicast_peer names this director itself ({draft.unicast_src})", code="own-peer"
+        )
     if not draft.addresses and clean:
         report = faults.error if version == 3 else faults.warning  # RFC 9568 section 5.2.5: at least one in version 3
         report(statement.place(1), f"{shown(name)}: no virtual_ipaddress")

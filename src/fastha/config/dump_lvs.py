@@ -58,7 +58,7 @@ def dump_virtual_server(server: VirtualServer, page: Page) -> None:
             page.say("quorum_down", script(server.quorum_down))
         _sorry(server, page)
         for real in server.real_servers:
-            _real_server(real, server, page)
+            dump_real_server(real, server, page)
 
 
 def _sorry(server: VirtualServer, page: Page) -> None:
@@ -71,7 +71,7 @@ def _sorry(server: VirtualServer, page: Page) -> None:
         page.say("sorry_server_lvs_method", method(sorry.forward, sorry.tunnel))
 
 
-def _real_server(real: RealServer, server: VirtualServer, page: Page) -> None:
+def dump_real_server(real: RealServer, server: VirtualServer, page: Page) -> None:
     with page.block("real_server", real.ip, real.port):
         page.say("weight", real.weight)
         if (real.forward, real.tunnel) != (server.forward, Tunnel()) or page.full:

@@ -40,7 +40,7 @@ def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page
             by_key = {server.key: server for server in servers}
             with page.block("track_virtual_server"):
                 for tracked in instance.track_virtual_servers:
-                    page.say(_tracked(tracked, by_key[tracked.key]))
+                    page.say(_tracked(tracked, by_key.get(tracked.key)))
         if instance.addresses:
             with page.block("virtual_ipaddress"):
                 for address in instance.addresses:
@@ -67,8 +67,10 @@ def _address(address: VirtualAddress) -> str:
     return f"{address}{dev}{label}{scope}"
 
 
-def _tracked(tracked: TrackVirtualServer, server: VirtualServer) -> str:
+def _tracked(tracked: TrackVirtualServer, server: VirtualServer | None) -> str:
     weight = f" weight {tracked.weight}" if tracked.weight else ""
+    if server is None:  # cannot be in a configuration that runs
+        return f"{tracked.key}{weight}"
     if server.group:
         return f"group {word(server.group)} {server.protocol}{weight}"
     if server.fwmark:

@@ -21,8 +21,8 @@ RISKY_BARE = re.compile(r"[\x00-\x20\x7f-\xa0\"'#!$\\{}]")
 
 
 def word(text: str) -> str:
-    """`text` as one word of a plain keyword, in quotes if need be. Nothing can stand for a quote: such a word cannot have
-    been read."""
+    """`text` as one word of a plain keyword, in quotes if need be. Nothing can stand for a quote: such a word cannot
+    have been read."""
     return text if BARE.fullmatch(text) else f'"{text}"'
 
 
@@ -78,11 +78,11 @@ def granularity(prefix: int, family: str) -> str:
 class Page:
     """Lines of a configuration. `full`: also what is as it would be without the line."""
 
-    def __init__(self, full: bool = False, secrets: bool = True) -> None:
+    def __init__(self, full: bool = False, secrets: bool = True, block: str = ROOT) -> None:
         self.full, self.secrets = full, secrets
         self.lines: list[str] = []
         self._indent = ""
-        self._block = ROOT
+        self._block = block
 
     def say(self, keyword: str, *values: object) -> None:
         """One statement."""

@@ -10,10 +10,12 @@ from importlib import import_module
 from fastha.config.build import build
 from fastha.config.expand import Environment
 from fastha.config.files import RealFiles
+from fastha.config.keepalived import differences, text_differences
 from fastha.config.keywords import SCRIPT_WORDS
 from fastha.config.mould import Cast, CastValues
 from fastha.config.reader import Files, read
-from fastha.config.tree import Tree
+from fastha.config.tree import Faults, Tree
+from fastha.config.warnings_host import Host
 from fastha.errors import ConfigError, Fault, Severity
 from fastha.lean import dataclass
 from fastha.model import Config
@@ -40,9 +42,12 @@ class Loaded:
         return self.config
 
 
-def load(path: str, config_id: str = "", native: bool = False) -> Loaded:
+def load(
+    path: str, config_id: str = "", host: Host | None = None, keepalived: bool = False, *, native: bool = False
+) -> Loaded:
     """Read, build and check `path`; never raises for what is in the files. `config_id`: what @id lines compare with; ""
-    means the first label of the host name, as in keepalived.
+    means the first label of the host name, as in keepalived. `host`: warn of what this machine does not have,
+    too; `keepalived`: and of what keepalived reads differently.
 
     `native`: this process may load compiled modules, and reading is faster for it. The daemon's parent must not; a
     command or a process that only reads may. The result is the same.
@@ -58,7 +63,9 @@ def load(path: str, config_id: str = "", native: bool = False) -> Loaded:
     try:
         reading, values = compiled() if native else (read, Cast)
         tree = reading(path, RealFiles(), SCRIPT_WORDS, env)
-        config, faults = build(tree, values)
+        if keepalived:
+            _compare(tree)
+        config, faults = build(tree, host, values=values)
     finally:
         if collecting:
             gc.enable()
@@ -78,3 +85,16 @@ def _random(low: int, high: int) -> int:
     from random import SystemRandom  # hardly any configuration asks for it
 
     return SystemRandom().randint(low, high)
+
+
+def _compare(tree: Tree) -> None:
+    """Add what keepalived would read differently to the faults of reading."""
+    faults = Faults()
+    differences(tree.statements, faults)
+    for path in dict.fromkeys(tree.files):
+        try:
+            with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as f:
+                text_differences(path, f.read(), faults)
+        except OSError:
+            continue  # it was there a moment ago
+    tree.faults += faults

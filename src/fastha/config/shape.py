@@ -76,6 +76,7 @@ def _fitting(statements: list[Statement], block: str, faults: Faults) -> Iterato
                         statement.place(),
                         f"'{statement.words[0]}' cannot stand in {block}",
                         "is a } missing before this line?",
+                        code="misplaced-keyword",
                     )
                 lost = True
             elif not lost:
@@ -102,7 +103,11 @@ def _fits(statement: Statement, keyword: Keyword, block: str, faults: Faults) ->
         return False
     if keyword.most is not None and count > keyword.most:
         extra = shown(" ".join(statement.words[keyword.most + 1 :]))
-        faults.warning(statement.place(keyword.most + 1), f"'{extra}' is ignored after {keyword.word}")
+        at, message = statement.place(keyword.most + 1), f"'{extra}' is ignored after {keyword.word}"
+        if keyword.script:
+            faults.warning(at, message, "quote the whole command to give it arguments", code="unquoted-arguments")
+        else:
+            faults.warning(at, message)
     if keyword.opens and not statement.has_block:
         faults.error(statement.place(), f"{keyword.word} needs a block", f"{keyword.word} {{ ... }}")
         return False
@@ -128,4 +133,4 @@ def unknown(statement: Statement, block: str, faults: Faults) -> None:
         hint = "it contains a special space; retype the line"
     else:
         hint = ""
-    faults.error(statement.place(), f"unknown keyword '{shown(word)}' {where}", hint)
+    faults.error(statement.place(), f"unknown keyword '{shown(word)}' {where}", hint, code="unknown-keyword")

@@ -27,8 +27,9 @@ class Expanded(tuple[str, int, int]):
 
 class Statement:
     """One statement. `columns[i]` is where `words[i]` begins; a plain line is kept as text instead, and its columns are
-    found when a fault asks. `expanded`: the line, if that is not the one in the file. `inline`: it shares its line with a brace or another statement, so one line may hold
-    several keywords. `quoted` holds the indexes of words written in quotes."""
+    found when a fault asks. `expanded`: the line, if that is not the one in the file. `inline`: it shares its line with
+    a brace or another statement, so one line may hold several keywords. `quoted` holds the indexes of words written in
+    quotes."""
 
     __slots__ = ("_columns", "_text", "block", "file", "inline", "line", "quoted", "words")
 

@@ -21,6 +21,7 @@ TRUE = frozenset({"on", "true", "yes"})
 FALSE = frozenset({"off", "false", "no"})
 US_LIMIT = (1 << 32) - 1  # most times are 32 bit microseconds in keepalived
 HUGE = (1 << 31) - 1  # a highest value that nobody needs to hear of
+USER = re.compile(r"[a-z_][a-z0-9_.-]*\$?", re.A)  # what useradd(8) takes, and dots
 IFNAMSIZ = 16  # linux/if.h, with the ending NUL
 
 
@@ -161,8 +162,14 @@ def script(item: Item, faults: Faults) -> Script | None:
             statement.place(2),
             f"{item.keyword.word}: '{shown(words[2])}' would be the user that runs it",
             "quote the whole command to give it arguments",
+            code="unquoted-arguments",
         )
         return None
+    if user and not USER.fullmatch(user):
+        faults.warning(
+            statement.place(2), f"{item.keyword.word}: '{shown(user)}' is the user that runs it",
+            "quote the whole command to give it arguments", code="unquoted-arguments",
+        )  # fmt: skip
     return Script(argv=tuple(argv), user=user, group=group)
 
 
