@@ -16,6 +16,7 @@ from fastha.config.build_vrrp import build_instance
 from fastha.config.crosscheck import check_instances, check_services, check_sync, check_virtual_servers
 from fastha.config.keywords.table import ROOT
 from fastha.config.mould import Cast, CastValues
+from fastha.config.references import check_references
 from fastha.config.shape import items
 from fastha.config.tree import Faults, Tree
 from fastha.config.warnings import advise
@@ -50,6 +51,7 @@ def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) ->
         i for item in top if item.name == "vrrp_instance" and (i := build_instance(item, globals_, servers, faults))
     ]
     check_instances(instances, faults)
+    check_references(tree.statements, faults)
     valid = [b for b in built if servers[b.value.key] is b.value]
     advise(tree.statements, instances, valid, faults)
     if host is not None:

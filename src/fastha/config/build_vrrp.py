@@ -12,6 +12,7 @@ from fastha.config.build_track import build_track_virtual_servers
 from fastha.config.placed import Built
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
+from fastha.errors import Severity
 from fastha.lean import dataclass, field
 from fastha.model import Auth, TrackVirtualServer, VirtualAddress, VirtualServer, VrrpInstance
 from fastha.model.units import NS_PER_CS, NS_PER_S
@@ -51,7 +52,7 @@ def build_instance(
     statement = item.statement
     name = statement.words[1]
     draft = _Draft()
-    errors_before = len(faults)
+    before = len(faults)
     for inner in items(statement.block or [], "vrrp_instance", faults):
         _keyword(inner, draft, servers, faults)
         draft.said[inner.name] = inner
@@ -60,7 +61,9 @@ def build_instance(
     if draft.vrid is None and "virtual_router_id" not in draft.said:
         faults.error(statement.place(1), f"{shown(name)}: no virtual_router_id")
     version = draft.version or globals_.version
-    _settle(draft, version, name, statement, faults, clean=len(faults) == errors_before)
+    _settle(
+        draft, version, name, statement, faults, clean=not any(f.severity is Severity.ERROR for f in faults[before:])
+    )
     if not draft.interface or draft.vrid is None:
         return None
     # Without `state`, priority 255 makes it the owner, who wants to be master (RFC 9568 section 6.1).

@@ -100,6 +100,8 @@ class Route:
         self.tracked = self.tracked and word != "no_track"
         if word in ("expires", "pref") and line.family == 4:
             raise line.wrong(f"{word} is for IPv6 routes")
+        if word == "realms" and line.family == 6:
+            raise line.wrong("realms is for IPv4 routes")
 
     def via(self, word: str) -> None:
         if word == "gw":

@@ -20,6 +20,7 @@ def read_rule(line: Line, groups: bool) -> None:
     action = ""
     order: int | None = None
     target: int | None = None
+    for_table = ""  # what only a table lookup can have
     while line.more:
         word = line.peek
         if word not in OPTIONS or (word == "track_group" and not groups):
@@ -38,8 +39,11 @@ def read_rule(line: Line, groups: bool) -> None:
             order = line.number(word)
         else:
             _selector(line, word)
+            for_table = word if word.startswith(("sup", "realms")) else for_table
     if not action:
         raise Wrong(0, "the rule has no action", "table N, goto N, nop, blackhole, unreachable or prohibit")
+    if for_table and action not in ("table", "lookup"):
+        raise Wrong(line.words.index(for_table), f"{for_table} needs a table, not {action}")
     if target is not None and order is None:
         raise Wrong(0, "goto needs a preference")
     if target is not None and order is not None and order >= target:

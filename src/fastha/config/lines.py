@@ -55,8 +55,10 @@ def _virtual_rule(line: Line) -> None:
     read_rule(line, groups=False)
 
 
-def _name(line: Line) -> None:
-    line.take("")
+def _names(line: Line) -> None:
+    """Several names may share a line, as in keepalived."""
+    while line.more:
+        line.take("")
 
 
 def _interface(line: Line) -> None:
@@ -103,8 +105,8 @@ READERS: dict[str, Callable[[Line], None]] = {
     "rules": _rule,
     "virtual_routes": _virtual_route,
     "virtual_rules": _virtual_rule,
-    "emails": _name,
-    "instances": _name,
+    "emails": _names,
+    "instances": _names,
     "interfaces": _interface,
     "interface_delays": _delays,
     "linkbeat": _linkbeat,

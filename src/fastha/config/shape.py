@@ -42,7 +42,8 @@ def items(statements: list[Statement], block: str, faults: Faults) -> Iterator[I
         if status is Status.REFUSED:
             faults.error(place, f"{word} is not supported yet, and running without it would be dangerous")
         else:
-            about = item.keyword.help[:1].lower() + item.keyword.help[1:]
+            about = item.keyword.help
+            about = about if about[1:2].isupper() else about[:1].lower() + about[1:]
             faults.not_supported(place, f"{word} has no effect ({about})")
         _check(item, faults)
 

@@ -59,9 +59,12 @@ def _choice(slot: Slot, item: Item, index: int, faults: Faults) -> None:
     word = item.statement.words[index]
     if word in slot.choices:
         return
-    if "N" in slot.choices and values.INTEGER.fullmatch(word):  # MTU|ADVERT|N
-        values.number(item, faults, index)
-        return
+    if "N" in slot.choices:  # MTU|ADVERT|N, in any case
+        if word.upper() in slot.choices:
+            return
+        if values.INTEGER.fullmatch(word):
+            values.number(item, faults, index)
+            return
     close = get_close_matches(word[:40], slot.choices, n=1)
     wanted = f"{', '.join(slot.choices[:-1])} or {slot.choices[-1]}" if len(slot.choices) > 1 else slot.choices[0]
     faults.error(
@@ -119,12 +122,12 @@ def _comm(item: Item, index: int, faults: Faults) -> None:
 def _mask(item: Item, faults: Faults) -> None:
     """An octal number up to 0777, or the names of bits of sys/stat.h joined by |."""
     words = item.statement.words[1:]
-    text = "|".join(w.strip("|") for w in words)
+    names = [name for word in words for name in word.split("|") if name]
     if words[0][:1].isdigit():
         if not (OCTAL.fullmatch(words[0]) and len(words) == 1):
             faults.error(item.statement.place(1), f"umask: '{shown(' '.join(words))}' is not an octal number up to 777")
         return
-    for name in text.split("|"):
+    for name in names:
         if name not in BITS:
             faults.error(item.statement.place(1), f"umask: '{shown(name)}' is no bit", "such as IRWXG|IRWXO")
             return
@@ -150,6 +153,12 @@ def _include_check(item: Item, faults: Faults) -> None:
 def _vmac(item: Item, faults: Faults) -> None:
     """[[name] IF] [MAC] [netlink_notify_msg] [group G]."""
     _interface_words(item, faults, "MAC address", lambda word: ":" in word, _is_mac)
+    for index, word in enumerate(item.statement.words):
+        octets = [o.lower().zfill(2) for o in word.split(":")]
+        if len(octets) == 6 and octets[:4] == ["00", "00", "5e", "00"]:  # RFC 9568 section 7.3
+            faults.warning(
+                item.statement.place(index), f"use_vmac: {shown(word)} is of the range of VRRP; it is ignored"
+            )
 
 
 def _ipvlan(item: Item, faults: Faults) -> None:

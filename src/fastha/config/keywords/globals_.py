@@ -2,7 +2,8 @@
 
 # Said twice, the first one counts.
 ONCE = """startup_script shutdown_script vmac_prefix vmac_addr_prefix nftables notify_fifo vrrp_notify_fifo
-    lvs_notify_fifo notify_fifo_script vrrp_notify_fifo_script lvs_notify_fifo_script snmp_socket tmp_config_directory"""
+    lvs_notify_fifo notify_fifo_script vrrp_notify_fifo_script lvs_notify_fifo_script snmp_socket
+    tmp_config_directory"""
 
 FREE = """
 emails | ADDRESS | Mail addresses

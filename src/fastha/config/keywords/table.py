@@ -59,7 +59,7 @@ class Keyword:
 
 BAR = re.compile(r"\s\|(?=\s|$)")  # a bar with blanks around it; `A|B` is part of a value
 RANGE = re.compile(r"(~?)(-?[\d.]+?)\.\.(-?[\d.]+)?")
-KIND = re.compile(r"[A-Z][A-Z0-9]*|s|ms|us")  # a kind of value; any other word of the column is meant literally
+KIND = re.compile(r"[A-Z][A-Z0-9-]*|s|ms|us")  # a kind of value; any other word of the column is meant literally
 UNITS = {"s": "s", "ms": "ms", "us": "us", "SEC": "s"}
 MICRO = 1_000_000
 
