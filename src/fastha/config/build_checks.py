@@ -14,7 +14,6 @@ from fastha.config.shape import Item
 from fastha.config.tree import Faults
 from fastha.model import Check
 
-
 # kind: (its block, the real server's address and port, what it inherits, faults) -> the check, None if it cannot be
 BUILDERS: dict[str, Callable[[Item, str, int, Timing, Faults], Check | None]] = {
     "TCP_CHECK": build_tcp,
