@@ -61,24 +61,33 @@ def load(
     collecting = gc.isenabled()
     gc.disable()
     try:
-        reading, values = compiled() if native else (read, Cast)
-        tree = reading(path, RealFiles(), SCRIPT_WORDS, env)
+        tree = (native_read() if native else read)(path, RealFiles(), SCRIPT_WORDS, env)
         if keepalived:
             _compare(tree)
-        config, faults = build(tree, host, values=values)
+        config, faults = build(tree, host, values=native_values() if native else Cast)
     finally:
         if collecting:
             gc.enable()
     return Loaded(config, faults, tuple(tree.files))
 
 
-def compiled() -> tuple[Callable[[str, Files, Set[str], Environment], Tree], CastValues]:
-    """The compiled reader, and what makes values; those in Python where they were not built. Named at run time, so that
-    importing this module never loads them."""
+def native_read() -> Callable[[str, Files, Set[str], Environment], Tree]:
+    """The compiled reader; the one in Python where it was not built. Named at run time, so that importing this module
+    never loads it."""
     try:
-        return import_module("fastha.config.native").read, import_module("fastha.config.cast").Cast
+        compiled: Callable[[str, Files, Set[str], Environment], Tree] = import_module("fastha.config.native").read
     except ImportError:
-        return read, Cast
+        return read
+    return compiled
+
+
+def native_values() -> CastValues:
+    """What makes values like others, compiled where it was built."""
+    try:
+        compiled: CastValues = import_module("fastha.config.cast").Cast
+    except ImportError:
+        return Cast
+    return compiled
 
 
 def _random(low: int, high: int) -> int:
