@@ -10,8 +10,6 @@ import sys
 from collections import Counter
 from typing import Any
 
-import orjson
-
 from fastha.channel.status import Exit
 from fastha.cli import findings
 from fastha.cli.excerpt import Sources
@@ -103,6 +101,8 @@ def summary(path: str, loaded: Loaded) -> str:
 
 def as_json(loaded: Loaded, sources: Sources) -> str:
     """The document of docs/check.schema.json."""
+    import orjson
+
     count = Counter(f.severity for f in loaded.faults)
     data = {
         "format": findings.FORMAT,

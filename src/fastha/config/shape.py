@@ -7,12 +7,12 @@ block exactly if it opens one.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import NamedTuple
 
 from fastha.config.keywords import TABLE, Keyword, Status
 from fastha.config.keywords.table import ROOT
 from fastha.config.lines import check_lines
+from fastha.config.near import get_close_matches
 from fastha.config.tree import Faults, Statement, shown
 from fastha.config.words import check_words
 
