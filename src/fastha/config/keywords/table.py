@@ -188,8 +188,8 @@ class Table(Mapping[str, dict[str, Keyword]]):
             here = {c[0].strip() for c in split if not SCRIPT_KINDS.isdisjoint(c[1].split())}
             words |= here
             if here:
-                split = (BAR.split(line) for line in lines if "| =" in line)
-                words |= {c[0].strip() for c in split if c[4].partition("@")[0].strip()[1:] in here}
+                fields = (BAR.split(line) for line in lines if "| =" in line)
+                words |= {c[0].strip() for c in fields if c[4].partition("@")[0].strip()[1:] in here}
         return frozenset(words)
 
 
