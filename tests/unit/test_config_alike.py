@@ -29,7 +29,7 @@ class Forgetful(Alike):
     """Reads every block, builds every real server."""
 
     def draft(self, statement, faults):  # type: ignore[no-untyped-def]
-        self.bodies.clear()
+        self.known.clear()
         return super().draft(statement, faults)
 
     def cast(self, real: RealDraft, around: int) -> None:

@@ -85,7 +85,10 @@ def _fitting(statements: list[Statement], block: str, faults: Faults) -> Iterato
             continue
         if statement.inline and len(statement.words) > 1 + keyword.least:
             held = _cut_inline(statement, keyword, known)
-        if _fits(statement, keyword, block, faults):
+        count = len(statement.words) - 1
+        most = count if keyword.most is None else keyword.most
+        fits = keyword.least <= count <= most and bool(keyword.opens) is statement.has_block
+        if fits or _fits(statement, keyword, block, faults):
             yield Item(keyword, statement)
 
 

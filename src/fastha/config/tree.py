@@ -112,7 +112,14 @@ class Unread(Statement):
     __slots__ = ("_block", "_index", "_source", "_wanted")
 
     def __init__(self, words: list[str], text: str, file: str, line: int, source: Source, index: int) -> None:
-        super().__init__(words, text, file, line)
+        self.words = words
+        self._columns = None
+        self._text = text
+        self.file = file
+        self.line = line
+        self.inline = False
+        self.quoted = NONE
+        self._block: list[Statement] | None = None
         self._source = source
         self._index = index
         self._wanted = False
