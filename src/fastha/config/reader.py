@@ -19,6 +19,7 @@ from fastha.config.tree import Faults, Place, Statement, Tree, shown, within
 
 MAX_DEPTH = 32  # blocks in blocks; keepalived's deepest is 5
 MAX_INCLUDE_DEPTH = 32
+MOST_ASTRAY = 1000  # faults of one kind that nobody reads to the end
 MAX_INCLUDES = 100_000
 EXPANSION = 64 << 20  # characters that definitions and repetitions may produce in one reading
 
@@ -68,6 +69,7 @@ class Reader:
         self.open: list[tuple[Statement, list[Statement]]] = []  # unclosed blocks: (statement, block around it)
         self.last: Statement | None = None  # the statement that a { on a later line belongs to
         self.reading: list[str] = []  # files being read, outermost first
+        self.astray = 0  # faults of text that is no configuration
         self.defining = ""  # name of the definition that the next line continues
         self.file = ""
         self.line = 0
@@ -131,13 +133,21 @@ class Reader:
     def read_line(self, line: str, odd: bool = True) -> None:
         """Put line number `self.line` into the tree. `odd`: there may be bytes in it that are no text."""
         if odd and (fault := _odd(line)):
-            self.faults.error((self.file, self.line, fault[1] + 1), fault[0])
+            self._astray((self.file, self.line, fault[1] + 1), fault[0])
         elif not self.defining and (match := PLAIN.fullmatch(line)):
             self._plain(line, match[1], match[2])
         elif self.defining or SPECIAL.search(line):
             self._special(line.rstrip(" \t\r"))
         else:
             self._line(line, None)
+
+    def _astray(self, place: Place, message: str) -> None:
+        """A fault of text that is no configuration. A file full of it is not told a million times."""
+        self.astray += 1
+        if self.astray <= MOST_ASTRAY:
+            self.faults.error(place, message)
+        elif self.astray == MOST_ASTRAY + 1:
+            self.faults.error(place, "this is no configuration: what follows of this kind is not told")
 
     def _here(self, column: int = 1) -> Place:
         return self.file, self.line, column
@@ -256,7 +266,7 @@ class Reader:
     def open_block(self, column: int) -> None:
         statement = self.last
         if statement is None or statement.block is not None:
-            self.faults.error(self._here(column), "{ without a keyword before it")
+            self._astray(self._here(column), "{ without a keyword before it")
             # Its content must still be closed by its own }.
             statement = Statement(["{"], [column], self.file, self.line)
         statement.block = []
@@ -270,7 +280,7 @@ class Reader:
     def close_block(self, column: int) -> None:
         self.last = None
         if not self.open:
-            self.faults.error(self._here(column), "} without a { that it closes")
+            self._astray(self._here(column), "} without a { that it closes")
             return
         _, self.current = self.open.pop()
 
