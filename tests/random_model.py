@@ -28,6 +28,7 @@ from fastha.model import (
     TcpCheck,
     TrackVirtualServer,
     Tunnel,
+    UdpCheck,
     VirtualAddress,
     VirtualServer,
     VrrpInstance,
@@ -41,6 +42,9 @@ ARGS = [*WORDS, 'say "hi"', "$HOME", "${_PWD}", "tab\there", "new\nline", "~SEQ(
 
 def supported(block: str, word: str) -> bool:
     return word in TABLE[block] and TABLE[block][word].status is Status.SUPPORTED
+
+
+MADE = ("TCP_CHECK", "HTTP_GET", "PING_CHECK", "UDP_CHECK", "DNS_CHECK", "SMTP_CHECK")
 
 
 class Make:
@@ -80,6 +84,8 @@ class Make:
             "retry_delay_ns": self.ns(0),
             "warmup_ns": self.r.choice([delay, 0, self.ns()]),
             "alpha": self.r.random() < 0.5,
+            "log_all_failures": supported("TCP_CHECK", "log_all_failures") and self.r.random() < 0.3,
+            "rise": self.r.choice([1, 3]) if supported("TCP_CHECK", "rise") else 1,
         }
         return self.maybe(out, {}, 0.8)
 
@@ -105,12 +111,23 @@ class Make:
         )
 
     def check(self, rs: dict[str, Any]) -> Check:
-        kinds = [k for k in ("TCP_CHECK", "HTTP_GET", "PING_CHECK", "DNS_CHECK", "SMTP_CHECK") if k in BUILDERS]
+        kinds = [k for k in MADE if k in BUILDERS]
         kind = self.r.choice(kinds)
         known = self.connection(rs, kind)
         match kind:
             case "PING_CHECK":
                 return PingCheck(**known)
+            case "UDP_CHECK":
+                mask = self.r.choice(["", "ffff", "f00f", "ff0f"])
+                return UdpCheck(
+                    **known,
+                    payload=self.maybe("00ff7f", ""),
+                    require_reply=bool(mask) or self.r.random() < 0.5,
+                    reply="".join(c if m == "f" else "0" for c, m in zip("1a2b", mask, strict=False)),
+                    mask=mask,
+                    min_reply_length=self.maybe(7, 0),
+                    max_reply_length=self.maybe(512, 65535),
+                )
             case "DNS_CHECK":
                 name = self.r.choice([".", "a.example"])
                 return DnsCheck(**known, type=self.r.choice(["SOA", "A", "AAAA"]), name=name)
@@ -120,8 +137,9 @@ class Make:
                 host = host_port(known["ip"], known["port"])
                 urls = tuple(self.url(host) for _ in range(self.r.randint(1, 3)))
                 protocol = self.r.choice(["1.0", "1.0C", "1.1"])
-                return HttpCheck(**known, urls=urls, http_protocol=protocol, fast_recovery=self.r.random() < 0.5)
-        return TcpCheck(**known)
+                fast, reset = self.r.random() < 0.5, self.r.random() < 0.5
+                return HttpCheck(**known, urls=urls, http_protocol=protocol, fast_recovery=fast, close_reset=reset)
+        return TcpCheck(**known, close_reset=self.r.random() < 0.5)
 
     def tunnel(self, forward: str) -> Tunnel:
         if forward != "TUN":

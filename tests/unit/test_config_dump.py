@@ -65,5 +65,5 @@ def test_full_says_what_goes_without_saying(monkeypatch: pytest.MonkeyPatch) -> 
     config, _ = golden(GOLDEN / "director.conf", monkeypatch)
     sparse, full = dump(config).splitlines(), dump(config, full=True).splitlines()
     assert len(full) > len(sparse)
-    assert any(line.strip() == "delay_before_retry 1" for line in full)
-    assert not any(line.strip() == "delay_before_retry 1" for line in sparse)
+    assert any(line.strip() == "garp_master_refresh_repeat 1" for line in full)
+    assert not any(line.strip() == "garp_master_refresh_repeat 1" for line in sparse)

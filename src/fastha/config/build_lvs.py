@@ -331,10 +331,9 @@ def _real_servers(draft: _Draft, around: Hashable, faults: Faults, alike: Alike)
         if (first := seen.setdefault((built.ip, built.port), real.statement)) is not real.statement:
             faults.warning(
                 real.statement.place(1),
-                f"real_server {built.key} is there already; the second is ignored",
-                f"line {first.line}",
+                f"real_server {built.key} is there already; the second is ignored", f"line {first.line}",
                 code="real-server-twice",
-            )
+            )  # fmt: skip
             continue
         out.append(built)
     return out

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 from fastha.config.dump_words import Page, command, seconds, word
 from fastha.model import (
     BfdCheck,
@@ -37,7 +35,9 @@ def dump_check(check: Check, real: RealServer, page: Page) -> None:
         if not isinstance(check, FileCheck):
             page.flag("alpha", check.alpha, real.alpha)
         match check:
-            case TcpCheck() | PingCheck():
+            case TcpCheck():
+                page.flag("close_reset", check.close_reset, default=True)
+            case PingCheck():
                 pass
             case HttpCheck() | SslCheck():
                 _http(check, page)
@@ -60,10 +60,6 @@ def dump_check(check: Check, real: RealServer, page: Page) -> None:
                 page.say("name", word(check.name))
 
 
-def _default(check: Check, name: str) -> object:
-    return next(f.default for f in fields(check) if f.name == name)
-
-
 def _connection(check: Networked, real: RealServer, page: Page) -> None:
     page.unless(real.ip, "connect_ip", check.ip)
     if not isinstance(check, PingCheck):
@@ -79,10 +75,10 @@ def _connection(check: Networked, real: RealServer, page: Page) -> None:
 
 
 def _scheduling(check: Check, page: Page) -> None:
-    page.unless(_default(check, "delay_ns"), "delay_loop", check.delay_ns, seconds(check.delay_ns))
-    page.unless(_default(check, "retry"), "retry", check.retry)
-    retry_delay = seconds(check.retry_delay_ns)
-    page.unless(_default(check, "retry_delay_ns"), "delay_before_retry", check.retry_delay_ns, retry_delay)
+    """What has another default in each kind of check is always said."""
+    page.unless(60_000_000_000, "delay_loop", check.delay_ns, seconds(check.delay_ns))
+    page.say("retry", check.retry)
+    page.say("delay_before_retry", seconds(check.retry_delay_ns))
     page.unless(check.delay_ns, "warmup", check.warmup_ns, seconds(check.warmup_ns))
     page.unless(1, "rise", check.rise)
     page.flag("log_all_failures", check.log_all_failures)
@@ -91,6 +87,8 @@ def _scheduling(check: Check, page: Page) -> None:
 def _http(check: HttpCheck | SslCheck, page: Page) -> None:
     page.unless("1.0", "http_protocol", check.http_protocol)
     page.flag("fast_recovery", check.fast_recovery)
+    if isinstance(check, HttpCheck):
+        page.flag("close_reset", check.close_reset, default=True)
     if isinstance(check, SslCheck):
         _tls(check.tls, page)
         page.flag("http2", check.http2)
@@ -137,9 +135,14 @@ def _udp(check: UdpCheck, page: Page) -> None:
     if check.payload:
         page.say("payload", check.payload)
     if check.require_reply:
-        page.say("require_reply", check.reply)
+        page.say("require_reply", _masked(check.reply, check.mask))
     page.unless(0, "min_reply_length", check.min_reply_length)
     page.unless(65535, "max_reply_length", check.max_reply_length)
+
+
+def _masked(digits: str, mask: str) -> str:
+    """Hexadecimal digits, x for those that are not compared."""
+    return "".join(c if m == "f" else "x" for c, m in zip(digits, mask, strict=True))
 
 
 def _grpc(check: GrpcCheck, page: Page) -> None:

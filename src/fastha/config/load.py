@@ -10,7 +10,6 @@ from importlib import import_module
 from fastha.config.build import build
 from fastha.config.expand import Environment
 from fastha.config.files import RealFiles
-from fastha.config.keepalived import differences, text_differences
 from fastha.config.keywords import SCRIPT_WORDS
 from fastha.config.mould import Cast, CastValues
 from fastha.config.reader import Files, read
@@ -43,11 +42,11 @@ class Loaded:
 
 
 def load(
-    path: str, config_id: str = "", host: Host | None = None, keepalived: bool = False, *, native: bool = False
+    path: str, config_id: str = "", host: Host | None = None, keepalived: bool = False, native: bool = False
 ) -> Loaded:
     """Read, build and check `path`; never raises for what is in the files. `config_id`: what @id lines compare with; ""
-    means the first label of the host name, as in keepalived. `host`: warn of what this machine does not have,
-    too; `keepalived`: and of what keepalived reads differently.
+    means the first label of the host name, as in keepalived. `host`: warn of what this machine does not have, too;
+    `keepalived`: and of what keepalived reads differently.
 
     `native`: this process may load compiled modules, and reading is faster for it. The daemon's parent must not; a
     command or a process that only reads may. The result is the same.
@@ -98,6 +97,8 @@ def _random(low: int, high: int) -> int:
 
 def _compare(tree: Tree) -> None:
     """Add what keepalived would read differently to the faults of reading."""
+    from fastha.config.keepalived import differences, text_differences
+
     faults = Faults()
     differences(tree.statements, faults)
     for path in dict.fromkeys(tree.files):

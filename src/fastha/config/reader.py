@@ -10,10 +10,11 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Set
+from random import Random
 from typing import Protocol
 
 from fastha.config import include
-from fastha.config.expand import ASSIGN, CONDITION, HIDDEN, Definitions, Environment, ExpandError
+from fastha.config.expand import ASSIGN, CONDITION, Definitions, Environment, ExpandError
 from fastha.config.lexer import LexError, Token, split_line, strip_comment
 from fastha.config.tree import Faults, Place, Statement, Tree, shown, within
 
@@ -21,6 +22,7 @@ MAX_DEPTH = 32  # blocks in blocks; keepalived's deepest is 5
 MAX_INCLUDE_DEPTH = 32
 MOST_ASTRAY = 1000  # faults of one kind that nobody reads to the end
 MAX_INCLUDES = 100_000
+MAX_NESTED = 8  # definitions that hold repetitions that use such definitions
 EXPANSION = 64 << 20  # characters that definitions and repetitions may produce in one reading
 
 # ASCII without quotes, escapes, comments, definitions, conditions, repetitions or includes, then at most one brace.
@@ -71,6 +73,7 @@ class Reader:
         self.reading: list[str] = []  # files being read, outermost first
         self.astray = 0  # faults of text that is no configuration
         self.defining = ""  # name of the definition that the next line continues
+        self.seeded: Statement | None = None  # the random_seed that counts
         self.file = ""
         self.line = 0
 
@@ -160,27 +163,58 @@ class Reader:
             if self.defining:
                 self._define(self.defining, raw)
                 return
-            text = strip_comment(raw)
-            if include.is_include(text):
-                self._include(text)
-                return
-            if match := CONDITION.match(text):
-                if (match[2] == self.env.config_id) == bool(match[1]):
-                    return
-                text = " " * match.start(3) + match[3]
-            if match := ASSIGN.match(text):
-                self.definitions.values[match[1]] = ""
-                self._define(match[1], match[2])
-                return
-            directory = posixpath.dirname(self.file) or "."
-            for repeated in self.definitions.repeat(text):
-                expanded = self.definitions.substitute(repeated, directory)
-                for remark in dict.fromkeys(self.definitions.remarks):
-                    self.faults.warning(self._here(raw.find("$") + 1), remark)
-                for line in expanded.split("\n"):
-                    self._line(line, None if line == raw else raw)
+            self._expand(strip_comment(raw), raw, 0)
         except ExpandError as e:
             self.faults.error(self._here(len(raw) - len(raw.lstrip()) + 1), shown(str(e), 200))
+
+    def _expand(self, text: str, raw: str, depth: int) -> None:
+        """Conditions, then a definition, or repetitions, substitutions and at last includes. A definition may hold
+        repetitions: then the same again for each of its lines."""
+        text, kept = self._condition(text)
+        if not kept:
+            return
+        if match := ASSIGN.match(text):
+            self.definitions.values[match[1]] = ""
+            self._define(match[1], match[2])
+            return
+        if depth < MAX_NESTED and (opened := self.definitions.opened(text)) is not None:
+            for line in opened.split("\n"):
+                self._expand(line, raw, depth + 1)
+            return
+        if "_RANDOM" in text:
+            self._seed()
+        directory = posixpath.dirname(self.file) or "."
+        for repeated in self.definitions.repeat(text):
+            here, kept = (repeated, True) if repeated is text else self._condition(repeated)
+            if not kept:
+                continue
+            expanded = self.definitions.substitute(here, directory)
+            for remark in dict.fromkeys(self.definitions.remarks):
+                self.faults.warning(self._here(raw.find("$") + 1), remark)
+            for line in expanded.split("\n"):
+                if include.is_include(line):
+                    self._include(line, raw)
+                else:
+                    self._line(line, None if line == raw else raw)
+
+    def _condition(self, text: str) -> tuple[str, bool]:
+        """The line without its condition, and whether it counts."""
+        match = CONDITION.match(text)
+        if match is None:
+            return text, True
+        return " " * match.start(3) + match[3], (match[2] == self.env.config_id) != bool(match[1])
+
+    def _global(self, word: str) -> list[Statement]:
+        """What `global_defs` has said so far with this keyword."""
+        blocks = (s.block for s in self.tree.statements if s.words[0] == "global_defs")
+        return [s for block in blocks for s in block or () if s.words[0] == word]
+
+    def _seed(self) -> None:
+        """random_seed N: from here on the numbers are the same in every reading."""
+        said = self._global("random_seed")
+        if said and said[-1] is not self.seeded and len(said[-1].words) > 1:
+            self.seeded = said[-1]
+            self.definitions.random = Random(said[-1].words[1]).randint
 
     def _define(self, name: str, piece: str) -> None:
         """Add a line to a definition; one that ends with a backslash is continued on the next."""
@@ -190,9 +224,9 @@ class Reader:
         self.definitions.values[name] = f"{value}\n{piece}" if value else piece
         self.defining = name if more else ""
 
-    def _include(self, text: str) -> None:
-        column = len(text) - len(text.lstrip()) + 1
-        request = include.parse(text)
+    def _include(self, text: str, raw: str) -> None:
+        column = len(raw) - len(raw.lstrip()) + 1
+        request = include.parse(text, [s.words[1:] for s in self._global("include_check")])
         if request is None:
             self.faults.error(self._here(column), "include without a file name")
             return
@@ -231,12 +265,12 @@ class Reader:
         try:
             tokens = split_line(text, self.script_words)
         except LexError as e:
-            here = self._here(e.column) if raw is None else within(self._here(), _unhidden(text))
+            here = self._here(e.column) if raw is None else within(self._here(), text)
             self.faults.error(here, str(e))
             return
         if raw is not None:
             tokens = _as_written(tokens, raw)
-        expanded = "" if raw is None else _unhidden(text)
+        expanded = "" if raw is None else text
         words: list[str] = []
         columns: list[int] = []
         quoted: list[int] = []
@@ -295,20 +329,12 @@ def _odd(line: str) -> tuple[str, int] | None:
     return None
 
 
-def _unhidden(text: str) -> str:
-    """`text` with the characters that expansion hid from the lexer."""
-    for hidden, c in HIDDEN.items():
-        text = text.replace(hidden, c)
-    return text
-
-
 def _as_written(tokens: list[Token], raw: str) -> list[Token]:
     """Tokens of an expanded line with the columns of the line as written: where the word stands in it, else where the
-    first definition is used. Restores the characters that expansion hid from the lexer."""
+    first definition is used."""
     used = max(raw.find("$"), raw.find("~"), 0) + 1
     out, at = [], 0
     for kind, word, _ in tokens:
-        word = _unhidden(word)
         found = raw.find(word, at) if word else -1
         if found >= 0:
             at = found + len(word)

@@ -20,7 +20,6 @@ IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!$)
 TRUE = frozenset({"on", "true", "yes"})
 FALSE = frozenset({"off", "false", "no"})
 US_LIMIT = (1 << 32) - 1  # most times are 32 bit microseconds in keepalived
-HUGE = (1 << 31) - 1  # a highest value that nobody needs to hear of
 USER = re.compile(r"[a-z_][a-z0-9_.-]*\$?", re.A)  # what useradd(8) takes, and dots
 IFNAMSIZ = 16  # linux/if.h, with the ending NUL
 
@@ -37,8 +36,7 @@ def number(item: Item, faults: Faults, index: int = 1, low: int | None = None, h
     if (low is None or value >= low) and (high is None or value <= high):
         return value
     place = item.statement.place(index)
-    beyond = high is None or (high >= HUGE and low is not None and value < low)
-    span = f"at least {low}" if beyond else f"{low} to {high}"
+    span = f"{low} to {high}" if high is not None else f"at least {low}"
     if keyword.clamps:
         value = low if low is not None and value < low else high  # type: ignore[assignment]  # one of them is crossed
         faults.warning(place, f"{keyword.word} must be {span}, not {shown(word)}; {value} is used")

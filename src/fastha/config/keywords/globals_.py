@@ -58,7 +58,7 @@ shutdown_script          | CMD [USER [GROUP]]              |             |      
 startup_script_timeout   | s                               | 10          | 1..1000 | - | How long startup_script may take
 shutdown_script_timeout  | s                               | 10          | 1..1000 | - | How long shutdown_script may take
 umask                    | MASK...                         | 0177        |       | -   | Permissions withheld from files
-random_seed              | N                               |             | 0..4294967295 | -   | Makes random numbers repeatable
+random_seed              | N                               |             | 0..4294967295 | yes | Makes random numbers repeatable
 process_names            | -                               | off         |       | -   | Children show their own names
 process_name             | COMM                            |             |       | -   | Name of the parent process
 vrrp_process_name        | COMM                            |             |       | -   | Name of the VRRP process
@@ -169,7 +169,7 @@ reload_file              | [PATH]                          |             |      
 reload_check_config      | [PATH]                          | off         |       | -   | Test a configuration before reloading it (fastha always does)
 reload_time_file         | PATH                            |             |       | -   | File with the time of the next reload
 reload_repeat            | -                               | off         |       | -   | Keep that file after the reload
-include_check            | [CHECK...]                      |             |       | -   | What is an error about include
+include_check            | [CHECK...]                      |             |       | yes | What is an error about include
 config_save_dir          | PATH                            |             |       | -   | Directory that gets every configuration read
 tmp_config_directory     | PATH                            |             |       | -   | Directory for the expanded configuration
 data_use_instance        | [BOOL]                          | off         |       | -   | Names of dump files contain the instance
