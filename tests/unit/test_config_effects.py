@@ -59,7 +59,7 @@ INSIDE = {
 HEADS = {
     "vrrp_instance": "vrrp_instance first", "virtual_server": "virtual_server 10.0.0.2 80",
     "real_server": "real_server 10.1.1.2 80", "virtual_server_group": "virtual_server_group known",
-    "track_file": "track_file known", "vrrp_track_file": "vrrp_track_file known", "bfd_instance": "bfd_instance known",
+    "track_file": "track_file mine", "vrrp_track_file": "vrrp_track_file mine", "bfd_instance": "bfd_instance known",
     "vrrp_script": "vrrp_script known", "vrrp_sync_group": "vrrp_sync_group known",
     "vrrp_track_process": "vrrp_track_process known",
 }  # fmt: skip
@@ -89,12 +89,17 @@ TCP_CHECK {
 track_file known {
 file /tmp/known
 }
+track_file other {
+file /tmp/other
+}
 bfd_instance known {
 neighbor_ip 10.9.9.9
 }
 """
 # More lines of the block that a keyword needs to mean anything.
 WITH = {
+    "notify_fifo_script": "notify_fifo /run/a", "lvs_notify_fifo_script": "lvs_notify_fifo /run/b",
+    "vrrp_notify_fifo_script": "vrrp_notify_fifo /run/c",
     "unicast_src_ip": "unicast_peer {\n10.0.0.9\n}", "preempt_delay": "", "sh-port": "lvs_sched sh",
     "sh-fallback": "lvs_sched sh", "mh-port": "lvs_sched mh", "mh-fallback": "lvs_sched mh",
     "flag-1": "lvs_sched sh", "flag-2": "lvs_sched sh", "flag-3": "lvs_sched sh",
@@ -117,7 +122,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "script_user": ("nobody",),
     "persistence_timeout": ("", "77"), "virtual_server": ("10.0.0.77 80",), "real_server": ("10.1.1.77 80",),
     "payload": ("0a0b",), "require_reply": ("", "0a0b"), "type": ("A", "MX"), "name": ("www.example.org", "known"),
-    "regex": ("abc",), "regex_options": ("caseless",), "regex_stack": ("1 2",), "track_file": ("known",),
+    "regex": ("abc",), "regex_options": ("caseless",), "regex_stack": ("1 2",), "track_file": ("third", "other"), "vrrp_track_file": ("third",),
     "weight": ("7", "5 reverse"), "init_file": ("5",), "neighbor_ip": ("10.9.9.8",), "max_hops": ("3",),
     "vrrp_instance": ("second",), "virtual_server_group": ("known",),
 }  # fmt: skip

@@ -9,20 +9,25 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastha.channel.messages import Message
-from fastha.checker import adoption, facts, lvs, marks, native, plan
+from fastha.checker import adoption, facts, gate, lvs, marks, native, plan
 from fastha.checker.drain import Stance
-from fastha.checker.engine import Answer, Engines
+from fastha.checker.engine import Answer, Deliver, Engines
+from fastha.checker.file_check import FileValues
+from fastha.checker.guard import Guard, Passed
 from fastha.checker.lvs_keeper import LvsKeeper
 from fastha.checker.marks_keeper import MarksKeeper
+from fastha.checker.misc import Commands
 from fastha.checker.overrides import Overrides
-from fastha.checker.plan import Effect, QuorumChanged, RunScript, ServerChanged
+from fastha.checker.plan import Effect, QuorumChanged, RunScript, ServerChanged, WeightChanged
 from fastha.checker.prepare import fitted, refusal
 from fastha.checker.presence import Presence
 from fastha.checker.probe import Probes
 from fastha.checker.roster import Roster, Server, Ward, Watch
 from fastha.checker.table import TableKeeper
 from fastha.child import Child
+from fastha.child.files import Files
 from fastha.child.process import release_memory
+from fastha.child.runner import Runner
 from fastha.dataplane.backend import Backend, KernelBalancer, Patient
 from fastha.dataplane.choose import open_backend
 from fastha.dataplane.nft_library import Library
@@ -32,6 +37,8 @@ from fastha.loop.reactor import Timer
 from fastha.model import Config, VirtualServer
 from fastha.model.codec import read
 from fastha.model.units import NS_PER_S
+from fastha.scripts import lines
+from fastha.scripts.configured import defaults
 
 STATS_NS = NS_PER_S  # counters of steady probes are reported by a fifth of the wards each second
 STATS_SLICES = 5
@@ -65,11 +72,18 @@ class Checker:
         self._proposal: Proposal | None = None
         probes = make_probes(self._results) if make_probes else Probes(child.reactor, self._results, probe_limit())
         self.probes = probes
-        self.engines = Engines(dict.fromkeys(native.KINDS, native.Native(probes)))
+        self._runner = Runner(child.reactor)
+        self.engines = Engines(
+            dict.fromkeys(native.KINDS, native.Native(probes))
+            | {"MISC_CHECK": Commands(child.reactor, self._runner, self._deliver("MISC_CHECK"))}
+            | {"FILE_CHECK": FileValues(child.reactor, Files(child.reactor), self._deliver("FILE_CHECK"))}
+        )
         self.roster = Roster(
             self.engines, child.reactor.now_ns, self._changed, self._seen, self._short, child.progress, self._failed
         )
         self.overrides = Overrides(self.roster, child.reactor, self._ruled, self._seen, self._flush)
+        self.roster.guarded = self._guarded
+        self.roster.wake = self._wake
         self._quorums: dict[str, bool] = {}
         self._noted: set[str] = set()
         self._told: dict[str, VirtualServer] = {}  # those whose real servers are in the parent's picture
@@ -88,6 +102,7 @@ class Checker:
         child.on("stop", self._stop)
         child.on("overrides", lambda message: self.overrides.take(message["overrides"]))
         child.on("resync", self._resync)
+        child.on("accept", self._accept)
 
     def begin(self, config: Config, dataplane: str) -> None:
         """By hand: prepare and commit at once. SystemFault with the reason if it cannot be run."""
@@ -156,6 +171,7 @@ class Checker:
         assert table is not None
         self._proposal = None
         servers, defs, marked = proposal.config.virtual_servers, proposal.config.globals.lvs, proposal.marks
+        self._runner.configure(defaults(proposal.config.globals), proposal.config.globals.scripts.secure)
         kernel = {} if self._running else self._adopt_kernel(table, proposal)
         self.overrides.prepare(servers, kernel, marked)
         known = {}
@@ -273,6 +289,10 @@ class Checker:
 
     # -- what happens --
 
+    def _deliver(self, kind: str) -> Deliver:
+        """Where the engine of `kind` brings its answers."""
+        return lambda answers: self._answers(a._replace(slot=self.engines.slot(kind, a.slot)) for a in answers)
+
     def _results(self, data: bytes) -> None:
         self._answers(native.answers(data, lambda slot: self.engines.slot("TCP_CHECK", slot)))
 
@@ -293,6 +313,40 @@ class Checker:
             if ruling is not None and ruling.ended and ruling.stance is Stance.OUT:
                 name = f"{ward.plan.server.key} {server.config.key}"
                 self.child.event("drained", name, f"drained, out of the table: {ruling.ended}")
+        self.roster.judge(ward)
+
+    def _guarded(self, ward: Ward, before: Guard, passed: Passed) -> None:
+        kind, text = gate.told(ward, before, passed)
+        if kind:
+            level = logging.INFO if kind == "panic_over" else logging.ERROR if kind == "panic" else logging.WARNING
+            self.child.event(kind, ward.plan.server.key, text, level)
+            self.child.reactor.call_at(self.child.reactor.now_ns(), lambda: self._tell_ward(ward))
+
+    def _tell_ward(self, ward: Ward) -> None:
+        """All of its facts, unless it is gone meanwhile."""
+        key = ward.plan.server.key
+        if self.table is not None and self.roster.wards.get(key) is ward:
+            one = facts.ward_facts(self.roster, ward, self.table.wanted(ward.key))
+            self.child.facts({"virtual_servers": {key: one}})
+
+    def _wake(self, when_ns: int, callback: Callable[[], object]) -> None:
+        def woken() -> None:
+            callback()
+            self._flush()
+
+        self.child.reactor.call_at(when_ns, woken)
+
+    def _accept(self, message: Message) -> None:
+        """An operator says that what the guard keeps in the set is down indeed."""
+        for key in message["virtual_servers"]:
+            ward = self.roster.wards.get(key)
+            if ward is not None and ward.guard.kept:
+                panic = ward.guard.panic
+                count = self.roster.accept(ward)
+                text = f"{count} real servers that were kept in the set fall: accepted by an operator"
+                self.child.event("panic_over" if panic else "accepted", key, text, logging.WARNING)
+                self._tell_ward(ward)
+        self._flush()
 
     def _resync(self, message: Message) -> None:
         if self.table is None:
@@ -313,20 +367,26 @@ class Checker:
         self._want(self.table, ward)
         name = ward.plan.server.key
         servers = {s.config.key: s for s in ward.servers}
+        said: list[str] = []
         for effect in effects:
             if isinstance(effect, ServerChanged):
                 server = servers[effect.server.key]
                 word = "up" if effect.up else "down"
+                why = f"kept in the set, though its checks fail: {server.why}" if server.kept else server.why
                 self.child.event(
                     f"real_server_{word}",
                     f"{name} {effect.server.key}",
-                    f"{word}: {server.why}",
+                    f"{word}: {why}",
                     logging.INFO if effect.up else logging.WARNING,
                 )
+                said.append(lines.real_server(ward.plan.server, effect.server, effect.up))
             elif isinstance(effect, QuorumChanged):
                 self._quorum_changed(ward, effect)
+                said.append(lines.virtual_server(ward.plan.server, effect.up))
             elif isinstance(effect, RunScript):
                 self.child.script(effect.script, effect.subject)
+        for line in said:
+            self.child.send("notify", line=line)
         row = self.table.wanted(ward.key)
         shown = ward.servers if any(isinstance(e, QuorumChanged) for e in effects) else _named(effects, servers)
         shown = [*shown, *also]
@@ -353,7 +413,10 @@ class Checker:
             return
         ward = server.ward
         one = facts.real_server(self.roster, server, self.table.wanted(ward.key))
-        self.child.facts({"virtual_servers": {ward.plan.server.key: {"real_servers": {server.config.key: one}}}})
+        patch: dict[str, Any] = {"real_servers": {server.config.key: one}}
+        if ward.limits is not None:
+            patch["panic"] = facts.panic(ward)
+        self.child.facts({"virtual_servers": {ward.plan.server.key: patch}})
 
     def _short(self, text: str) -> None:
         self.child.limited(
@@ -418,6 +481,9 @@ class Checker:
         for ward in self.roster.wards.values():
             for effect in plan.farewell(ward.plan):
                 self.child.script(effect.script, effect.subject)
+            if ward.plan.server.omega:
+                for line in _farewell_lines(ward):
+                    self.child.send("notify", line=line)
         self.overrides.close()
         self.roster.replace((), {})
         if self.table is not None:
@@ -451,8 +517,17 @@ class Checker:
         self.engines.close()
 
 
+def _farewell_lines(ward: Ward) -> list[str]:
+    """What `omega` says into the FIFOs: all that was up goes down."""
+    server = ward.plan.server
+    said = [
+        lines.real_server(server, rs, False) for rs, up in zip(server.real_servers, ward.plan.up, strict=True) if up
+    ]
+    return [*said, lines.virtual_server(server, False)] if ward.plan.quorum else said
+
+
 def _named(effects: Sequence[Effect], servers: Mapping[str, Server]) -> list[Server]:
-    return [servers[e.server.key] for e in effects if isinstance(e, ServerChanged)]
+    return [servers[e.server.key] for e in effects if isinstance(e, ServerChanged | WeightChanged)]
 
 
 def probe_limit() -> int:

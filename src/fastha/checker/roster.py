@@ -13,19 +13,21 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from fastha.checker import plan, verdict
+from fastha.checker import gate, guard, plan, verdict
 from fastha.checker.adoption import Adopted
 from fastha.checker.drain import Rulings
 from fastha.checker.ending import describe, outcome
 from fastha.checker.engine import SHIFT, Answer, Engines
+from fastha.checker.guard import Guard, Limits, Passed
 from fastha.checker.plan import Effect, Plan
 from fastha.checker.verdict import Health, Outcome, Verdict, Wait
 from fastha.dataplane.rows import ServiceKey
-from fastha.model import Check, HttpCheck, RealServer, SslCheck, VirtualServer
+from fastha.model import Check, FileCheck, HttpCheck, MiscCheck, RealServer, SslCheck, VirtualServer
 from fastha.model.units import NS_PER_S
 
 NEW, EARLY, ANSWERED = 0, 1, 2  # stages of a Watch; EARLY: the next probe finds it a phase of its own
 SUSPENDED = "suspended: this host does not have the address of the virtual server"
+MOST_WEIGHT = 2**31 - 1
 SOON_NS = 2 * NS_PER_S  # checks of adopted or reconfigured servers begin within this time
 
 
@@ -84,6 +86,13 @@ class Server:
         self._watches = watches[0] if len(watches) == 1 else tuple(watches)
 
     @property
+    def kept(self) -> str:
+        """Why it is in the set though its checks say that it is down: "panic", "limit"; "" if it is not so."""
+        if self.index not in self.ward.guard.kept:
+            return ""
+        return "panic" if self.ward.guard.panic else "limit"
+
+    @property
     def up(self) -> bool:
         """Up only when all its checks say so; always without one."""
         return all(w.verdict.up for w in self.watches)
@@ -113,6 +122,10 @@ class Ward:
     servers: list[Server] = field(default_factory=list)
     mark: int = 0  # with which nftables marks the traffic of a group; 0: it does not
     suspended: bool = False  # ha_suspend, and its address is not here
+    limits: Limits | None = None  # panic_threshold, removal_limit
+    guard: Guard = Guard()
+    panic_since: float = 0.0
+    wake_ns: int = 0  # when somebody who is kept may fall
 
     @property
     def key(self) -> ServiceKey:
@@ -170,7 +183,10 @@ class Roster:
         self._ended: dict[Watch, tuple[int, int]] = {}  # probes and failures before a suspension
         self._asked: dict[Check, list[Watch]] | None = None  # while `replace` or `addresses` need it
         self._local: Callable[[str], bool] = lambda _ip: True
+        self._said: dict[Watch, tuple[int | None, int]] = {}  # weight, what is added: of the last good answer
         self.rulings: Callable[[VirtualServer], Rulings] = lambda _server: ()  # operators' decisions
+        self.guarded: Callable[[Ward, Guard, Passed], object] = lambda _ward, _before, _passed: None
+        self.wake: Callable[[int, Callable[[], object]], object] = lambda _when_ns, _callback: None
 
     # -- configuration --
 
@@ -186,8 +202,8 @@ class Roster:
         for server in servers:
             self._progress()
             before, mark = old.get(server.key), marks.get(server.key, 0)
-            ward = self._ward(server, before, adopt.get(server.key, Adopted()), now)
-            if ward is not before or ward.mark != mark or not ward.keys:
+            ward = self._ward(server, mark, before, adopt.get(server.key, Adopted()), now)
+            if ward.mark != mark:
                 ward.mark, ward.keys = mark, plan.keys(server, mark)
             self.wards[server.key] = ward
         gone = [ward for key, ward in old.items() if key not in self.wards]
@@ -197,10 +213,13 @@ class Roster:
         self._asked = None
         return gone
 
-    def _ward(self, config: VirtualServer, old: Ward | None, adopt: Adopted, now: float) -> Ward:
+    def _ward(self, config: VirtualServer, mark: int, old: Ward | None, adopt: Adopted, now: float) -> Ward:
         if old is not None and old.plan.server == config:
             return old
-        ward = Ward(old.plan if old else Plan(config, (), False, (), ()), (), old.since if old else now)
+        ward = Ward(
+            old.plan if old else Plan(config, (), False, (), ()), plan.keys(config, mark), old.since if old else now
+        )
+        ward.mark, ward.limits = mark, guard.limits(config)
         ward.suspended = config.ha_suspend and not self._local(config.ip)
         before = {s.config.key: s for s in old.servers} if old else {}
         for index, rs in enumerate(config.real_servers):
@@ -208,16 +227,49 @@ class Roster:
             ward.servers.append(self._server(ward, index, rs, before.pop(key, None), adopt.up.get(key), now))
         for server in before.values():
             self._leave(server, server.watches)
-        ups = [s.up for s in ward.servers]
+        before_guard = old.guard if old else Guard()
+        ups, passed = gate.begin(ward, old, adopt, self._now_ns())
+        self._adopt_weights(ward, adopt)
+        weights = [self.weight(s) for s in ward.servers] if self._said else ()
         if old is None:
-            ward.plan = plan.start(config, ups, adopt.quorum, self.rulings(config))
+            ward.plan = plan.start(config, ups, adopt.quorum, self.rulings(config), weights)
         else:
-            ward.plan, effects = plan.carry(old.plan, config, ups, self.rulings(config))
+            ward.plan, effects = plan.carry(old.plan, config, ups, self.rulings(config), weights)
             if effects:
                 ward.since = now
-                ward.mark, ward.keys = old.mark, old.keys  # told with the rows of before; `replace` has the new ones
                 self._changed(ward, effects)
+            self.guarded(ward, before_guard, passed)
+        self._wake(ward, passed.again_ns)
         return ward
+
+    def _adopt_weights(self, ward: Ward, adopt: Adopted) -> None:
+        """What checks had made of weights before this process was there holds until they say something else."""
+        for server in ward.servers if adopt.weights else ():
+            weigher = next((w for w in server.watches if isinstance(w.check, MiscCheck | FileCheck)), None)
+            if weigher is not None and server.config.key in adopt.weights:
+                self._said[weigher] = adopt.weights[server.config.key], 0
+
+    def weight(self, server: Server) -> int | None:
+        """What its checks make of its configured weight, None: nothing. keepalived.md 2.9: the configured one and all
+        adjustments, within 0 and 2^31 - 1."""
+        configured, adjusted = server.config.weight, 0
+        for watch in server.watches:
+            weight, added = self._said.get(watch, (None, 0))
+            adjusted += (weight - configured if weight is not None else 0) + added
+        return min(max(configured + adjusted, 0), MOST_WEIGHT) if adjusted else None
+
+    def _wake(self, ward: Ward, when_ns: int) -> None:
+        """Judge it again at `when_ns` (0: no need)."""
+        if not when_ns or (ward.wake_ns and ward.wake_ns <= when_ns):
+            return
+        ward.wake_ns = when_ns
+
+        def woken() -> None:
+            if ward.wake_ns == when_ns and self.wards.get(ward.plan.server.key) is ward:
+                ward.wake_ns = 0
+                self.judge(ward)
+
+        self.wake(when_ns, woken)
 
     def _server(
         self, ward: Ward, index: int, rs: RealServer, old: Server | None, adopt: bool | None, now: float
@@ -239,6 +291,8 @@ class Roster:
             if watch is None:
                 former = left.pop(0) if left else None
                 watch = self._ask(server, check, old, former, adopt)
+                if former in self._said and former.check.kind == check.kind:
+                    self._said.setdefault(watch, self._said[former])
                 if former is not None and old is not None:
                     self._leave(old, (former,))
             watches.append(watch)
@@ -303,6 +357,7 @@ class Roster:
         self._engine.close_slot(watch.slot)
         self._slots.drop(watch.slot)
         self._ended.pop(watch, None)
+        self._said.pop(watch, None)
         if self._asked is not None and watch in (same := self._asked.get(watch.check, [])):
             same.remove(watch)
 
@@ -329,10 +384,12 @@ class Roster:
     def _hold(self, server: Server, watch: Watch) -> Watch:
         """It is not to be asked for this server; a slot of its own is held until `_resume`."""
         checks, failures, _took = self._engine.stats(watch.slot)
-        before = self._ended.pop(watch, (0, 0))
+        before, said = self._ended.pop(watch, (0, 0)), self._said.get(watch)
         self._leave(server, (watch,))
         held = self._open(server, watch.check, watch.verdict, SUSPENDED)
         self._ended[held] = before[0] + checks, before[1] + failures
+        if said is not None:
+            self._said[held] = said
         return held
 
     def _resume(self, server: Server, watch: Watch) -> Watch:
@@ -358,7 +415,9 @@ class Roster:
             rules = verdict.rules(watch.check)
             watch.verdict, wait = verdict.step(rules, watch.verdict, found)
             watch.why = self._why(watch, answer)
-            if found is Outcome.OURS:
+            if found is Outcome.OK:
+                self._say(watch, answer)
+            elif found is Outcome.OURS:
                 self._short(watch.why)
             elif found is Outcome.FAIL and watch.check.log_all_failures:
                 self._failed(watch)
@@ -375,19 +434,63 @@ class Roster:
         self._judge(touched)
 
     def _judge(self, touched: Iterable[Server]) -> None:
-        changes: dict[Ward, dict[int, bool]] = {}
+        by_ward: dict[Ward, list[Server]] = {}
         for server in touched:
-            if server.up != server.ward.plan.up[server.index]:
-                changes.setdefault(server.ward, {})[server.index] = server.up
-                server.since = time.time()
-            else:
+            by_ward.setdefault(server.ward, []).append(server)
+        for ward, servers in by_ward.items():
+            self._judge_ward(ward, servers)
+
+    def _say(self, watch: Watch, answer: Answer) -> None:
+        """What a good answer says of the weight."""
+        if answer.weight is not None or answer.added:
+            self._said[watch] = answer.weight, answer.added
+        else:
+            self._said.pop(watch, None)
+
+    def _judge_ward(self, ward: Ward, servers: Sequence[Server]) -> None:
+        """Answers about these real servers are in."""
+        was_up = ward.plan.up
+        # Who is kept is in the set and was down.
+        flipped = [s for s in servers if s.up is not (was_up[s.index] and s.index not in ward.guard.kept)]
+        for server in flipped:
+            server.since = time.time()
+        had = ward.plan.weights
+        weighed = bool(self._said or had) and any(self.weight(s) != (had[s.index] if had else None) for s in servers)
+        changes: Mapping[int, bool] = {}
+        if ward.limits is None:
+            changes = {s.index: s.up for s in flipped}
+        elif flipped:
+            changes = self._admit(ward)
+        if changes or weighed:
+            self._apply(ward, changes, weighed)
+        for server in servers:
+            if server.index not in changes:
                 self._seen(server)
-        for ward, ups in changes.items():
-            quorum = ward.plan.quorum
-            ward.plan, effects = plan.step(ward.plan, ups)
-            if ward.plan.quorum != quorum:
-                ward.since = time.time()
-            self._changed(ward, effects)
+
+    def judge(self, ward: Ward) -> None:
+        """Something else than an answer may have let somebody fall, or made an end of panic: time, an operator."""
+        if ward.limits is not None and (changes := self._admit(ward)):
+            self._apply(ward, changes, False)
+
+    def accept(self, ward: Ward) -> int:
+        """An operator accepts that those that are kept in the set are down; how many they are."""
+        if changes := gate.accept(ward):
+            self._apply(ward, changes, False)
+        return len(changes)
+
+    def _admit(self, ward: Ward) -> Mapping[int, bool]:
+        before, passed = gate.admit(ward, self._now_ns())
+        self._wake(ward, passed.again_ns)
+        self.guarded(ward, before, passed)
+        return passed.changes
+
+    def _apply(self, ward: Ward, changes: Mapping[int, bool], weighed: bool) -> None:
+        quorum = ward.plan.quorum
+        weights = [self.weight(s) for s in ward.servers] if weighed else None
+        ward.plan, effects = plan.step(ward.plan, changes, weights)
+        if ward.plan.quorum != quorum:
+            ward.since = time.time()
+        self._changed(ward, effects)
 
     @staticmethod
     def _why(watch: Watch, answer: Answer) -> str:

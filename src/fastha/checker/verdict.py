@@ -4,9 +4,10 @@
     outcome    what one probe found: ok, fail, or ours (our own machine could not ask: no port, no descriptor)
 
 The rules are keepalived's. While up, a failure is followed by up to `retry` more tries, `retry_delay_ns` apart; the one
-after those means down. While down, one success means up. Before the first verdict there is no retry: the
-first failure means down. HTTP_GET fetches its URLs in order, one each period; a failing URL has its own retries,
-is the only one polled while down, and once it works the whole list is walked from its start: up after one clean pass.
+after those means down. While down, `rise` successes in a row mean up (keepalived: one). Before the first verdict there
+is no retry: the first failure means down. HTTP_GET fetches its URLs in order, one each period; a failing URL has its own retries,
+is the only one polled while down, and once it works the whole list is walked from its start: up after `rise` clean
+passes in a row. Before the first verdict one pass is enough.
 
 Where keepalived waits one more period after the last URL of a clean pass, the verdict falls at once.
 
@@ -60,6 +61,7 @@ class Rules:
     poll_ns: int
     urls: int = 1
     fast_recovery: bool = False
+    rise: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class Verdict:
     failures: int = 0  # further failures seen of this URL while up
     url: int = 0
     walking: bool = True  # not up: URLs before `url` were clean in this pass; False: polling a failed URL
+    passes: int = 0  # down: clean passes since the last failure
 
     @property
     def up(self) -> bool:
@@ -97,9 +100,14 @@ def _rules(check: Check) -> Rules:
             poll_ns=max(check.retry_delay_ns, check.delay_ns),
             urls=max(1, len(check.urls)),
             fast_recovery=check.fast_recovery,
+            rise=check.rise,
         )
     return Rules(
-        retry=check.retry, retry_delay_ns=check.retry_delay_ns, delay_ns=check.delay_ns, poll_ns=check.delay_ns
+        retry=check.retry,
+        retry_delay_ns=check.retry_delay_ns,
+        delay_ns=check.delay_ns,
+        poll_ns=check.delay_ns,
+        rise=check.rise,
     )
 
 
@@ -141,6 +149,8 @@ def _walk(r: Rules, v: Verdict) -> tuple[Verdict, Wait]:
         return replace(v, url=0, walking=True), _gap(r)
     if v.url + 1 < r.urls:
         return replace(v, url=v.url + 1, walking=True), _gap(r)
+    if v.health is Health.DOWN and v.passes + 1 < r.rise:
+        return Verdict(Health.DOWN, passes=v.passes + 1), Wait.PERIOD
     return Verdict(Health.UP), Wait.PERIOD
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 from fastha.config import warnings_host
 from fastha.config.alike import Alike
 from fastha.config.build_balancer import settle_balancer
+from fastha.config.build_file import build_track_files
 from fastha.config.build_globals import Globals, build_globals
 from fastha.config.build_group import build_groups, warn_unused
 from fastha.config.build_lvs import build_virtual_server
 from fastha.config.build_vrrp import build_instance
 from fastha.config.crosscheck import check_instances, check_services, check_sync, check_virtual_servers
+from fastha.config.inherit import Timing
 from fastha.config.keywords.table import ROOT
 from fastha.config.mould import Cast, CastValues
 from fastha.config.references import check_references
@@ -34,10 +36,12 @@ def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) ->
     for item in top:
         if item.name == "global_defs":
             build_globals(item.statement.block or [], globals_, faults)
+    files = build_track_files([item for item in top if item.name == "track_file"], faults)
+    above = Timing(log_all_failures=globals_.log_all_failures, files=files)
     groups = build_groups([item for item in top if item.name == "virtual_server_group"], faults)
     alike = Alike(values)
     drafts = (
-        build_virtual_server(item, groups, globals_.masquerade, faults, alike, globals_.log_all_failures)
+        build_virtual_server(item, groups, globals_.masquerade, faults, alike, above)
         for item in top
         if item.name == "virtual_server"
     )
@@ -60,9 +64,10 @@ def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) ->
     if globals_.balancer.daemon_at is not None and lvs.sync_daemon is not None:
         check_sync(globals_.balancer.daemon_at.place(), servers.values(), faults)
     config = Config(
-        globals=globals_.defs(lvs),
+        globals=globals_.defs(lvs, globals_.notify.settle(faults)),
         instances=tuple(i.value for i in instances),
         virtual_servers=tuple(servers.values()),
+        track_files=tuple(files.values()),
     )
     return config, in_order(faults, tree.files)
 

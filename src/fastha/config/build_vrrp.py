@@ -14,13 +14,24 @@ from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
 from fastha.errors import Severity
 from fastha.lean import dataclass, field
-from fastha.model import Auth, TrackVirtualServer, VirtualAddress, VirtualServer, VrrpInstance
+from fastha.model import Auth, InstanceNotify, Script, TrackVirtualServer, VirtualAddress, VirtualServer, VrrpInstance
 from fastha.model.units import NS_PER_CS, NS_PER_S
 
 ADVERT_INT_US = 10_000, 255_000_000
 V3_MAX_CS = 4095  # RFC 9568 section 5.2.7: Max Advertise Interval is 12 bits of centiseconds
 AUTH_BYTES = 8  # RFC 2338 section 5.3.10
 MAX_ADDRESSES = 255  # RFC 9568 section 5.2.5: the count is one byte
+
+
+# keyword -> field of InstanceNotify
+NOTIFY = {
+    "notify_master": "master",
+    "notify_backup": "backup",
+    "notify_fault": "fault",
+    "notify_stop": "stop",
+    "notify_deleted": "deleted",
+    "notify": "any",
+}
 
 
 @dataclass(slots=True)
@@ -42,6 +53,7 @@ class _Draft:
     auth: Auth = field(default_factory=Auth)
     garp: dict[str, int] = field(default_factory=dict)
     track: list[TrackVirtualServer] = field(default_factory=list)
+    notify: dict[str, Script] = field(default_factory=dict)
     said: dict[str, Item] = field(default_factory=dict)  # keyword -> where it was said last
 
 
@@ -86,6 +98,7 @@ def build_instance(
         garp=globals_.garp_with(draft.garp),
         down_timer_adverts=draft.down_timer_adverts or globals_.down_timer_adverts,
         track_virtual_servers=tuple(draft.track),
+        notify=InstanceNotify(**draft.notify),
     )
     return Built(instance, statement)
 
@@ -121,6 +134,9 @@ def _keyword(item: Item, draft: _Draft, servers: Mapping[str, VirtualServer], fa
             _unicast_src(statement, draft, faults)
         case "unicast_peer":
             draft.unicast_peers += build_peers(statement.block or [], faults)
+        case name if name in NOTIFY:
+            if (script := values.script(item, faults)) is not None:
+                draft.notify[NOTIFY[name]] = script
         case "authentication":
             draft.auth = _authentication(statement, faults)
         case "track_virtual_server":

@@ -9,8 +9,9 @@ from __future__ import annotations
 from fastha.config.dump_lvs import dump_group, dump_virtual_server
 from fastha.config.dump_track import dump_bfd, dump_ssl, dump_track_file
 from fastha.config.dump_vrrp import dump_instance
-from fastha.config.dump_words import Page, seconds, word
-from fastha.model import Config, LvsDefs
+from fastha.config.dump_words import Page, script, seconds, word
+from fastha.model import Config, GlobalDefs, LvsDefs, ScriptDefs
+from fastha.model.units import NS_PER_S
 
 
 def dump(config: Config, full: bool = False, secrets: bool = True) -> str:
@@ -46,12 +47,40 @@ def _globals(config: Config, page: Page) -> None:
             page.say("router_id", word(defs.router_id))
         if defs.script_user or defs.script_group:
             user, group = defs.script_user, defs.script_group
-            page.say("script_user", *([word(user), word(group)] if user and group else [word(user or f":{group}")]))
+            wide = ":" if defs.scripts.user_supplementary else ""
+            both = [word(user), word(f"{wide}{group}")]
+            page.say("script_user", *(both if user and group else [word(user or f":{group}")]))
+        _scripts(defs, page)
         if interval_ns:
             page.say("vrrp_garp_interval", seconds(interval_ns))
         _balancer(defs.lvs, page)
     if page.lines[-2].endswith("{"):
         del page.lines[-2:]
+
+
+def _scripts(defs: GlobalDefs, page: Page) -> None:
+    about, normal = defs.scripts, ScriptDefs()
+    if about.secure:
+        page.say("enable_script_security")
+    if about.supplementary:
+        page.say("set_supplementary_groups")
+    for word_, value, timeout_ns, usual_ns in (
+        ("startup_script", about.startup, about.startup_timeout_ns, normal.startup_timeout_ns),
+        ("shutdown_script", about.shutdown, about.shutdown_timeout_ns, normal.shutdown_timeout_ns),
+    ):
+        if value is not None:
+            page.say(word_, script(value))
+        page.unless(usual_ns, f"{word_}_timeout", timeout_ns, timeout_ns // NS_PER_S)
+    for fifo in defs.fifos:
+        name = "notify_fifo" if fifo.what == "all" else f"{fifo.what}_notify_fifo"
+        page.say(
+            name,
+            word(fifo.path),
+            *([word(fifo.user)] if fifo.user else []),
+            *([word(fifo.group)] if fifo.group else []),
+        )
+        if fifo.script is not None:
+            page.say(f"{name}_script", script(fifo.script))
 
 
 def _balancer(lvs: LvsDefs, page: Page) -> None:

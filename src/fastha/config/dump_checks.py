@@ -157,7 +157,10 @@ def _grpc(check: GrpcCheck, page: Page) -> None:
 
 def _misc(check: MiscCheck, page: Page) -> None:
     page.say("misc_path", command(check.script.argv))
-    page.unless(0, "misc_timeout", check.timeout_ns, seconds(check.timeout_ns))
+    page.unless(
+        check.delay_ns, "misc_timeout", check.timeout_ns or check.delay_ns, seconds(check.timeout_ns or check.delay_ns)
+    )
     page.flag("misc_dynamic", check.dynamic)
     if check.script.user or check.script.group:
-        page.say("user", *filter(None, (check.script.user, check.script.group)))
+        group = f":{check.script.group}" if check.script.supplementary else check.script.group
+        page.say("user", *filter(None, (check.script.user, group)))

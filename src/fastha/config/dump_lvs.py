@@ -46,7 +46,7 @@ def dump_virtual_server(server: VirtualServer, page: Page) -> None:
             page.say("persistence_engine", word(server.persistence_engine))
         page.unless(1, "quorum", server.quorum)
         page.unless(0, "hysteresis", server.hysteresis)
-        page.unless(0, "panic_percent", server.panic_percent)
+        page.unless(0, "panic_threshold", server.panic_percent)
         page.unless(0, "removal_limit", server.removal_limit)
         page.flag("alpha", server.alpha)
         page.flag("omega", server.omega)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fastha.config.dump_words import Page, seconds, word
+from fastha.config.build_vrrp import NOTIFY
+from fastha.config.dump_words import Page, script, seconds, word
 from fastha.config.line import SCOPES
 from fastha.model import Garp, TrackVirtualServer, VirtualAddress, VirtualServer, VrrpInstance
 from fastha.model.units import NS_PER_S
@@ -41,6 +42,9 @@ def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page
             with page.block("track_virtual_server"):
                 for tracked in instance.track_virtual_servers:
                     page.say(_tracked(tracked, by_key.get(tracked.key)))
+        for keyword, name in NOTIFY.items():
+            if (notified := getattr(instance.notify, name)) is not None:
+                page.say(keyword, script(notified))
         if instance.addresses:
             with page.block("virtual_ipaddress"):
                 for address in instance.addresses:

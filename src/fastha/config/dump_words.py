@@ -41,7 +41,8 @@ def script(value: Script) -> str:
     """`"COMMAND" [USER [GROUP]]`."""
     user = RISKY_BARE.sub(_octal, value.user)
     group = RISKY_BARE.sub(_octal, value.group)
-    owner = f"{user} {group}" if user and group else f":{group}" if group else user
+    all_groups = ":" if value.supplementary else ""
+    owner = f"{user} {all_groups}{group}" if user and group else f":{group}" if group else user
     return f"{command(value.argv)} {owner}".rstrip()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastha.lean import dataclass, field
+from fastha.model.script import Script
 from fastha.model.units import NS_PER_S
 
 
@@ -53,6 +54,18 @@ class TrackVirtualServer:
 
 
 @dataclass(frozen=True, slots=True)
+class InstanceNotify:
+    """`notify_*`: scripts for each state an instance enters; `any`: `notify`, for all of them."""
+
+    master: Script | None = None
+    backup: Script | None = None
+    fault: Script | None = None
+    stop: Script | None = None
+    deleted: Script | None = None
+    any: Script | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class VrrpInstance:
     """One `vrrp_instance`. Identity across reloads is `identity`, not the name."""
 
@@ -72,6 +85,7 @@ class VrrpInstance:
     garp: Garp = field(default_factory=Garp)
     down_timer_adverts: int = 3
     track_virtual_servers: tuple[TrackVirtualServer, ...] = ()
+    notify: InstanceNotify = InstanceNotify()
 
     @property
     def unicast(self) -> bool:

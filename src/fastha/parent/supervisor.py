@@ -13,10 +13,11 @@ from fastha.log import ERROR, INFO, WARNING, Log
 from fastha.model import Config, Script
 from fastha.model.codec import read
 from fastha.model.units import NS_PER_S
-from fastha.parent import reload
+from fastha.parent import init_files, reload
 from fastha.parent.child import Child, State
 from fastha.parent.events import Events
 from fastha.parent.facts import Picture
+from fastha.parent.fifos import Fifos
 from fastha.parent.loop import Loop, Timer
 from fastha.parent.memory import Memory, owned_names
 from fastha.parent.reload import Phase, Proposal
@@ -41,7 +42,9 @@ class Supervisor:
         processes: Iterable[Process],
         dataplane: str,
         memory: Memory,
+        fifos: Fifos | None = None,
     ) -> None:
+        self._fifos = fifos or Fifos(loop, log)
         self.memory = memory
         self.picture = Picture()
         self.quorums: dict[str, bool] = {}
@@ -140,8 +143,10 @@ class Supervisor:
         proposal = self._proposal
         assert proposal is not None
         left = self.running.keys() - self._next_parts.keys()
+        init_files.make(self._next.track_files, self.config.track_files if self.config else (), self._log)
         self.config, self.running = self._next, self._next_parts
-        self._scripts.user, self._scripts.group = self.config.globals.script_user, self.config.globals.script_group
+        self._scripts.configure(self.config.globals)
+        self._fifos.commit(self.config.globals)
         for role in self.children:
             self.memory.own(role, self.memory.owned(role) | owned_names(role, self.config, self.servers))
         known = {server.key for server in self.config.virtual_servers}
@@ -237,6 +242,8 @@ class Supervisor:
             self._events.add(role, str(event["kind"]), str(event.get("subject", "")), str(event["text"]))
         elif kind == "script":
             self._scripts.run(read(Script, message["script"]), str(message["subject"]))
+        elif kind == "notify":
+            self._fifos.line(role, str(message["line"]))
         elif kind == "quorum":
             changes = {str(key): bool(up) for key, up in message["states"].items()}
             self.quorums.update(changes)
@@ -281,6 +288,12 @@ class Supervisor:
         for child in self.children.values():
             if child.process.balances and child.state is State.RUNNING:
                 child.send(type="overrides", overrides=self.memory.plain())
+
+    def accept(self, keys: Iterable[str]) -> None:
+        """Real servers of these virtual servers that are kept in the set may fall."""
+        for child in self.children.values():
+            if child.process.balances and child.state is State.RUNNING:
+                child.send(type="accept", virtual_servers=list(keys))
 
     def resync(self, done: Callable[[dict[str, Any]], object]) -> None:
         """`done({ok, operations, text})` once the checker has compared and repaired, or cannot."""
