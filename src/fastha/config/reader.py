@@ -10,7 +10,6 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Set
-from random import Random
 from typing import Protocol
 
 from fastha.config import include
@@ -214,6 +213,8 @@ class Reader:
         said = self._global("random_seed")
         if said and said[-1] is not self.seeded and len(said[-1].words) > 1:
             self.seeded = said[-1]
+            from random import Random  # hardly any configuration asks for it
+
             self.definitions.random = Random(said[-1].words[1]).randint
 
     def _define(self, name: str, piece: str) -> None:
