@@ -22,7 +22,7 @@ class Alike:
     """What is known while one configuration is built. `values`: see mould."""
 
     values: CastValues = Cast
-    known: dict[Hashable, tuple[RealBody, int | None, int]] = field(default_factory=dict)
+    known: dict[Hashable, tuple[RealBody, int | None, int] | None] = field(default_factory=dict)  # None: seen once
     examples: dict[tuple[int, bool, int], RealServer] = field(default_factory=dict)
     casts: dict[tuple[int, bool, int], Callable[[str], RealServer] | None] = field(default_factory=dict)
     numbers: dict[Hashable, int] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class Alike:
         body = real_body(statement, faults) if known is None else known[0]
         alike = self.shared(said)
         if len(faults) == wrong:
-            self.known[said] = body, port, alike
+            self.known[said] = (body, port, alike) if said in self.known else None
         return RealDraft(statement, ip, port, body, alike)
 
     def shared(self, *said: Hashable) -> int:

@@ -336,6 +336,7 @@ def _real_servers(draft: _Draft, around: Hashable, faults: Faults, alike: Alike)
             built = _real_server(real, draft, faults)
             if around is not None and len(faults) == wrong:
                 alike.learn(real, around, built)
+            real.statement.forget()
         if (first := seen.setdefault((built.ip, built.port), real.statement)) is not real.statement:
             faults.warning(
                 real.statement.place(1),

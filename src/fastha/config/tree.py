@@ -67,6 +67,9 @@ class Statement:
     def has_block(self) -> bool:
         return self.block is not None
 
+    def forget(self) -> None:
+        """Nobody will look into its block soon: what can be made again need not be kept."""
+
     def place(self, index: int = 0) -> Place:
         """Where word `index` stands; an index past the end is the last word."""
         place = self.file, self.line, self.columns[min(index, len(self.words) - 1)]
@@ -134,6 +137,9 @@ class Unread(Statement):
     def block(self, block: list[Statement] | None) -> None:
         self._block = block
         self._wanted = True
+
+    def forget(self) -> None:
+        self._block, self._wanted = None, False
 
     @property
     def has_block(self) -> bool:
