@@ -1,4 +1,4 @@
-"""The comparison of `make bench-peers-config` in its short form, for correctness only: both programs accept every file of
+"""`make bench-peers-config` in its short form, for correctness only: both programs accept every file of
 the workload, and fastha has nothing to remark. No time is judged."""
 
 from __future__ import annotations

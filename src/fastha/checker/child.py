@@ -40,8 +40,10 @@ from fastha.model.units import NS_PER_S
 from fastha.scripts import lines
 from fastha.scripts.configured import defaults
 
-STATS_NS = NS_PER_S  # counters of steady probes are reported by a fifth of the wards each second
-STATS_SLICES = 5
+STATS_NS = 5 * NS_PER_S  # counters of steady probes are reported within this time, a slice of the wards at a time
+STATS_SLICES = range(5, 101)
+STATS_SERVERS = 500  # of a slice, about: thousands at once would keep probes waiting
+TRIM_NS = 30 * NS_PER_S
 SPARE_FDS = 128  # descriptors that are not for probes
 MOST_PROBES = 4096  # in flight at once
 
@@ -202,7 +204,7 @@ class Checker:
         self.child.send("committed", generation=proposal.generation)
         if not self._running:
             self._running = True
-            self.child.reactor.call_later(STATS_NS, self._refresh)
+            self.child.reactor.call_later(NS_PER_S, self._refresh)
 
     def _adopt_kernel(self, table: TableKeeper, proposal: Proposal) -> Table:
         try:
@@ -434,12 +436,14 @@ class Checker:
 
     def _refresh(self) -> None:
         """Counters of steady probes, a slice at a time: they change without anybody being told."""
-        self.child.reactor.call_later(STATS_NS, self._refresh)
+        slices = sum(len(ward.servers) for ward in self.roster.wards.values()) // STATS_SERVERS
+        slices = min(max(slices, STATS_SLICES[0]), STATS_SLICES[-1])
+        self.child.reactor.call_later(STATS_NS // slices, self._refresh)
         if self.child.by_hand or self.table is None:
             return
-        self._slice = (self._slice + 1) % STATS_SLICES
+        self._slice = (self._slice + 1) % slices
         patch: dict[str, Any] = {}
-        for ward in list(self.roster.wards.values())[self._slice :: STATS_SLICES]:
+        for ward in list(self.roster.wards.values())[self._slice :: slices]:
             moving = {}
             for server in ward.servers:
                 checks, failures, took = self.roster.stats(server)
@@ -472,7 +476,11 @@ class Checker:
         # What a commit needs for a moment (its text, the whole picture) is many times what stays.
         if self._release is not None:
             self._release.cancel()
-        self._release = self.child.reactor.call_later(NS_PER_S, release_memory)
+        self._release = self.child.reactor.call_later(NS_PER_S, self._trim)
+
+    def _trim(self) -> None:
+        self._release = self.child.reactor.call_later(TRIM_NS, self._trim)
+        release_memory()
 
     # -- the end --
 
