@@ -49,7 +49,10 @@ OURS = [
     (r"cannot be the address of a router", "0.0.0.0 or a multicast address would be put on an interface"),
     (r"cannot stand here", "one entry per line: keepalived drops the rest"),
     (r"is not a prefix length", "a slash without a length"),
-    (r"omega: |: alpha: ", "keepalived does not look at what follows `omega` and `alpha`"),
+    (
+        r"(omega|alpha|inhibit_on_failure|sorry_server_inhibit|ha_suspend): '\S+' is neither on nor off",
+        "keepalived does not look at what follows some switches of virtual servers, such as `omega`",
+    ),
     (r"no check of this real_server is supported yet", "a real server would always count as up"),
     (r"cannot stand in HELO", "a name with blanks in it would not be SMTP"),
     (r"min_ttl must be|max_ttl must be", "no packet has a TTL of 0"),
