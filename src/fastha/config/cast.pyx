@@ -1,7 +1,7 @@
 """fastha.config.mould.Cast, compiled: the slots of a new value are filled without a frame for each."""
 
 cdef extern from "Python.h":
-    int PyObject_GenericSetAttr(object value, object name, object attribute) except -1    # what object.__setattr__ calls
+    int PyObject_GenericSetAttr(object value, object name, object attribute) except -1     # object.__setattr__
 
 
 cdef class Cast:
