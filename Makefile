@@ -29,7 +29,7 @@ requirements = $$($(BIN)/python -c 'import sys, tomllib; p = tomllib.load(open("
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test run test test-chaos campaign fuzz check format bench bench-peers-ipvs bench-peers-vrrp
-.PHONY: bench-peers-reload bench-peers-checks soak-checks clean distclean
+.PHONY: bench-peers-config bench-peers-reload bench-peers-checks soak-checks clean distclean
 
 help: ## this text
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -105,11 +105,11 @@ bench-peers-reload: setup-test ## what a reload of 37 205 real servers costs and
 bench-peers-checks: setup-test ## health checks beside a C program of the bare system calls: CPU time, lateness, memory (ARGS="--rounds 3 -n 0")
 	@$(BIN)/python bench/peers/checks/run.py $(ARGS)
 
+bench-peers-config: setup-test ## reading a configuration beside keepalived -t: time, growth, memory, in ratios (ARGS="-n 1000 --rounds 3")
+	@$(BIN)/python bench/peers/config/run_reading.py $(ARGS)
+
 soak-checks: setup-test ## ten minutes of checks of 5000 servers that come and go: descriptors, memory and timers stay flat (SOAK_S=60)
 	@FASTHA_SOAK_S=$${SOAK_S:-600} FASTHA_SOAK_SERVERS=5000 $(BIN)/python -m pytest -s tests/netns/test_checker_soak.py $(ARGS)
-
-bench-peers-vrrp: setup-test ## VRRP beside keepalived: CPU, takeover, punctuality, memory, in ratios (ARGS="--rounds 1")
-	@$(BIN)/python bench/peers/vrrp/run.py $(ARGS)
 
 clean: ## remove what the build made
 	rm -rf build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -12,26 +12,34 @@ the default.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 T = TypeVar("T")
 MISSING: Any = type("MISSING", (), {"__repr__": lambda _self: "MISSING"})()
 put = object.__setattr__
 
 
-class _Default(NamedTuple):
+class _Default:
     """What `field` says."""
 
-    value: Any
-    factory: Any
+    __slots__ = ("factory", "value")
+
+    def __init__(self, value: Any, factory: Any) -> None:
+        self.value = value
+        self.factory = factory
 
 
-class _Field(NamedTuple):
-    name: str
-    type: str
-    kw_only: bool
-    value: Any  # its default, or MISSING
-    factory: Any
+class _Field:
+    """`value`: its default, or MISSING; so with `factory`."""
+
+    __slots__ = ("factory", "kw_only", "name", "type", "value")
+
+    def __init__(self, name: str, hint: str, kw_only: bool, value: Any, factory: Any) -> None:
+        self.name = name
+        self.type = hint
+        self.kw_only = kw_only
+        self.value = value
+        self.factory = factory
 
     @property
     def required(self) -> bool:
@@ -91,7 +99,7 @@ def _made(cls: type, frozen: bool, slots: bool, kw_only: bool, eq: bool) -> type
         default = given if type(given) is _Default else _Default(given, MISSING)
         if default.value.__class__.__hash__ is None:
             raise ValueError(f"mutable default for {name} of {cls.__name__}: use default_factory")
-        own[name] = _Field(name, hint, kw_only, *default)
+        own[name] = _Field(name, hint, kw_only, default.value, default.factory)
         if slots or default.value is MISSING:
             space.pop(name, None)
         else:

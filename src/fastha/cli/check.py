@@ -10,14 +10,12 @@ import sys
 from collections import Counter
 from typing import Any
 
-import orjson
-
 from fastha.channel.status import Exit
 from fastha.cli import findings
 from fastha.cli.excerpt import Sources
 from fastha.cli.screen import counted, printable, write
-from fastha.config.host import ThisHost
 from fastha.config.load import DEFAULT_PATH, Loaded, load
+from fastha.config.warnings_host import Host
 from fastha.errors import Severity
 
 DESCRIPTION = "Read a configuration as the daemon would, and print everything that is wrong with it."
@@ -67,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     """Check `args.file`; the exit status."""
     path = args.file or DEFAULT_PATH
     here = not args.file if args.here is None else args.here
-    loaded = load(path, args.config_id, ThisHost() if here else None, args.keepalived, native=True)
+    loaded = load(path, args.config_id, _this_host() if here else None, args.keepalived, native=True)
     faults = findings.sort(loaded.faults, args.sort)
     sources = Sources()
     if args.json:
@@ -83,6 +81,12 @@ def run(args: argparse.Namespace) -> int:
         return Exit.REFUSED
     warned = any(fault.severity is Severity.WARNING for fault in loaded.faults)
     return Exit.FAILED if args.strict and warned else Exit.OK
+
+
+def _this_host() -> Host:
+    from fastha.config.host import ThisHost
+
+    return ThisHost()
 
 
 def summary(path: str, loaded: Loaded) -> str:
@@ -103,6 +107,8 @@ def summary(path: str, loaded: Loaded) -> str:
 
 def as_json(loaded: Loaded, sources: Sources) -> str:
     """The document of docs/check.schema.json."""
+    import orjson
+
     count = Counter(f.severity for f in loaded.faults)
     data = {
         "format": findings.FORMAT,

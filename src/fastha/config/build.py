@@ -18,6 +18,7 @@ from fastha.config.build_vrrp import build_instance
 from fastha.config.crosscheck import check_instances, check_services, check_sync, check_virtual_servers
 from fastha.config.inherit import Timing
 from fastha.config.keywords.table import ROOT
+from fastha.config.mould import Cast, CastValues
 from fastha.config.references import check_references
 from fastha.config.shape import items
 from fastha.config.tree import Faults, Tree
@@ -27,9 +28,9 @@ from fastha.errors import Fault
 from fastha.model import Config
 
 
-def build(tree: Tree, host: Host | None = None) -> tuple[Config, tuple[Fault, ...]]:
+def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) -> tuple[Config, tuple[Fault, ...]]:
     """The configuration that `tree` means, and all faults: those of reading first, then in file order of the blocks.
-    `host`: also compare it with this machine."""
+    `host`: also compare it with this machine. `values`: what makes values that are like others (config.mould)."""
     faults = Faults(tree.faults)
     top = list(items(tree.statements, ROOT, faults))
     globals_ = Globals()
@@ -40,7 +41,7 @@ def build(tree: Tree, host: Host | None = None) -> tuple[Config, tuple[Fault, ..
     above = Timing(log_all_failures=globals_.log_all_failures, files=files)
     bfds = build_bfds([item for item in top if item.name == "bfd_instance"], faults)
     groups = build_groups([item for item in top if item.name == "virtual_server_group"], faults)
-    alike = Alike()
+    alike = Alike(values)
     drafts = (
         build_virtual_server(item, groups, globals_.masquerade, faults, alike, above)
         for item in top

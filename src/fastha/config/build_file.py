@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 from fastha.config import values
 from fastha.config.inherit import Timing
+from fastha.config.near import get_close_matches
 from fastha.config.placed import first_at
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Place, Statement, shown

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from difflib import get_close_matches
 
 from fastha.config import values
 from fastha.config.alike import Alike, said_around
@@ -11,6 +10,7 @@ from fastha.config.build_group import Group
 from fastha.config.build_real import RealDraft, build_real_server
 from fastha.config.inherit import Timing, read_timing
 from fastha.config.lvs_words import FLAGS, SCHEDULERS, Method, method
+from fastha.config.near import get_close_matches
 from fastha.config.placed import Built
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
@@ -342,6 +342,7 @@ def _real_servers(draft: _Draft, around: Hashable, faults: Faults, alike: Alike)
             built = _real_server(real, draft, faults)
             if around is not None and len(faults) == wrong:
                 alike.learn(real, around, built)
+            real.statement.forget()
         if (first := seen.setdefault((built.ip, built.port), real.statement)) is not real.statement:
             faults.warning(
                 real.statement.place(1),

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import gc
 import os
-import socket
 from collections.abc import Callable, Set
 from importlib import import_module
-from random import Random
 
 from fastha.config.build import build
 from fastha.config.expand import Environment
 from fastha.config.files import RealFiles
 from fastha.config.keywords import SCRIPT_WORDS
+from fastha.config.mould import Cast, CastValues
 from fastha.config.reader import Files, read
 from fastha.config.tree import Faults, Tree
 from fastha.config.warnings_host import Host
@@ -53,9 +52,9 @@ def load(
     command or a process that only reads may. The result is the same.
     """
     env = Environment(
-        config_id=config_id or socket.gethostname().partition(".")[0],
+        config_id=config_id or os.uname().nodename.partition(".")[0],
         variables=os.environ,
-        random=Random().randint,
+        random=_random,
     )
     # A large configuration is a million small objects that all live: collecting garbage meanwhile only costs time.
     collecting = gc.isenabled()
@@ -64,11 +63,36 @@ def load(
         tree = (native_read() if native else read)(path, RealFiles(), SCRIPT_WORDS, env)
         if keepalived:
             _compare(tree)
-        config, faults = build(tree, host)
+        config, faults = build(tree, host, values=native_values() if native else Cast)
     finally:
         if collecting:
             gc.enable()
     return Loaded(config, faults, tuple(tree.files))
+
+
+def native_read() -> Callable[[str, Files, Set[str], Environment], Tree]:
+    """The compiled reader; the one in Python where it was not built. Named at run time, so that importing this module
+    never loads it."""
+    try:
+        compiled: Callable[[str, Files, Set[str], Environment], Tree] = import_module("fastha.config.native").read
+    except ImportError:
+        return read
+    return compiled
+
+
+def native_values() -> CastValues:
+    """What makes values like others, compiled where it was built."""
+    try:
+        compiled: CastValues = import_module("fastha.config.cast").Cast
+    except ImportError:
+        return Cast
+    return compiled
+
+
+def _random(low: int, high: int) -> int:
+    from random import SystemRandom  # hardly any configuration asks for it
+
+    return SystemRandom().randint(low, high)
 
 
 def _compare(tree: Tree) -> None:
@@ -84,13 +108,3 @@ def _compare(tree: Tree) -> None:
         except OSError:
             continue  # it was there a moment ago
     tree.faults += faults
-
-
-def native_read() -> Callable[[str, Files, Set[str], Environment], Tree]:
-    """The compiled reader; the one in Python where it was not built. Named at run time, so that importing this module
-    never loads it."""
-    try:
-        compiled: Callable[[str, Files, Set[str], Environment], Tree] = import_module("fastha.config.native").read
-    except ImportError:
-        return read
-    return compiled

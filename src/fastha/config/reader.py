@@ -10,7 +10,6 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Set
-from random import Random
 from typing import Protocol
 
 from fastha.config import include
@@ -20,6 +19,7 @@ from fastha.config.tree import Faults, Place, Statement, Tree, shown, within
 
 MAX_DEPTH = 32  # blocks in blocks; keepalived's deepest is 5
 MAX_INCLUDE_DEPTH = 32
+MOST_ASTRAY = 1000  # faults of one kind that nobody reads to the end
 MAX_INCLUDES = 100_000
 MAX_NESTED = 8  # definitions that hold repetitions that use such definitions
 EXPANSION = 64 << 20  # characters that definitions and repetitions may produce in one reading
@@ -70,6 +70,7 @@ class Reader:
         self.open: list[tuple[Statement, list[Statement]]] = []  # unclosed blocks: (statement, block around it)
         self.last: Statement | None = None  # the statement that a { on a later line belongs to
         self.reading: list[str] = []  # files being read, outermost first
+        self.astray = 0  # faults of text that is no configuration
         self.defining = ""  # name of the definition that the next line continues
         self.seeded: Statement | None = None  # the random_seed that counts
         self.file = ""
@@ -134,13 +135,21 @@ class Reader:
     def read_line(self, line: str, odd: bool = True) -> None:
         """Put line number `self.line` into the tree. `odd`: there may be bytes in it that are no text."""
         if odd and (fault := _odd(line)):
-            self.faults.error((self.file, self.line, fault[1] + 1), fault[0])
+            self._astray((self.file, self.line, fault[1] + 1), fault[0])
         elif not self.defining and (match := PLAIN.fullmatch(line)):
             self._plain(line, match[1], match[2])
         elif self.defining or SPECIAL.search(line):
             self._special(line.rstrip(" \t\r"))
         else:
             self._line(line, None)
+
+    def _astray(self, place: Place, message: str) -> None:
+        """A fault of text that is no configuration. A file full of it is not told a million times."""
+        self.astray += 1
+        if self.astray <= MOST_ASTRAY:
+            self.faults.error(place, message)
+        elif self.astray == MOST_ASTRAY + 1:
+            self.faults.error(place, "this is no configuration: what follows of this kind is not told")
 
     def _here(self, column: int = 1) -> Place:
         return self.file, self.line, column
@@ -204,6 +213,8 @@ class Reader:
         said = self._global("random_seed")
         if said and said[-1] is not self.seeded and len(said[-1].words) > 1:
             self.seeded = said[-1]
+            from random import Random  # hardly any configuration asks for it
+
             self.definitions.random = Random(said[-1].words[1]).randint
 
     def _define(self, name: str, piece: str) -> None:
@@ -290,7 +301,7 @@ class Reader:
     def open_block(self, column: int) -> None:
         statement = self.last
         if statement is None or statement.block is not None:
-            self.faults.error(self._here(column), "{ without a keyword before it")
+            self._astray(self._here(column), "{ without a keyword before it")
             # Its content must still be closed by its own }.
             statement = Statement(["{"], [column], self.file, self.line)
         statement.block = []
@@ -304,7 +315,7 @@ class Reader:
     def close_block(self, column: int) -> None:
         self.last = None
         if not self.open:
-            self.faults.error(self._here(column), "} without a { that it closes")
+            self._astray(self._here(column), "} without a { that it closes")
             return
         _, self.current = self.open.pop()
 

@@ -7,11 +7,11 @@ their own references.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 
 from fastha.config import values
 from fastha.config.keywords import TABLE, Status
 from fastha.config.keywords.table import ROOT
+from fastha.config.near import get_close_matches
 from fastha.config.tree import Faults, Statement, shown
 
 # What keepalived reads in order: the definition must come before its use.

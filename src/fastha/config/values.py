@@ -29,13 +29,13 @@ def number(item: Item, faults: Faults, index: int = 1, low: int | None = None, h
     keyword = item.keyword
     low, high = (keyword.low, keyword.high) if low is None else (low, high)
     word = item.statement.words[index]
-    place = item.statement.place(index)
     if not INTEGER.fullmatch(word):
-        faults.error(place, f"{keyword.word}: '{shown(word)}' is not a whole number")
+        faults.error(item.statement.place(index), f"{keyword.word}: '{shown(word)}' is not a whole number")
         return None
     value = int(word)
     if (low is None or value >= low) and (high is None or value <= high):
         return value
+    place = item.statement.place(index)
     span = f"{low} to {high}" if high is not None else f"at least {low}"
     if keyword.clamps:
         value = low if low is not None and value < low else high  # type: ignore[assignment]  # one of them is crossed
@@ -63,6 +63,8 @@ def seconds_ns(
     high_us = (US_LIMIT if item.keyword.high is None else item.keyword.high) if high_us is None else high_us
     word = item.statement.words[index]
     us = parse_seconds_us(word)
+    if us is not None and low_us <= us <= high_us:
+        return us * NS_PER_US
     place = item.statement.place(index)
     if us is not None and item.keyword.clamps and not low_us <= us <= high_us:
         us = low_us if us < low_us else high_us
