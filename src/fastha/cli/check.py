@@ -16,8 +16,9 @@ from fastha.channel.status import Exit
 from fastha.cli import findings
 from fastha.cli.excerpt import Sources
 from fastha.cli.screen import counted, printable, write
+from fastha.config.examine import examine
 from fastha.config.host import ThisHost
-from fastha.config.load import DEFAULT_PATH, Loaded, load
+from fastha.config.load import DEFAULT_PATH, Loaded
 from fastha.errors import Severity
 
 DESCRIPTION = "Read a configuration as the daemon would, and print everything that is wrong with it."
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     """Check `args.file`; the exit status."""
     path = args.file or DEFAULT_PATH
     here = not args.file if args.here is None else args.here
-    loaded = load(path, args.config_id, ThisHost() if here else None, args.keepalived, native=True)
+    loaded = examine(path, args.config_id, ThisHost() if here else None, args.keepalived)
     faults = findings.sort(loaded.faults, args.sort)
     sources = Sources()
     if args.json:
