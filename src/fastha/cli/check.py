@@ -17,8 +17,8 @@ from fastha.cli import findings
 from fastha.cli.excerpt import Sources
 from fastha.cli.screen import counted, printable, write
 from fastha.config.examine import examine
-from fastha.config.host import ThisHost
 from fastha.config.load import DEFAULT_PATH, Loaded
+from fastha.config.warnings_host import Host
 from fastha.errors import Severity
 
 DESCRIPTION = "Read a configuration as the daemon would, and print everything that is wrong with it."
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     """Check `args.file`; the exit status."""
     path = args.file or DEFAULT_PATH
     here = not args.file if args.here is None else args.here
-    loaded = examine(path, args.config_id, ThisHost() if here else None, args.keepalived)
+    loaded = examine(path, args.config_id, _this_host() if here else None, args.keepalived)
     faults = findings.sort(loaded.faults, args.sort)
     sources = Sources()
     if args.json:
@@ -84,6 +84,12 @@ def run(args: argparse.Namespace) -> int:
         return Exit.REFUSED
     warned = any(fault.severity is Severity.WARNING for fault in loaded.faults)
     return Exit.FAILED if args.strict and warned else Exit.OK
+
+
+def _this_host() -> Host:
+    from fastha.config.host import ThisHost
+
+    return ThisHost()
 
 
 def summary(path: str, loaded: Loaded) -> str:

@@ -6,11 +6,12 @@ import sys
 from collections.abc import Iterable
 
 from fastha.cli.layout import Line
-from fastha.log import SAFE
 
 
 def write(lines: Iterable[Line]) -> None:
     """Print `lines` on stdout. A pipe or a file gets no colours, and no time is spent on loading rich."""
+    from fastha.log import SAFE
+
     if not sys.stdout.isatty():
         sys.stdout.writelines("".join(text for text, _style in line).translate(SAFE) + "\n" for line in lines)
         return

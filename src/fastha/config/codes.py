@@ -6,7 +6,7 @@ Codes are for programs and stay what they are; texts are for people.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from fastha.lean import dataclass
 
 DATA = """
 invalid              | error   | A value, a word or a block that cannot be read, or things that cannot be together | what the message says

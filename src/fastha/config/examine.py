@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from fastha.config import warnings_peers
 from fastha.config.expand import Environment
 from fastha.config.files import RealFiles
-from fastha.config.keepalived import differences, text_differences
 from fastha.config.keywords import SCRIPT_WORDS
 from fastha.config.load import Loaded, load, native_read
 from fastha.config.tree import Faults, Tree
 from fastha.config.warnings_host import Host
+from fastha.lean import replace
 
 
 def examine(path: str, config_id: str = "", host: Host | None = None, keepalived: bool = False) -> Loaded:
@@ -24,6 +23,8 @@ def examine(path: str, config_id: str = "", host: Host | None = None, keepalived
         texts = dict(_texts(tree.files))
         _peers(path, texts.values(), env, faults)
         if keepalived:
+            from fastha.config.keepalived import differences, text_differences
+
             differences(tree.statements, faults)
             for name, text in texts.items():
                 text_differences(name, text, faults)
