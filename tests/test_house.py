@@ -15,7 +15,7 @@ LEVEL = {
     "__init__": 0, "lean": -1, "errors": 0, "log": 0, "model": 1,
     "config": 2, "channel": 2, "wire": 2, "loop": 2, "dataplane": 2, "link": 2,
     "child": 3,
-    "vrrp": 4, "checker": 4, "parent": 4,
+    "vrrp": 4, "checker": 4, "parent": 4, "reading": 4,
     "lab": 5, "cli": 6,
 }  # fmt: skip
 # Same-level imports that are allowed: (importer, imported).

@@ -281,7 +281,7 @@ def test_an_abandoned_proposal_changes_nothing(world: World) -> None:
     world.turn()
     assert world.kernel.dump()[KEY].service.scheduler == "rr"
     with pytest.raises(ValueError, match="not prepared"):
-        world.checker._commit({"type": "commit", "generation": world.generation})
+        next(iter(world.checker._commit({"type": "commit", "generation": world.generation})))
 
 
 @pytest.mark.parametrize(

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 from fastha.checker import plan
 from fastha.checker.native import talk
 from fastha.dataplane.backend import Backend
-from fastha.model import Check, Config, DnsCheck, HttpCheck, Networked, PingCheck, TcpCheck, UdpCheck, VirtualServer
+from fastha.model import Check, DnsCheck, HttpCheck, Networked, PingCheck, TcpCheck, UdpCheck, VirtualServer
 
 
-def refusal(servers: Iterable[VirtualServer], backend: Backend) -> str:
-    """Why these virtual servers cannot be run here ("" if they can), in one line that names the first that cannot."""
-    for server in servers:
-        if reason := backend.refuse(server) or _unbuildable(server):
-            return f"virtual server {server.key}: {reason}"
+def refusal(server: VirtualServer, backend: Backend) -> str:
+    """Why this virtual server cannot be run here ("" if it can), in one line that names it."""
+    if reason := backend.refuse(server) or _unbuildable(server):
+        return f"virtual server {server.key}: {reason}"
     return ""
 
 
-def fitted(config: Config, backend: Backend) -> Config:
-    """`config` without what this backend gives no choice in: `masquerade` (IPVS never does, nft may)."""
-    if getattr(backend, "masquerades", False) or all(server.masquerade for server in config.virtual_servers):
-        return config
-    servers = tuple(replace(server, masquerade=True) for server in config.virtual_servers)
-    return replace(config, virtual_servers=servers)
+def fitted(server: VirtualServer, backend: Backend) -> VirtualServer:
+    """`server` without what this backend gives no choice in: `masquerade` (IPVS never does, nft may)."""
+    if server.masquerade or getattr(backend, "masquerades", False):
+        return server
+    return replace(server, masquerade=True)
 
 
 def _unbuildable(server: VirtualServer) -> str:

@@ -116,25 +116,36 @@ class Roster:
     def replace(
         self, servers: Iterable[VirtualServer], adopt: Mapping[str, Adopted], marks: Mapping[str, int] | None = None
     ) -> list[Ward]:
-        """Watch these virtual servers and no others; returns the wards that are gone. `adopt` is for virtual servers
-        that are new here, by key; `marks`: {key: mark} of groups that nftables marks. OSError or ValueError only for
-        what `prepare` refuses."""
-        old, self.wards = self.wards, {}
+        """Watch these virtual servers and no others; returns the wards that are gone. See `put`."""
         marks = marks or {}
-        for server in servers:
+        wanted = {server.key: server for server in servers}
+        gone = [self.drop(key) for key in [key for key in self.wards if key not in wanted]]
+        for key, server in wanted.items():
             self._progress()
-            before, mark = old.get(server.key), marks.get(server.key, 0)
-            ward = self._ward(server, before, adopt.get(server.key, Adopted()))
-            if ward is not before or ward.mark != mark or not ward.keys:
-                ward.mark, ward.keys = mark, plan.keys(server, mark)
-            self.wards[server.key] = ward
-        gone = [ward for key, ward in old.items() if key not in self.wards]
-        for ward in gone:
-            self._close(w for s in ward.servers for w in s.watches)
+            self.put(server, adopt.get(key, Adopted()), marks.get(key, 0))
         return gone
 
+    def put(self, server: VirtualServer, adopt: Adopted | None = None, mark: int = 0) -> Ward:
+        """Watch this virtual server as it is configured here. `adopt` is for one that is new; `mark`: of a group that
+        nftables marks. OSError or ValueError only for what `prepare` refuses."""
+        before = self.wards.get(server.key)
+        ward = self._ward(server, before, adopt or Adopted())
+        if ward is not before or ward.mark != mark or not ward.keys:
+            ward.mark, ward.keys = mark, plan.keys(server, mark)
+        self.wards[server.key] = ward
+        return ward
+
+    def drop(self, key: str) -> Ward:
+        """Watch it no more."""
+        ward = self.wards.pop(key)
+        self._close(w for s in ward.servers for w in s.watches)
+        for server in ward.servers:  # no cycle is left: what the collector has frozen only goes this way
+            server.watches.clear()
+        ward.servers = []
+        return ward
+
     def _ward(self, config: VirtualServer, old: Ward | None, adopt: Adopted) -> Ward:
-        if old is not None and old.plan.server == config:
+        if old is not None and (old.plan.server is config or old.plan.server == config):
             return old
         now = time.time()
         ward = Ward(old.plan if old else Plan(config, (), False, ()), (), old.since if old else now)
@@ -144,6 +155,9 @@ class Roster:
             ward.servers.append(self._server(ward, index, rs, before.pop(rs.key, None), adopt.up.get(rs.key)))
         for server in before.values():
             self._close(server.watches)
+            server.watches.clear()
+        if old is not None:
+            old.servers = []
         ups = [s.up for s in ward.servers]
         if old is None:
             ward.plan = plan.start(config, ups, adopt.quorum, self.rulings(config))
@@ -156,6 +170,9 @@ class Roster:
         return ward
 
     def _server(self, ward: Ward, index: int, rs: RealServer, old: Server | None, adopt: bool | None) -> Server:
+        if old is not None and old.config == rs and old.ward.suspended is ward.suspended:
+            old.ward, old.index = ward, index
+            return old
         server = Server(rs, ward, index, old.since if old else time.time())
         left = list(old.watches) if old else []
         kept: list[Watch | None] = []
@@ -175,6 +192,8 @@ class Roster:
                     self._close([former])
             server.watches.append(watch)
         self._close(left)
+        if old is not None:
+            old.watches = []
         return server
 
     def _open(

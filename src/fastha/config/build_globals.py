@@ -20,6 +20,7 @@ GARP = {
     "garp_lower_prio_delay": ("lower_prio_delay_ns", values.whole_seconds_ns),
     "garp_lower_prio_repeat": ("lower_prio_repeat", values.number),
 }
+RELOAD_FILE = "/run/fastha/keepalived.reload"  # of `reload_file` without a path
 # What vrrp_min_garp makes of fields that global_defs does not set.
 MIN_GARP = {"master_delay_ns": 0, "master_repeat": 1, "master_refresh_ns": 0, "master_refresh_repeat": 1}
 
@@ -38,10 +39,21 @@ class Globals:
     garp: dict[str, int] | None = None
     masquerade: bool = True
     log_all_failures: bool = False
+    reload_time_file: str = ""
+    reload_repeat: bool = False
+    reload_file: str = ""
     balancer: Balancer = field(default_factory=Balancer)
 
     def defs(self, lvs: LvsDefs) -> GlobalDefs:
-        return GlobalDefs(self.router_id, self.script_user, self.script_group, lvs)
+        return GlobalDefs(
+            self.router_id,
+            self.script_user,
+            self.script_group,
+            lvs,
+            self.reload_time_file,
+            self.reload_repeat,
+            self.reload_file,
+        )
 
     def garp_with(self, own: dict[str, int]) -> Garp:
         """An instance's policy: its own settings over these. Lower-priority values that nothing sets follow the global
@@ -75,6 +87,12 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
                 into.masquerade = values.boolean(item, faults) is not False
             case "checker_log_all_failures":
                 into.log_all_failures = bool(values.boolean(item, faults))
+            case "reload_time_file":
+                into.reload_time_file = words[1]
+            case "reload_repeat":
+                into.reload_repeat = True
+            case "reload_file":
+                into.reload_file = words[1] if len(words) > 1 else RELOAD_FILE
             case name if name in WORDS:
                 read_balancer(item, into.balancer, faults)
             case _:

@@ -49,6 +49,12 @@ def _globals(config: Config, page: Page) -> None:
             page.say("script_user", *([word(user), word(group)] if user and group else [word(user or f":{group}")]))
         if interval_ns:
             page.say("vrrp_garp_interval", seconds(interval_ns))
+        if defs.reload_time_file:
+            page.say("reload_time_file", word(defs.reload_time_file))
+        if defs.reload_repeat:
+            page.say("reload_repeat")
+        if defs.reload_file:
+            page.say("reload_file", word(defs.reload_file))
         _balancer(defs.lvs, page)
     if page.lines[-2].endswith("{"):
         del page.lines[-2:]

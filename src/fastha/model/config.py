@@ -50,6 +50,9 @@ class GlobalDefs:
     script_user: str = ""
     script_group: str = ""
     lvs: LvsDefs = LvsDefs()
+    reload_time_file: str = ""
+    reload_repeat: bool = False
+    reload_file: str = ""  # a path; "": none
 
 
 @dataclass(frozen=True, slots=True)

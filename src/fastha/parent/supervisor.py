@@ -10,15 +10,16 @@ from typing import Any
 
 from fastha.channel.messages import Message
 from fastha.log import ERROR, INFO, WARNING, Log
-from fastha.model import Config, Script
+from fastha.model import Script
 from fastha.model.codec import read
 from fastha.model.units import NS_PER_S
 from fastha.parent import reload
 from fastha.parent.child import Child, State
+from fastha.parent.configuration import Configuration
 from fastha.parent.events import Events
 from fastha.parent.facts import Picture
 from fastha.parent.loop import Loop, Timer
-from fastha.parent.memory import Memory, owned_names
+from fastha.parent.memory import Memory
 from fastha.parent.reload import Phase, Proposal
 from fastha.parent.restart import Ending
 from fastha.parent.scripts import Scripts
@@ -30,7 +31,7 @@ PHASE_NS = START_NS + PREPARE_NS + NS_PER_S  # the watchdog speaks first, and sa
 
 
 class Supervisor:
-    """Owns the children. `running` is what each of them does or should do: {role: its part of the configuration}."""
+    """Owns the children. `running` is what each of them should do: {role: the configuration it has parts of}."""
 
     def __init__(
         self,
@@ -45,8 +46,8 @@ class Supervisor:
         self.memory = memory
         self.picture = Picture()
         self.quorums: dict[str, bool] = {}
-        self.config: Config | None = None
-        self.running: dict[str, Config] = {}
+        self.config: Configuration | None = None
+        self.running: dict[str, Configuration] = {}
         self.generation = 0
         self.children = {p.role: Child(p, loop, log, self) for p in processes}
         self._loop, self._log, self._events, self._scripts = loop, log, events, scripts
@@ -55,8 +56,8 @@ class Supervisor:
         self._resyncs = Tickets(loop)
         self._worked: set[str] = set()  # roles whose process of now has committed something
         self._proposal: Proposal | None = None
-        self._next: Config = Config()
-        self._next_parts: dict[str, Config] = {}
+        self._next = Configuration()
+        self._next_running: dict[str, Configuration] = {}
         self._deadline: Timer | None = None
         self._done: Callable[[Proposal, Ending | None], object] | None = None
         self._first_ending: Ending | None = None
@@ -72,20 +73,24 @@ class Supervisor:
         """Whether a proposal is under way."""
         return self._proposal is not None
 
-    def propose(self, config: Config, done: Callable[[Proposal, Ending | None], object]) -> None:
+    def propose(self, config: Configuration, done: Callable[[Proposal, Ending | None], object]) -> None:
         """Bring `config` to every child it concerns; `done(proposal, ending)` once it is DONE or ABANDONED.
 
         `ending`: how a child died that was the reason to abandon it. Not while `busy`."""
         assert self._proposal is None
         self._next, self._done, self._first_ending = config, done, None
-        self._next_parts = {
-            role: part
+        self._next_running = {
+            role: config
             for role, child in self.children.items()
-            if not child.process.idle(part := child.process.sees(config)) or self._has_leftovers(child)
+            if config.has(child.process.works_on) or self._has_leftovers(child)
         }
-        concerned = [role for role, part in self._next_parts.items() if self.running.get(role) != part]
+        concerned = [
+            role
+            for role in self._next_running
+            if not config.same(self.running.get(role), self.children[role].process.sees)
+        ]
         self._proposal = reload.propose(self._new_generation(), concerned)
-        for role in self.running.keys() & self._next_parts.keys() - set(concerned):
+        for role in self.running.keys() & self._next_running.keys() - set(concerned):
             self.children[role].revive()
         for role in concerned:
             child = self.children[role]
@@ -97,6 +102,17 @@ class Supervisor:
         if not concerned:
             self._commit()
 
+    def begin_measuring(self) -> None:
+        """From now on `stalls` counts."""
+        self._loop.take_longest_ns()
+        for child in self.children.values():
+            child.worst_lag_ns = 0
+
+    def stalls(self) -> dict[str, int]:
+        """The longest standstill of the parent's loop and of each child's that runs, ns."""
+        running = {c.role: c.worst_lag_ns for c in self.children.values() if c.state is State.RUNNING}
+        return {"parent": self._loop.take_longest_ns()} | running
+
     def _has_leftovers(self, child: Child) -> bool:
         """An earlier daemon left in the kernel what nobody would remove."""
         return child.role not in self.running and bool(self.memory.owned(child.role))
@@ -105,7 +121,7 @@ class Supervisor:
         """The proposal under way if it concerns `child`, else what it should be running."""
         proposal = self._proposal
         if proposal is not None and proposal.phase is Phase.PREPARING and child.role in proposal.roles:
-            generation, part = proposal.generation, self._next_parts[child.role]
+            generation, part = proposal.generation, self._next_running[child.role]
         elif child.role in self.running:
             generation, part = self._new_generation(), self.running[child.role]
         else:
@@ -139,12 +155,13 @@ class Supervisor:
     def _commit(self) -> None:
         proposal = self._proposal
         assert proposal is not None
-        left = self.running.keys() - self._next_parts.keys()
-        self.config, self.running = self._next, self._next_parts
+        left = self.running.keys() - self._next_running.keys()
+        self.config, self.running = self._next, self._next_running
         self._scripts.user, self._scripts.group = self.config.globals.script_user, self.config.globals.script_group
-        for role in self.children:
-            self.memory.own(role, self.memory.owned(role) | owned_names(role, self.config, self.servers))
-        known = {server.key for server in self.config.virtual_servers}
+        for role, child in self.children.items():
+            if child.process.owned:
+                self.memory.own(role, self.memory.owned(role) | self._owned(role, self.config))
+        known = self.config.servers
         self.quorums = {key: up for key, up in self.quorums.items() if key in known}
         self._set_deadline()
         for role, child in self.children.items():
@@ -156,6 +173,9 @@ class Supervisor:
             self.picture.forget(role)
         if not proposal.roles:
             self._step(reload.expired(proposal))
+
+    def _owned(self, role: str, config: Configuration) -> frozenset[str]:
+        return config.owned(self.children[role].process.works_on, self.servers)
 
     def _abandon(self) -> None:
         proposal = self._proposal
@@ -186,8 +206,9 @@ class Supervisor:
         """A new configuration runs: what it does not have is out of the kernel, and who only removed it is done."""
         for role, child in self.children.items():
             if child.state is State.RUNNING and role in self.running:
-                self.memory.own(role, owned_names(role, self.running[role], self.servers))
-                if child.process.idle(self.running[role]):
+                if child.process.owned:
+                    self.memory.own(role, self._owned(role, self.running[role]))
+                if not self.running[role].has(child.process.works_on):
                     del self.running[role]
                     child.stop()
                     child.sign_of_life_ns = 0
@@ -329,7 +350,12 @@ class Supervisor:
             self._resyncs.fail(text)
         if child.role in self._worked:
             self._worked.discard(child.role)
-            if expected and child.ended_well and (self._stopping is not None or child.role not in self.running):
+            if (
+                child.process.owned
+                and expected
+                and child.ended_well
+                and (self._stopping is not None or child.role not in self.running)
+            ):
                 self.memory.own(child.role, ())  # it has removed everything
         if self._stopping is not None:
             self._stop_next()

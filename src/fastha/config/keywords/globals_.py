@@ -165,10 +165,10 @@ notify_fifo_script       | CMD [USER [GROUP]]              |             |      
 vrrp_notify_fifo_script  | CMD [USER [GROUP]]              |             |       | -   | Reads vrrp_notify_fifo
 lvs_notify_fifo_script   | CMD [USER [GROUP]]              |             |       | -   | Reads lvs_notify_fifo
 fifo_write_vrrp_states_on_reload | -                       | off         |       | -   | Repeat all states after a reload
-reload_file              | [PATH]                          |             |       | -   | File that exists while the configuration is read
+reload_file              | [PATH]                          | off; without a path /run/fastha/keepalived.reload | | yes | File that is there while a reload reads the configuration
 reload_check_config      | [PATH]                          | off         |       | -   | Test a configuration before reloading it (fastha always does)
-reload_time_file         | PATH                            |             |       | -   | File with the time of the next reload
-reload_repeat            | -                               | off         |       | -   | Keep that file after the reload
+reload_time_file         | PATH                            |             |       | yes | File with the time of the next reload: [[YY]YY-MM-DD ]HH:MM:SS[Z]
+reload_repeat            | -                               | off         |       | yes | Keep that file after the reload: the same time of every day
 include_check            | [CHECK...]                      |             |       | -   | What is an error about include
 config_save_dir          | PATH                            |             |       | -   | Directory that gets every configuration read
 tmp_config_directory     | PATH                            |             |       | -   | Directory for the expanded configuration
