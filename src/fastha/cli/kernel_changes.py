@@ -60,6 +60,8 @@ def _table(
 
 def _up(fact: Facts | None, rs: RealServer) -> bool:
     """Whether a real server counts as up: by its health; one that is new, as at its beginning."""
+    if not rs.checks:
+        return True
     if fact is None:
         return not any(check.alpha for check in rs.checks)
     return fact["health"] == "up" or (fact["health"] == "unknown" and "in_table" in fact)
