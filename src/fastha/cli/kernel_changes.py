@@ -50,7 +50,7 @@ def _table(
         server = configured if choice else replace(configured, masquerade=True)
         known: Facts = {} if told is None else told.get(server.key, {})
         servers: Facts = known.get("real_servers", {})
-        up = [told is None or _up(servers.get(rs.key), rs) for rs in server.real_servers]
+        up = [told is None or _up(servers.get(rs.key), rs, known.get("sorry", False)) for rs in server.real_servers]
         had = True if told is None else quorums.get(server.key, known.get("up"))
         one = plan.start(server, up, had)
         found[server.key] = one.quorum
@@ -58,13 +58,19 @@ def _table(
     return table, found
 
 
-def _up(fact: Facts | None, rs: RealServer) -> bool:
-    """Whether a real server counts as up: by its health; one that is new, as at its beginning."""
+def _up(fact: Facts | None, rs: RealServer, sorry: bool) -> bool:
+    """Whether a real server counts as up: by its health; one that is new, as at its beginning; one that no check has
+    answered for yet, as its row says. `sorry`: rows say nothing, the sorry server has taken over."""
     if not rs.checks:
         return True
+    proved = not any(check.alpha for check in rs.checks)
     if fact is None:
-        return not any(check.alpha for check in rs.checks)
-    return fact["health"] == "up" or (fact["health"] == "unknown" and "in_table" in fact)
+        return proved
+    if fact["health"] != "unknown":
+        return bool(fact["health"] == "up")
+    if sorry or (rs.weight == 0 and "in_table" in fact):
+        return proved
+    return fact.get("in_table", 0) > 0
 
 
 def _mark(config: Config, server: VirtualServer, known: Facts) -> int:
