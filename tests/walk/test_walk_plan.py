@@ -74,7 +74,7 @@ def test_what_is_planned_is_done() -> None:
             new = changed(r, make, old)
             a, b = Config(virtual_servers=old), Config(virtual_servers=new)
             changes = difference(a, b)
-            assert bool(changes) == (dict((s.key, s) for s in old) != dict((s.key, s) for s in new))
+            assert bool(changes) == ({s.key: s for s in old} != {s.key: s for s in new})
             planned = kernel_changes.operations(a, b, world.picture)
             closed, opened = world.engine.closed, world.engine._opened
             done = real(world, *new)

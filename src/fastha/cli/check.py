@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -19,7 +20,7 @@ from fastha.cli.screen import counted, printable, write
 from fastha.config.examine import examine
 from fastha.config.load import DEFAULT_PATH, Loaded
 from fastha.config.warnings_host import Host
-from fastha.errors import Severity
+from fastha.errors import Fault, Severity
 
 DESCRIPTION = "Read a configuration as the daemon would, and print everything that is wrong with it."
 EPILOG = """exit status:
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     faults = findings.sort(loaded.faults, args.sort)
     sources = Sources()
     if args.json:
-        sys.stdout.write(as_json(loaded, sources))
+        sys.stdout.write(as_json(loaded, faults, sources))
     elif args.quiet:
         for fault in faults:
             if fault.severity is Severity.ERROR:
@@ -108,7 +109,7 @@ def summary(path: str, loaded: Loaded) -> str:
     return printable(f"{path}: {verdict}: {things}; {faults}")
 
 
-def as_json(loaded: Loaded, sources: Sources) -> str:
+def as_json(loaded: Loaded, faults: Sequence[Fault], sources: Sources) -> str:
     """The document of docs/check.schema.json."""
     count = Counter(f.severity for f in loaded.faults)
     data = {
@@ -116,6 +117,6 @@ def as_json(loaded: Loaded, sources: Sources) -> str:
         "ok": loaded.ok,
         "files": [printable(f) for f in loaded.files],
         "counts": {str(s): count[s] for s in Severity},
-        "faults": [findings.plain(f, sources) for f in loaded.faults],
+        "faults": [findings.plain(f, sources) for f in faults],
     }
     return orjson.dumps(data, option=orjson.OPT_INDENT_2).decode() + "\n"

@@ -70,7 +70,7 @@ def _up(fact: Facts | None, rs: RealServer, sorry: bool) -> bool:
         return bool(fact["health"] == "up")
     if sorry or (rs.weight == 0 and "in_table" in fact):
         return proved
-    return fact.get("in_table", 0) > 0
+    return bool(fact.get("in_table", 0) > 0)
 
 
 def _mark(config: Config, server: VirtualServer, known: Facts) -> int:
