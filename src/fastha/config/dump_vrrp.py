@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import groupby
+from typing import Any
 
 from fastha.config.dump_words import Page, seconds, word
 from fastha.config.line import SCOPES
@@ -41,10 +43,19 @@ def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page
             with page.block("track_virtual_server"):
                 for tracked in instance.track_virtual_servers:
                     page.say(_tracked(tracked, by_key.get(tracked.key)))
+        _track(getattr(instance, "track", ()), page)
         if instance.addresses:
             with page.block("virtual_ipaddress"):
                 for address in instance.addresses:
                     page.say(_address(address))
+
+
+def _track(trackers: tuple[Any, ...], page: Page) -> None:
+    """Other things it follows, in their order; what has no weight of its own would take that of the definition."""
+    for kind, group in groupby(trackers, key=lambda tracker: tracker.kind):
+        with page.block(f"track_{kind}"):
+            for tracker in group:
+                page.say(word(tracker.name), "weight", tracker.weight, *(["reverse"] if tracker.reverse else []))
 
 
 def _garp(garp: Garp, page: Page) -> None:
