@@ -1,4 +1,4 @@
-"""`fastha check --keepalived`: each way in which a file reads differently there, and nothing for what reads the same."""
+"""`fastha check --keepalived`: each way in which a file reads differently there, and no word where it does not."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -19,8 +19,10 @@ from fastha.cli.excerpt import Sources
 from fastha.cli.screen import counted, printable, write
 from fastha.config.examine import examine
 from fastha.config.load import DEFAULT_PATH, Loaded
-from fastha.config.warnings_host import Host
 from fastha.errors import Fault, Severity
+
+if TYPE_CHECKING:
+    from fastha.config.host import ThisHost
 
 DESCRIPTION = "Read a configuration as the daemon would, and print everything that is wrong with it."
 EPILOG = """exit status:
@@ -87,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
     return Exit.FAILED if args.strict and warned else Exit.OK
 
 
-def _this_host() -> Host:
+def _this_host() -> ThisHost:
     from fastha.config.host import ThisHost
 
     return ThisHost()

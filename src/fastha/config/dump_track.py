@@ -12,7 +12,7 @@ from fastha.model.units import NS_PER_MS, NS_PER_S
 def dump_track_file(file: TrackFile, page: Page) -> None:
     with page.block("track_file", word(file.name)):
         page.say("file", word(file.path))
-        page.unless(0, "weight", file.weight, _weight(file.weight, file.reverse))
+        page.unless("0", "weight", _weight(file.weight, file.reverse))
         if file.init is not None:
             page.say("init_file", file.init, *(["overwrite"] if file.overwrite else []))
 
@@ -40,7 +40,7 @@ def dump_bfd(bfd: BfdInstance, page: Page) -> None:
             page.say("multihop")
         if bfd.passive:
             page.say("passive")
-        page.unless(0, "weight", bfd.weight, _weight(bfd.weight, bfd.reverse))
+        page.unless("0", "weight", _weight(bfd.weight, bfd.reverse))
         if not bfd.checker:
             page.say("vrrp")
         if not bfd.vrrp:

@@ -6,11 +6,19 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
-from fastha.config.dump_words import Page, seconds, word
+from fastha.config.dump_words import Page, script, seconds, word
 from fastha.config.line import SCOPES
 from fastha.model import Garp, TrackVirtualServer, VirtualAddress, VirtualServer, VrrpInstance
 from fastha.model.units import NS_PER_S
 
+NOTIFY = {
+    "notify_master": "master",
+    "notify_backup": "backup",
+    "notify_fault": "fault",
+    "notify_stop": "stop",
+    "notify_deleted": "deleted",
+    "notify": "any",
+}
 SCOPE_NAMES = {number: name for name, number in reversed(SCOPES.items())}
 
 
@@ -44,6 +52,9 @@ def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page
                 for tracked in instance.track_virtual_servers:
                     page.say(_tracked(tracked, by_key.get(tracked.key)))
         _track(getattr(instance, "track", ()), page)
+        for keyword, field in NOTIFY.items():
+            if command := getattr(getattr(instance, "notify", None), field, None):
+                page.say(keyword, script(command))
         if instance.addresses:
             with page.block("virtual_ipaddress"):
                 for address in instance.addresses:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from fastha.config import warnings_peers
 from fastha.config.expand import Environment
@@ -10,8 +11,10 @@ from fastha.config.files import RealFiles
 from fastha.config.keywords import SCRIPT_WORDS
 from fastha.config.load import Loaded, load, native_read
 from fastha.config.tree import Faults, Tree
-from fastha.config.warnings_host import Host
 from fastha.lean import replace
+
+if TYPE_CHECKING:
+    from fastha.config.warnings_host import Host
 
 
 def examine(path: str, config_id: str = "", host: Host | None = None, keepalived: bool = False) -> Loaded:

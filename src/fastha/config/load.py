@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Set
 from importlib import import_module
 from random import Random
+from typing import TYPE_CHECKING
 
 from fastha.config.build import build
 from fastha.config.expand import Environment
@@ -15,10 +16,12 @@ from fastha.config.files import RealFiles
 from fastha.config.keywords import SCRIPT_WORDS
 from fastha.config.reader import Files, read
 from fastha.config.tree import Tree
-from fastha.config.warnings_host import Host
 from fastha.errors import ConfigError, Fault, Severity
 from fastha.lean import dataclass
 from fastha.model import Config
+
+if TYPE_CHECKING:
+    from fastha.config.warnings_host import Host
 
 DEFAULT_PATH = "/etc/keepalived/keepalived.conf"
 Look = Callable[[Tree, Environment], object]
