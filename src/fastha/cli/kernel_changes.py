@@ -21,6 +21,7 @@ WORDS = {
     Verb.DEL_DEST: "destination removed",
 }
 Facts = Mapping[str, Any]
+Health = dict[tuple[str, str], bool]  # by keys of virtual and real server
 
 
 def operations(old: Config, new: Config, facts: Facts | None = None) -> list[Op]:
@@ -28,8 +29,9 @@ def operations(old: Config, new: Config, facts: Facts | None = None) -> list[Op]
     Servers that an operator has decided about are left out: their rows follow the decision."""
     told: Facts | None = None if facts is None else facts.get("virtual_servers", {})
     choice = facts is None or facts.get("dataplane", {}).get("backend") == "nft"
-    before, quorums = _table(old, told, choice, {})
-    after, _ = _table(new, told, choice, quorums)
+    health = _health(old, told or {})
+    before, quorums = _table(old, told, health, choice, {})
+    after, _ = _table(new, told, health, choice, quorums)
     told = told or {}
     decided = _decided(old, told) | _decided(new, told)
     return [op for op in reconcile(after, before, before) if (op.key, op.dest_key) not in decided]
@@ -41,7 +43,7 @@ def counted(ops: list[Op]) -> dict[str, int]:
 
 
 def _table(
-    config: Config, told: Facts | None, choice: bool, quorums: Mapping[str, bool]
+    config: Config, told: Facts | None, health: Health, choice: bool, quorums: Mapping[str, bool]
 ) -> tuple[Table, dict[str, bool]]:
     """The wanted rows, and which virtual servers have quorum. `choice`: the dataplane can do without masquerading."""
     table: Table = {}
@@ -49,8 +51,11 @@ def _table(
     for configured in config.virtual_servers:
         server = configured if choice else replace(configured, masquerade=True)
         known: Facts = {} if told is None else told.get(server.key, {})
-        servers: Facts = known.get("real_servers", {})
-        up = [told is None or _up(servers.get(rs.key), rs, known.get("sorry", False)) for rs in server.real_servers]
+        up = [
+            # One without checks is always up; one that is new counts as its checks say.
+            told is None or not rs.checks or health.get((server.key, rs.key), _at_first(rs))
+            for rs in server.real_servers
+        ]
         had = True if told is None else quorums.get(server.key, known.get("up"))
         one = plan.start(server, up, had)
         found[server.key] = one.quorum
@@ -58,19 +63,28 @@ def _table(
     return table, found
 
 
-def _up(fact: Facts | None, rs: RealServer, sorry: bool) -> bool:
-    """Whether a real server counts as up: by its health; one that is new, as at its beginning; one that no check has
-    answered for yet, as its row says. `sorry`: rows say nothing, the sorry server has taken over."""
-    if not rs.checks:
-        return True
-    proved = not any(check.alpha for check in rs.checks)
-    if fact is None:
-        return proved
-    if fact["health"] != "unknown":
-        return bool(fact["health"] == "up")
-    if sorry or (rs.weight == 0 and "in_table" in fact):
-        return proved
-    return bool(fact.get("in_table", 0) > 0)
+def _at_first(rs: RealServer) -> bool:
+    return not any(check.alpha for check in rs.checks)
+
+
+def _health(config: Config, told: Facts) -> Health:
+    """Which real servers count as up in the configuration that runs: those that no check has answered for yet, as
+    their rows say; where rows say nothing (no weight, or the sorry server has taken over), as at their beginning."""
+    out: Health = {}
+    for server in config.virtual_servers:
+        known: Facts = told.get(server.key, {})
+        for rs in server.real_servers:
+            fact = known.get("real_servers", {}).get(rs.key)
+            if fact is None:
+                continue
+            if fact["health"] != "unknown":
+                up = fact["health"] == "up"
+            elif known.get("sorry") or (rs.weight == 0 and "in_table" in fact):
+                up = _at_first(rs)
+            else:
+                up = fact.get("in_table", 0) > 0
+            out[server.key, rs.key] = up
+    return out
 
 
 def _mark(config: Config, server: VirtualServer, known: Facts) -> int:
