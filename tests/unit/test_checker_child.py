@@ -263,6 +263,17 @@ def test_a_removed_virtual_server_takes_its_service_along(world: World) -> None:
     assert set(world.picture["virtual_servers"]) == {other.key}
 
 
+def test_a_reload_may_take_the_quorum_away(world: World) -> None:
+    world.configure(VS)
+    world.end((1, Ending.REFUSED))
+    world.configure(replace(VS, quorum=3, sorry_server=SorryServer(ip="192.0.2.99", port=80)))
+    assert world.quorums == {VS.key: False}
+    assert world.weights() == {"192.0.2.99": 1}
+    world.configure(VS)
+    assert world.quorums == {VS.key: True}
+    assert world.weights() == {"192.0.2.2": 1, "192.0.2.3": 1}
+
+
 def test_an_abandoned_proposal_changes_nothing(world: World) -> None:
     world.configure(VS)
     assert world.propose(replace(VS, scheduler="wrr")) == "ready"

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from fastha.model import Check, MiscCheck, Networked, VirtualServer
+from fastha.model import BfdCheck, Check, FileCheck, MiscCheck, Networked, VirtualServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,8 @@ def interval_ns(server: VirtualServer) -> int:
 
 
 def _notice_ns(check: Check) -> int:
+    if isinstance(check, FileCheck | BfdCheck):
+        return 0  # told at once
     timeout_ns = 0
     if isinstance(check, Networked):
         timeout_ns = check.timeout_ns

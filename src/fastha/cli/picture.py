@@ -174,6 +174,7 @@ def virtual_servers(by_key: Doc, now: float, width: int | None) -> list[Line]:
             f"{server.get('scheduler', '')} {server.get('forward', '')}".strip(),
             f"live weight {server.get('live_weight', '-')}, quorum {server.get('quorum', '-')}",
             "sorry server in use" if server.get("sorry") else "",
+            f"PANIC: {server['panic']['kept']} kept though down" if server.get("panic") else "",
         ]
         # The long text of a virtual server starts where its real servers' why does.
         rows.append([(key, "bold"), _coloured(health), _since(server, now), "", "", "", "; ".join(filter(None, facts))])

@@ -6,6 +6,8 @@ it is defined. A model that comes with an ERROR is for showing, never for runnin
 
 from __future__ import annotations
 
+from fastha.config import warnings_host
+from fastha.config.alike import Alike
 from fastha.config.build_balancer import settle_balancer
 from fastha.config.build_bfd import build_bfds, check_bfd_checks
 from fastha.config.build_file import build_track_files
@@ -16,14 +18,19 @@ from fastha.config.build_vrrp import build_instance
 from fastha.config.crosscheck import check_instances, check_services, check_sync, check_virtual_servers
 from fastha.config.inherit import Timing
 from fastha.config.keywords.table import ROOT
+from fastha.config.mould import Cast, CastValues
+from fastha.config.references import check_references
 from fastha.config.shape import items
 from fastha.config.tree import Faults, Tree
+from fastha.config.warnings import advise
+from fastha.config.warnings_host import Host
 from fastha.errors import Fault
 from fastha.model import Config
 
 
-def build(tree: Tree) -> tuple[Config, tuple[Fault, ...]]:
-    """The configuration that `tree` means, and all faults: those of reading first, then in file order of the blocks."""
+def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) -> tuple[Config, tuple[Fault, ...]]:
+    """The configuration that `tree` means, and all faults: those of reading first, then in file order of the blocks.
+    `host`: also compare it with this machine. `values`: what makes values that are like others (config.mould)."""
     faults = Faults(tree.faults)
     top = list(items(tree.statements, ROOT, faults))
     globals_ = Globals()
@@ -34,8 +41,9 @@ def build(tree: Tree) -> tuple[Config, tuple[Fault, ...]]:
     above = Timing(log_all_failures=globals_.log_all_failures, files=files)
     bfds = build_bfds([item for item in top if item.name == "bfd_instance"], faults)
     groups = build_groups([item for item in top if item.name == "virtual_server_group"], faults)
+    alike = Alike(values)
     drafts = (
-        build_virtual_server(item, groups, globals_.masquerade, faults, above)
+        build_virtual_server(item, groups, globals_.masquerade, faults, alike, above)
         for item in top
         if item.name == "virtual_server"
     )
@@ -52,6 +60,11 @@ def build(tree: Tree) -> tuple[Config, tuple[Fault, ...]]:
         if item.name == "vrrp_instance" and (i := build_instance(item, globals_, servers, bfds, faults))
     ]
     check_instances(instances, faults)
+    check_references(tree.statements, faults)
+    valid = [b for b in built if servers[b.value.key] is b.value]
+    advise(tree.statements, instances, valid, faults)
+    if host is not None:
+        warnings_host.advise(instances, valid, host, faults)
     lvs = settle_balancer(globals_.balancer, [i.value for i in instances], faults)
     if globals_.balancer.daemon_at is not None and lvs.sync_daemon is not None:
         check_sync(globals_.balancer.daemon_at.place(), servers.values(), faults)

@@ -92,5 +92,5 @@ def build_file(item: Item, ip: str, port: int, above: Timing, faults: Faults) ->
     number, reverse = weight if weight is not None else (file.weight, file.reverse)
     return FileCheck(
         track_file=file.name, path=file.path, weight=number, reverse=reverse,
-        retry=0, warmup_ns=0, log_all_failures=bool(above.log_all_failures),
+        retry=0, warmup_ns=0,
     )  # fmt: skip

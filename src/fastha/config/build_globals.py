@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fastha.config import values
@@ -10,6 +9,8 @@ from fastha.config.build_balancer import WORDS, Balancer, read_balancer
 from fastha.config.build_notify import NOTIFY_WORDS, Notify, read_notify
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement
+from fastha.config.words import check_words
+from fastha.lean import dataclass, field, replace
 from fastha.model import Fifo, Garp, GlobalDefs, LvsDefs
 
 # keyword (without the vrrp_ of global_defs) -> field of Garp, how it is read
@@ -90,6 +91,8 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
                 into.min_garp = bool(values.boolean(item, faults))
             case "checker_log_all_failures":
                 into.log_all_failures = bool(values.boolean(item, faults))
+            case "include_check" | "random_seed":
+                check_words(item, faults)  # the reader has obeyed it
             case "nft_masquerade":
                 into.masquerade = values.boolean(item, faults) is not False
             case "reload_time_file":

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from fastha.config import values
 from fastha.config.inherit import Timing, read_timing
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults
+from fastha.lean import replace
 from fastha.model import Check, MiscCheck, Script
 from fastha.model.units import NS_PER_S
 
@@ -40,4 +39,4 @@ def build_misc(item: Item, ip: str, port: int, above: Timing, faults: Faults) ->
     settled = own.over(above).settled(1 * NS_PER_S, retry=0)  # keepalived.md 1.14
     del settled["timeout_ns"]  # type: ignore[misc]  # connect_timeout means nothing here
     script = replace(script, user=user, group=group, supplementary=supplementary)
-    return MiscCheck(script=script, timeout_ns=timeout_ns, dynamic=dynamic, **settled)  # type: ignore[misc]
+    return MiscCheck(script=script, timeout_ns=timeout_ns or settled["delay_ns"], dynamic=dynamic, **settled)  # type: ignore[misc]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fastha.config import values
 from fastha.config.shape import Item
 from fastha.config.tree import Faults, Statement
+from fastha.lean import dataclass, field, replace
 from fastha.model import Fifo, Script, ScriptDefs
 
 FIFOS = {"notify_fifo": "all", "vrrp_notify_fifo": "vrrp", "lvs_notify_fifo": "lvs"}

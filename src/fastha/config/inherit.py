@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TypedDict
 
 from fastha.config import values
 from fastha.config.shape import Item
 from fastha.config.tree import Faults
+from fastha.lean import dataclass
 from fastha.model import TrackFile
 from fastha.model.units import NS_PER_S
 

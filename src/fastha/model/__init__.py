@@ -27,7 +27,15 @@ from fastha.model.config import Config, Fifo, GlobalDefs, LvsDefs, ScriptDefs, S
 from fastha.model.lvs import GroupMember, RealServer, SorryServer, Tunnel, VirtualServer
 from fastha.model.script import Script
 from fastha.model.track import BfdInstance, TrackFile
-from fastha.model.vrrp import Auth, Garp, Tracker, TrackVirtualServer, VirtualAddress, VrrpInstance
+from fastha.model.vrrp import (
+    Auth,
+    Garp,
+    InstanceNotify,
+    Tracker,
+    TrackVirtualServer,
+    VirtualAddress,
+    VrrpInstance,
+)
 
 __all__ = [
     "Auth",
@@ -44,6 +52,7 @@ __all__ = [
     "GrpcCheck",
     "HttpCheck",
     "HttpUrl",
+    "InstanceNotify",
     "LvsDefs",
     "MiscCheck",
     "Networked",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
+from fastha.lean import dataclass, field
+from fastha.model.script import Script
 from fastha.model.units import NS_PER_S
 
 
@@ -68,6 +68,18 @@ class Tracker:
 
 
 @dataclass(frozen=True, slots=True)
+class InstanceNotify:
+    """`notify_*`: scripts for each state an instance enters; `any`: `notify`, for all of them."""
+
+    master: Script | None = None
+    backup: Script | None = None
+    fault: Script | None = None
+    stop: Script | None = None
+    deleted: Script | None = None
+    any: Script | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class VrrpInstance:
     """One `vrrp_instance`. Identity across reloads is `identity`, not the name."""
 
@@ -88,6 +100,7 @@ class VrrpInstance:
     down_timer_adverts: int = 3
     track_virtual_servers: tuple[TrackVirtualServer, ...] = ()
     track: tuple[Tracker, ...] = ()  # everything else
+    notify: InstanceNotify = InstanceNotify()
 
     @property
     def unicast(self) -> bool:

@@ -23,6 +23,7 @@ from fastha.log import Log
 from fastha.model import ScriptDefs
 from fastha.model.units import NS_PER_MS, NS_PER_S
 from fastha.parent import protocol
+from fastha.parent.accept import accepted
 from fastha.parent.configuration import Configuration
 from fastha.parent.control import Reply, Server
 from fastha.parent.events import Events
@@ -217,6 +218,8 @@ class Daemon:
             reply(self._status(request.fields.get("only")))
         elif command == "version":
             reply(protocol.answer({"version": fastha.__version__, "protocol": protocol.VERSION}))
+        elif command == "configuration":
+            reply(self._configuration())
         elif command == "reload":
             self._reloads.request(lambda outcome: reply(protocol.answer(_plain(outcome))))
         elif command == "overrides":
@@ -225,11 +228,27 @@ class Daemon:
             )
         elif command == "override":
             reply(self._override(request))
+        elif command == "accept":
+            reply(self._accept(request))
         elif command == "resync":
             self._supervisor.resync(lambda done: reply(protocol.answer(_resynced(done))))
         elif command == "stop":
             reply(protocol.answer({"pid": os.getpid()}))
             self._stop()
+
+    def _configuration(self) -> bytes:
+        reloads, config = self._reloads, self._supervisor.config
+        if config is None:
+            return protocol.refusal(BadRequest("busy", f"the daemon is {self._state}"))
+        return protocol.answer(
+            {
+                "configuration": config,
+                "file": self._config_path,
+                "files": reloads.files,
+                "loaded": reloads.loaded_at,
+                "not_supported": reloads.noted,
+            }
+        )
 
     def _override(self, request: Request) -> bytes:
         try:
@@ -243,6 +262,14 @@ class Daemon:
         if not request.fields.get("dry_run") and any(change.before != change.after for change in changes):
             self._supervisor.tell_overrides()
         return protocol.answer({"changes": changes, "dry_run": bool(request.fields.get("dry_run"))})
+
+    def _accept(self, request: Request) -> bytes:
+        try:
+            found = accepted(request.fields.get("virtual_servers"), self._supervisor.servers)
+        except BadRequest as error:
+            return protocol.refusal(error)
+        self._supervisor.accept(one["virtual_server"] for one in found)
+        return protocol.answer({"accepted": found})
 
     def _outdating(self, reply: Reply) -> Reply:
         """`reply` to who changes something: what `status` says next is younger than the answer."""

@@ -176,19 +176,21 @@ class Pipe:
         reader = self._reader
         if reader is not None:
             self._wait(LAST_READ_S, lambda: reader.process.poll() is not None or not self._unread())
-            if reader.process.poll() is None:
-                signal_group(reader.process.pid, signal.SIGTERM)
-                self._wait(KILL_S, lambda: reader.process.poll() is not None)
-            signal_group(reader.process.pid, signal.SIGKILL)
-            self._reap(reader)
         if self._queue:
             self.dropped += len(self._queue)
             self._log.warning(f"notify fifo {self.fifo.path}: {len(self._queue)} lines were not read")
             self._loop.remove(self._fd)
             self._queue.clear()
         if self._fd >= 0:
-            os.close(self._fd)
+            os.close(self._fd)  # the end, for who reads: what it has taken it may still write
             self._fd = -1
+        if reader is not None:
+            self._wait(KILL_S, lambda: reader.process.poll() is not None)
+            if reader.process.poll() is None:
+                signal_group(reader.process.pid, signal.SIGTERM)
+                self._wait(KILL_S, lambda: reader.process.poll() is not None)
+            signal_group(reader.process.pid, signal.SIGKILL)
+            self._reap(reader)
         if self._created:
             try:
                 os.unlink(self.fifo.path)

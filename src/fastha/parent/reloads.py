@@ -81,6 +81,7 @@ class Reloads:
         self.last: Outcome | None = None
         self.files: tuple[str, ...] = ()
         self.loaded_at = 0.0
+        self.noted: tuple[str, ...] = ()  # what it says that is not supported yet
         self._loop, self._log, self._events, self._supervisor = loop, log, events, supervisor
         self._path, self._dataplane, self._argv, self._committed = path, dataplane, argv, committed
         self._marker = Marker(log)
@@ -176,6 +177,7 @@ class Reloads:
                 self._finish(Outcome("refused", proposal.reason + stays, faults, _STATUS.get(ending, Exit.FAILED)))
                 return
             self.files, self.loaded_at = tuple(read.files), time.time()
+            self.noted = tuple(str(f) for f in read.faults if f.severity is Severity.NOT_SUPPORTED)
             self._committed()
             late = f" ({proposal.reason})" if proposal.reason else ""
             if before is None:

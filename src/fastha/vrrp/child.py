@@ -34,7 +34,7 @@ from fastha.link.rtnl import Link
 from fastha.loop.reactor import Reactor
 from fastha.model import Config, VrrpInstance, codec
 from fastha.model.units import NS_PER_MS
-from fastha.vrrp import frames, lane, machine
+from fastha.vrrp import frames, lane, machine, notify
 from fastha.vrrp.house import House
 from fastha.vrrp.router import Router, resumable
 from fastha.vrrp.trackers import NAMES
@@ -220,7 +220,7 @@ class VrrpChild:
 
     def _remove(self, instance: VrrpInstance) -> None:
         router = self.routers.pop(instance.identity)
-        router.give_up(self.child.reactor.now_ns())
+        router.give_up(self.child.reactor.now_ns(), notify.DELETED)
         del self._by_index[router.index]
         self._to_survey.pop(router, None)
         self._events = deque(e for e in self._events if e[0] != router.index)  # the index will be used again

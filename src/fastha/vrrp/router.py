@@ -15,7 +15,7 @@ from fastha.link.addresses import Key, Operation
 from fastha.link.rtnl import Link
 from fastha.model import VrrpInstance
 from fastha.model.units import NS_PER_S
-from fastha.vrrp import frames, machine, trackers
+from fastha.vrrp import frames, machine, notify, trackers
 from fastha.vrrp.frames import ArpBlock
 from fastha.vrrp.garp import Token
 from fastha.vrrp.house import House
@@ -45,6 +45,7 @@ class Router:
         self.token: Token | None = None
         self._held: set[Key] = set()  # addresses of a master that were seen in place
         self._adding = 0  # addresses whose acknowledgement is awaited
+        self._last = notify.STOP  # what the end is called
         self._announce = ""  # the occasion to announce when they have come
         self._built: object = None
         self._told_discarded: dict[str, int] = {}
@@ -238,9 +239,19 @@ class Router:
         if self.token is not None:
             self.token.blocks[:] = self.arp
 
-    def give_up(self, now_ns: int) -> None:
-        """Stop or removal: priority 0 if master, addresses returned."""
+    def give_up(self, now_ns: int, last: str = notify.STOP) -> None:
+        """Stop or removal (`last`): priority 0 if master, addresses returned."""
+        self._last = last
         self.happen(machine.Shutdown(), now_ns)
+
+    def _tell(self, role: Role) -> None:
+        """Scripts and FIFOs, in their order."""
+        child, name = self.house.child, self.instance.name
+        state = self._last if role is Role.INIT else str(role).upper()
+        scripts, line = notify.told(self.instance, state, self.state.priority)
+        for script in scripts:
+            child.script(script, name)
+        child.send("notify", line=line)
 
     def close(self) -> None:
         """Forget the router (after `give_up`)."""
@@ -269,6 +280,7 @@ class Router:
                 self.became_master += new is Role.MASTER
                 level = logging.WARNING if new is Role.FAULT else logging.INFO
                 self.house.child.event("state", self.instance.name, f"{old} -> {new}: {why}", level)
+                self._tell(new)
                 self.publish()
             case machine.Warn(text):
                 self.house.child.limited(

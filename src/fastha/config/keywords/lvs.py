@@ -34,8 +34,8 @@ nft_masquerade          | [BOOL]        | of global_defs |  | own | With nft, re
 quorum                  | N             | 1       | ~1..4294967295 | yes | Weight of living servers that makes the service up
 hysteresis              | N             | 0       | 0..      | yes | How far from quorum the weight must get to change that
 alpha                   | [BOOL]        | off     |          | yes | Servers start down until a check succeeds
-panic_threshold         | N             | off     | 1..99    | own | When more than this percentage of the living servers falls within one interval, all of them stay
-removal_limit           | N             | off     | 1..      | own | How many servers may fall within one interval; the others wait for the next
+panic_threshold         | N             | 0 (off) | 0..99    | own | When more than this percentage of the living servers falls within one interval, all of them stay
+removal_limit           | N             | 0 (off) | 0..      | own | How many servers may fall within one interval; the others wait for the next
 omega                   | [BOOL]        | off     |          | yes | Run the down scripts when the daemon stops
 ha_suspend              | [BOOL]        | off     |          | yes | Check only while this director has the address
 quorum_up               | CMD [USER [GROUP]] |    |          | yes | Run when the quorum is gained
