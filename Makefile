@@ -7,7 +7,7 @@ PIP := $(BIN)/pip --disable-pip-version-check -q
 
 # What the daemon and the laboratory need from Debian, and what the tests need besides.
 APT := gcc make python3-dev python3-venv libssl-dev iproute2 kmod procps libnftables1 nftables
-APT_TEST := ipvsadm keepalived tshark tcpdump nginx-light curl clang-format
+APT_TEST := ipvsadm keepalived tshark tcpdump nginx-light curl clang-format frr clang libclang-rt-14-dev
 PIP_BUILD := setuptools>=65 wheel Cython>=3.0 cffi>=1.15
 
 # $(call apt,PACKAGES): install the missing ones as root, without starting their services; say so otherwise.
@@ -28,7 +28,8 @@ requirements = $$($(BIN)/python -c 'import sys, tomllib; p = tomllib.load(open("
   print(*p["dependencies"], *(d for e in sys.argv[1:] for d in p["optional-dependencies"][e]))' $(1))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run test test-chaos campaign check format bench bench-peers-ipvs bench-peers-vrrp clean distclean
+.PHONY: help setup setup-test run test test-chaos campaign fuzz check format bench bench-peers-ipvs bench-peers-vrrp
+.PHONY: bench-peers-checks bench-peers-config bench-peers-reload soak-checks clean distclean
 
 help: ## this text
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -51,6 +52,7 @@ $(VENV)/.test: pyproject.toml $(VENV)/.deps
 	@$(call apt,$(APT_TEST))
 	@echo "installing test packages"
 	@set -f; $(PIP) install $(call requirements,test check)
+	@set -f; $(PIP) install $(call requirements,fuzz) || echo "no atheris for this Python: fuzzing will be skipped"
 	@touch $@
 
 NATIVE := $(shell find src csrc -name '*.pyx' -o -name '*.pxd' -o -name '*.c' -o -name '*.h' -o -name '*_build.py')
@@ -69,8 +71,16 @@ test: setup-test ## every test (as root; without root or a tool, tests skip and 
 test-chaos: setup-test ## 200 rounds of ruining the tables of IPVS and nft under a live checker (make test: 24, 16)
 	@FASTHA_CHAOS_ROUNDS=$${FASTHA_CHAOS_ROUNDS:-200} $(BIN)/python -m pytest tests/vm/test_chaos_in_guest.py tests/netns/test_nft_chaos.py $(ARGS)
 
+FUZZ_S ?= 60
+fuzz: setup-test ## coverage-guided fuzzing of the configuration reader for FUZZ_S seconds (60); its corpus stays in build/fuzz
+	@mkdir -p build/fuzz/corpus && cp tests/golden/config/*.conf build/fuzz/corpus
+	@$(BIN)/python tests/fuzz/config_reader.py -max_total_time=$(FUZZ_S) -max_len=4096 -artifact_prefix=build/fuzz/ build/fuzz/corpus
+
 campaign: setup-test ## what takes long or wants a quiet machine, and is not part of make test
 	@$(BIN)/python -m pytest -m campaign $(ARGS)
+
+fuzz: setup-test ## coverage-guided fuzzing of what reads the wire, 12 million inputs (ARGS="bfd --seconds 600")
+	@$(BIN)/python fuzz/run.py $(ARGS)
 
 check: setup-test ## format, lint and types
 	@$(BIN)/ruff format --check -q . || { echo "run: make format"; exit 1; }
@@ -89,8 +99,21 @@ bench: setup-test ## timed micro-benchmarks, each beside its pure-Python twin
 bench-peers-ipvs: setup-test ## IPVS in a virtual machine: ours beside a C program, ipvsadm and keepalived, in ratios (ARGS="-n 1000")
 	@$(BIN)/python bench/peers/ipvs/run.py $(ARGS)
 
+bench-peers-reload: setup-test ## what a reload of 37 205 real servers costs and disturbs, with real processes and turn by turn
+	@$(BIN)/python bench/peers/config/reload_turns.py
+	@$(BIN)/python bench/peers/config/run_reload.py $(ARGS)
+
 bench-peers-vrrp: setup-test ## VRRP beside keepalived: CPU, takeover, punctuality, memory, in ratios (ARGS="--rounds 1")
 	@$(BIN)/python bench/peers/vrrp/run.py $(ARGS)
+
+bench-peers-checks: setup-test ## health checks beside a C program of the bare system calls: CPU time, lateness, memory (ARGS="--rounds 3 -n 0")
+	@$(BIN)/python bench/peers/checks/run.py $(ARGS)
+
+bench-peers-config: setup-test ## reading a configuration beside keepalived -t: time, growth, memory, in ratios (ARGS="-n 1000 --rounds 3")
+	@$(BIN)/python bench/peers/config/run_reading.py $(ARGS)
+
+soak-checks: setup-test ## ten minutes of checks of 5000 servers that come and go: descriptors, memory and timers stay flat (SOAK_S=60)
+	@FASTHA_SOAK_S=$${SOAK_S:-600} FASTHA_SOAK_SERVERS=5000 $(BIN)/python -m pytest -s tests/netns/test_checker_soak.py $(ARGS)
 
 clean: ## remove what the build made
 	rm -rf build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -98,7 +98,7 @@ class FakeChild:
         self.parts.take_previous(message)
 
     def on_commit(self, message: Message) -> None:
-        self.parts.commit(self.pending["draft"])
+        list(self.parts.commit(self.pending["draft"]))
         self.words = self.pending["words"]
         names = self.pending["names"]
         if self.role == "vrrp":

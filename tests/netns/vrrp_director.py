@@ -40,12 +40,13 @@ class Director:
     """`facts` is the picture its parent would have; call `poll` (or `until`) to take in what it has said."""
 
     prefix: tuple[str, ...] = ()  # of the command line
+    module = "fastha.vrrp"
 
     def __init__(self, namespace: Namespace, previous: dict[str, Any] | None = None) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             self.process = namespace.popen(
-                [*self.prefix, sys.executable, "-m", "fastha.vrrp", "--channel", str(theirs.fileno())],
+                [*self.prefix, sys.executable, "-m", self.module, "--channel", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stderr=subprocess.PIPE,
             )
@@ -56,6 +57,7 @@ class Director:
         self.facts: dict[str, Any] = {}
         self.events: list[dict[str, str]] = []
         self.said: list[str] = []
+        self.bfds: list[dict[str, bool]] = []  # what it told of sessions
         self.reasons: list[str] = []
         self.generation = 0
         self.heard_ns = time.monotonic_ns()
@@ -70,7 +72,7 @@ class Director:
     def configure(self, *instances: VrrpInstance) -> None:
         """Propose and commit, as the parent does."""
         self.generation += 1
-        config = codec.orjson.loads(codec.dumps(Config(instances=instances)))
+        config = codec.orjson.loads(codec.dumps(self.config(instances)))
         self.endpoint.send(
             type="propose", generation=self.generation, config=config, dataplane="none", previous=self.previous
         )
@@ -79,6 +81,9 @@ class Director:
         self.endpoint.send(type="commit", generation=self.generation)
         self.until(lambda: "committed" in self.said, "the commit")
         self.said.clear()
+
+    def config(self, values: tuple[Any, ...]) -> Config:
+        return Config(instances=values)
 
     def poll(self) -> None:
         self.log += (self.process.stderr.read() or b"").decode()
@@ -89,6 +94,8 @@ class Director:
                 apply(self.facts, message["facts"])
             elif message["type"] == "event":
                 self.events.append(message["event"])
+            elif message["type"] == "bfd":
+                self.bfds.append(message["states"])
             elif message["type"] == "refused":
                 self.reasons.append(message["reason"])
             self.said.append(message["type"])
@@ -128,7 +135,7 @@ class Director:
     def replacement(self, *instances: VrrpInstance) -> Director:
         """After `kill`: another child that is told what this one last said, as the parent does."""
         age_ns = time.monotonic_ns() - self.heard_ns
-        return Director.start(self.namespace, *instances, previous={**self.facts, "died_ago_ns": age_ns})
+        return type(self).start(self.namespace, *instances, previous={**self.facts, "died_ago_ns": age_ns})
 
     def quorums(self, **states: bool) -> None:
         """What the checker says, by way of the parent."""

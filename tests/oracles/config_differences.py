@@ -34,6 +34,7 @@ THEIRS = [
         r"|promote_secondaries is automatically|VMAC interface name already",
         "`strict_mode` and `use_vmac` have no effect yet, so what they forbid is not judged",
     ),
+    (r"misc_timeout", "`misc_timeout` may be longer than 4294 s"),
     (
         r"Routing table \S+ not found|VRF \S+ not found|[Pp]rotocol \S+ not found",
         "names of routing tables and VRFs are those of the machine that runs",
@@ -48,6 +49,8 @@ OURS = [
     (r"cannot be the address of a router", "0.0.0.0 or a multicast address would be put on an interface"),
     (r"cannot stand here", "one entry per line: keepalived drops the rest"),
     (r"is not a prefix length", "a slash without a length"),
+    (r"omega: |: alpha: ", "keepalived does not look at what follows `omega` and `alpha`"),
+    (r"no check of this real_server is supported yet", "a real server would always count as up"),
     (r"min_ttl must be|max_ttl must be", "no packet has a TTL of 0"),
 ]  # fmt: skip
 

@@ -254,6 +254,25 @@ class Writer:
             out += f" max_ttl {self.one('x', '256') if self.bad() else 200}"
         return self.one("foo", "10.8.0", f"{out} foo", "fe80::1") if self.bad() else out
 
+    def check(self) -> str:
+        """A check of a real server, with what it cannot do without."""
+        kind = self.one(*CHECKS)
+        inside = "".join(f"            {line}\n" for line in CHECKS[kind].split("; ") if line)
+        inside += self.some(kind, 0.12, " " * 12, LEFT_OUT)
+        if kind in ("HTTP_GET", "SSL_GET"):
+            url = "                path /\n" + self.some("url", 0.15, " " * 16, LEFT_OUT)
+            inside += self.block("url", url, " " * 12)
+        return self.block(kind, inside, " " * 8)
+
+    def server(self, n: int) -> str:
+        inside = "    protocol TCP\n    lb_algo wlc\n    lb_kind NAT\n" + self.some(
+            "virtual_server", 0.06, "    ", LEFT_OUT
+        )
+        for i in range(self.random.randint(1, 2)):
+            real = self.some("real_server", 0.08, " " * 8, LEFT_OUT) + self.check()
+            inside += self.block(f"real_server 10.3.{n}.{i + 1} 80", real, "    ")
+        return self.block(f"virtual_server 10.2.0.{n + 1} 80", inside)
+
     def globals(self) -> str:
         return self.block("global_defs", self.some("global_defs", 0.06, "    "))
 
@@ -284,6 +303,7 @@ class Writer:
         tracked, names = self.tracked()
         count = self.random.choice([0, 1, 1, 2])
         out = self.globals() + tracked + "".join(self.instance(n, names) for n in range(count)) + self.others(count)
+        out += "".join(self.server(n) for n in range(self.random.choice([0, 0, 1, 2])))
         lines = out.split("\n")
         if self.bad():  # lose or gain a brace
             braces = [i for i, line in enumerate(lines) if line.strip() == "}"]
@@ -294,4 +314,18 @@ class Writer:
         return "\n".join(lines)
 
 
+# kind of check -> lines it cannot do without, between semicolons
+CHECKS = {
+    "TCP_CHECK": "", "HTTP_GET": "", "SSL_GET": "", "SMTP_CHECK": "", "DNS_CHECK": "", "UDP_CHECK": "", "PING_CHECK": "",
+    "MISC_CHECK": "misc_path /usr/bin/true",
+}  # fmt: skip
+# Written above, grammars that test_config_keepalived has, or values that only other words make good.
+LEFT_OUT = frozenset({
+    "path", "digest", "status_code", "regex", "regex_no_match", "regex_options", "regex_stack", "regex_min_offset",
+    "regex_max_offset", "misc_path", "payload", "require_reply", "min_reply_length", "max_reply_length", "type",
+    "protocol", "lvs_sched", "lvs_method", "ip_family", "ops", "flag-1", "flag-2", "flag-3", "sh-port", "sh-fallback",
+    "mh-port", "mh-fallback", "persistence_engine", "persistence_granularity", "sorry_server", "sorry_server_inhibit",
+    "sorry_server_lvs_method", "hysteresis", "quorum", "hashed", "bind_port", "bind_if", "http_protocol", "uthreshold",
+    "lthreshold", "ha_suspend", "connect_ip", "bindto",
+})  # fmt: skip
 GARP = frozenset({"garp_interval", "interface"})

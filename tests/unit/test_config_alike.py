@@ -13,8 +13,9 @@ from fastha.config import native, reader
 from fastha.config.alike import Alike
 from fastha.config.build import build
 from fastha.config.build_real import RealDraft
+from fastha.config.cast import Cast as CompiledCast
 from fastha.config.keywords import SCRIPT_WORDS, TABLE
-from fastha.config.mould import mould
+from fastha.config.mould import Cast, CastValues, mould
 from fastha.errors import Fault, Severity
 from fastha.model import Config, HttpCheck, HttpUrl, RealServer, TcpCheck
 from unit.test_config_fuzz import Corpus
@@ -28,7 +29,7 @@ class Forgetful(Alike):
     """Reads every block, builds every real server."""
 
     def draft(self, statement, faults):  # type: ignore[no-untyped-def]
-        self.bodies.clear()
+        self.known.clear()
         return super().draft(statement, faults)
 
     def cast(self, real: RealDraft, around: int) -> None:
@@ -42,7 +43,7 @@ def slow(text: str, patch: pytest.MonkeyPatch) -> tuple[Config, tuple[Fault, ...
 
 
 def fast(text: str) -> tuple[Config, tuple[Fault, ...]]:
-    return build(native.read("main", Corpus(text.encode(), []), SCRIPT_WORDS))
+    return build(native.read("main", Corpus(text.encode(), []), SCRIPT_WORDS), values=CompiledCast)
 
 
 def block(r: random.Random, name: str, depth: int, lines: int) -> list[str]:
@@ -131,15 +132,17 @@ def test_a_fault_is_told_at_every_place() -> None:
     assert [f.line for f in faults] == [8 + 6 * i for i in range(9)]
 
 
-def test_a_mould_is_made_of_addresses_alone() -> None:
+@pytest.mark.parametrize("values", [Cast, CompiledCast])
+def test_a_mould_is_made_of_addresses_alone(values: CastValues) -> None:
     def server(ip: str, **more: object) -> RealServer:
         url = HttpUrl(path="/", virtualhost=f"[{ip}]:80")
         checks = (TcpCheck(ip=ip, port=80), HttpCheck(ip="10.9.9.9", port=80, urls=(url,)))
         return RealServer(ip=ip, port=80, checks=checks, **more)  # type: ignore[arg-type]
 
-    cast = mould(server("10.0.0.1"), "10.0.0.1", server("10.0.0.2"), "10.0.0.2")
+    cast = mould(server("10.0.0.1"), "10.0.0.1", server("10.0.0.2"), "10.0.0.2", values)
     assert cast is not None
     assert cast("10.0.0.33") == server("10.0.0.33")
+    assert repr(cast("10.0.0.33")) == repr(server("10.0.0.33"))
     assert mould(server("10.0.0.1"), "10.0.0.1", server("10.0.0.2", weight=2), "10.0.0.2") is None
     assert mould("10.0.0.1 10.0.0.1", "10.0.0.1", "10.0.0.2 10.0.0.2", "10.0.0.2") is None
     assert mould(("a",), "1", ("a", "b"), "2") is None

@@ -109,3 +109,10 @@ def test_what_is_written_the_same_is_spelt_the_same_in_python_too() -> None:
     ]
     assert same[0] == same[1] != same[2]
     assert same[3] is None
+
+
+@pytest.mark.parametrize("text", [b"}" * 5000, b"{" * 5000, b"\0\n" * 5000, b"}\n" * 5000])
+def test_what_is_no_configuration_is_not_told_for_ever(text: bytes) -> None:
+    faults = both(Corpus(text, [])).faults
+    assert len(faults) < reader.MOST_ASTRAY + 10
+    assert any("not told" in f.message for f in faults)

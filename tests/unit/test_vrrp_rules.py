@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fastha.model import TrackVirtualServer, VrrpInstance
+from fastha.model import VrrpInstance
 from fastha.model.units import NS_PER_MS, NS_PER_S
-from fastha.vrrp.rules import Rules, effective_priority, lost_quorums, rules_of, unknown_quorums
+from fastha.vrrp.rules import Rules, rules_of
 
 
 def test_version_2_counts_skew_in_seconds() -> None:
@@ -61,26 +61,3 @@ def test_preempt_delay_needs_a_preempting_backup() -> None:
     assert rules_of(instance(preempt_delay_ns=5, wants_master=True), 1).preempt_delay_ns == 0
     assert rules_of(instance(preempt_delay_ns=5, preempt=False), 1).preempt_delay_ns == 0
     assert rules_of(instance(preempt_delay_ns=5, priority=255), 1).preempt_delay_ns == 0
-
-
-def test_weights() -> None:
-    tracked = instance(track_virtual_servers=(TrackVirtualServer("a", 20), TrackVirtualServer("b", -30)))
-    assert effective_priority(tracked, {}) == 100, "nobody has spoken"
-    assert effective_priority(tracked, {"a": True, "b": True}) == 120
-    assert effective_priority(tracked, {"a": False, "b": False}) == 70
-    assert effective_priority(tracked, {"a": True, "b": False}) == 90
-
-
-def test_weights_are_held_within_bounds_and_an_owner_never_changes() -> None:
-    down, up = (TrackVirtualServer("a", -253),), (TrackVirtualServer("a", 253),)
-    assert effective_priority(instance(track_virtual_servers=down), {"a": False}) == 1
-    assert effective_priority(instance(track_virtual_servers=up), {"a": True}) == 254
-    assert effective_priority(instance(priority=255, track_virtual_servers=down), {"a": False}) == 255
-
-
-def test_quorums_without_weight() -> None:
-    tracked = instance(
-        track_virtual_servers=(TrackVirtualServer("a"), TrackVirtualServer("b"), TrackVirtualServer("c", 9))
-    )
-    assert lost_quorums(tracked, {"a": False, "b": True, "c": False}) == ["a"]
-    assert unknown_quorums(tracked, {"a": False}) == ["b"]

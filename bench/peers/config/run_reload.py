@@ -42,7 +42,6 @@ def measure(virtual: int, servers: int, rounds: int, idle_s: float, settle_s: fl
                 json.dumps(case | {"idle_s": idle_s, "settle_s": settle_s}),
             ],
             stdout=subprocess.PIPE,
-            start_new_session=True,
             env=os.environ | {"PYTHONPATH": str(HERE)},
         )
         assert process.stdout is not None
@@ -60,6 +59,9 @@ def report(title: str, figures: dict[str, Any]) -> list[str]:
     print(f"\n{title}: start {figures['start_s']:.1f} s; RSS {rss(figures)}")
     idle = figures["idle"]["gaps_ms"]
     print(f"  no reload: adverts at most {max(idle, default=0):.1f} ms apart ({len(idle)} gaps)")
+    for role, share in figures["idle"]["cpu_share"].items():
+        worst = [round(ms, 1) for ms in figures["idle"]["lags_ms"].get(role, [])]
+        print(f"    {role:8} CPU {share * 100:.1f} %; longest standstills {worst} ms")
     missed = []
     for what in ("unchanged", "ten"):
         rows = [row for row in figures["reloads"] if row["what"] == what]
@@ -77,12 +79,8 @@ def report(title: str, figures: dict[str, Any]) -> list[str]:
         )
         for role in roles:
             used = statistics.median(row["cpu_s"].get(role, 0) for row in rows)
-            print(
-                f"    {role:8} CPU {used:.3f} s; longest standstill median {stalls[role]:.1f}, worst {worst[role]:.1f} ms"
-            )
-        print(
-            f"    adverts at most {max(gaps):.1f} ms apart (median {statistics.median(gaps):.1f}); operations {operations}"
-        )
+            print(f"    {role:8} CPU {used:.3f} s; longest standstill {stalls[role]:.1f} ms (worst {worst[role]:.1f})")
+        print(f"    adverts at most {statistics.median(gaps):.1f} ms apart ({max(gaps):.1f}); operations {operations}")
         checks = [("parent CPU", cpu, PARENT_CPU_S), ("advert gap (median)", statistics.median(gaps), GAP_MS)]
         checks += [(f"standstill of {role} (median)", ms, STALL_MS) for role, ms in stalls.items()]
         if what == "unchanged":

@@ -72,12 +72,18 @@ MESSAGES: Mapping[str, Kind] = {
     "script": _kind(
         "up", "script subject", "Run this Script (plain data) for `subject`; the parent runs scripts in order."
     ),
+    "notify": _kind("up", "line", "A line for the notify FIFOs, without its end (fastha.scripts.lines)."),
     # -- runtime decisions of operators (fastha rs ...), kept by the parent, carried out by the checker --
     "overrides": _kind(
         "down",
         "overrides",
         "{virtual server key: {real server key: Override (plain data)}}: all that are in force, whole; "
         "before every commit, so that no row is ever as if there were none, and whenever they change.",
+    ),
+    "accept": _kind(
+        "down",
+        "virtual_servers",
+        "[virtual server key]: real servers that panic_threshold or removal_limit keep in the set may fall now.",
     ),
     "resync": _kind("down", "ticket", "Dump the kernel's table and repair it now; answer resynced."),
     "resynced": _kind("up", "ticket ok operations text", "Done: how many operations it took, and what differed."),

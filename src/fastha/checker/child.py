@@ -4,41 +4,51 @@ from __future__ import annotations
 
 import logging
 import resource
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 import orjson
 
 from fastha.channel.messages import Message
-from fastha.checker import adoption, facts, lvs, marks, native, plan
+from fastha.checker import adoption, bfd_check, facts, gate, lvs, marks, native, plan
 from fastha.checker.adoption import Adopted
+from fastha.checker.bfd_check import BfdStates
 from fastha.checker.drain import Stance
-from fastha.checker.engine import Answer, Engines
+from fastha.checker.engine import Answer, Deliver, Engines
+from fastha.checker.file_check import FileValues
+from fastha.checker.guard import Guard, Passed
 from fastha.checker.lvs_keeper import LvsKeeper
 from fastha.checker.marks_keeper import MarksKeeper
+from fastha.checker.misc import Commands
 from fastha.checker.overrides import Overrides
-from fastha.checker.plan import Effect, QuorumChanged, RunScript, ServerChanged
+from fastha.checker.plan import Effect, QuorumChanged, RunScript, ServerChanged, WeightChanged
 from fastha.checker.prepare import fitted, refusal
 from fastha.checker.presence import Presence
 from fastha.checker.probe import Probes
-from fastha.checker.roster import Roster, Server, Ward
+from fastha.checker.roster import Roster, Server, Ward, Watch
 from fastha.checker.table import TableKeeper
 from fastha.child import Child
+from fastha.child.files import Files
 from fastha.child.parts import Draft, Parts
+from fastha.child.process import release_memory
+from fastha.child.runner import Runner
 from fastha.child.work import Steps, Work, run
 from fastha.dataplane.backend import Backend, KernelBalancer, Patient
 from fastha.dataplane.choose import open_backend
 from fastha.dataplane.nft_library import Library
 from fastha.dataplane.rows import ServiceKey, Table
 from fastha.errors import SystemFault
+from fastha.loop.reactor import Timer
 from fastha.model import Config, VirtualServer
 from fastha.model.codec import dumps
 from fastha.model.parts import GLOBALS
-from fastha.model.units import NS_PER_MS
+from fastha.model.units import NS_PER_MS, NS_PER_S
+from fastha.scripts import lines
+from fastha.scripts.configured import defaults
 
-REFRESH_NS = 50 * NS_PER_MS  # counters of steady probes are reported by a few wards each time,
+REFRESH_NS = 50 * NS_PER_MS  # counters of steady probes are reported by a few real servers each time,
 ROUND = 100  # and by all of them in so many
 TOLD_TOGETHER = 16  # virtual servers of a commit whose rows and facts go out together
 SPARE_FDS = 128  # descriptors that are not for probes
@@ -72,15 +82,27 @@ class Checker:
         self._abandoned = -1
         probes = make_probes(self._results) if make_probes else Probes(child.reactor, self._results, probe_limit())
         self.probes = probes
-        self.engines = Engines(dict.fromkeys(native.KINDS, native.Native(probes)))
-        self.roster = Roster(self.engines, child.reactor.now_ns, self._changed, self._seen, self._short, child.progress)
+        self._runner = Runner(child.reactor)
+        self.bfds = BfdStates(child.reactor, self._deliver(bfd_check.KIND))
+        self.engines = Engines(
+            dict.fromkeys(native.KINDS, native.Native(probes))
+            | {"MISC_CHECK": Commands(child.reactor, self._runner, self._deliver("MISC_CHECK"))}
+            | {"FILE_CHECK": FileValues(child.reactor, Files(child.reactor), self._deliver("FILE_CHECK"))}
+            | {bfd_check.KIND: self.bfds}
+        )
+        self.roster = Roster(
+            self.engines, child.reactor.now_ns, self._changed, self._seen, self._short, child.progress, self._failed
+        )
         self.overrides = Overrides(self.roster, child.reactor, self._ruled, self._seen, self._flush)
+        self.roster.guarded = self._guarded
+        self.roster.wake = self._wake
         self._quorums: dict[str, bool] = {}
         self._noted: set[str] = set()
         self._share = 0  # real servers of one turn of `_refresh`
         self.parts = Parts()
         self.work = Work(child.reactor, child.stalled)
-        self._to_refresh: deque[str] = deque()
+        self._round: Iterator[tuple[str, Server]] = iter(())
+        self._release: Timer | None = None
         self._running = False
         self._lvs: LvsKeeper | None = None
         self._marks: MarksKeeper | None = None
@@ -96,6 +118,8 @@ class Checker:
         child.on("stop", self._stop)
         child.on("overrides", lambda message: self.overrides.take(message["overrides"]))
         child.on("resync", self._resync)
+        child.on("accept", self._accept)
+        child.on("bfds", lambda message: self.bfds.update(message["states"]))
 
     def begin(self, config: Config, dataplane: str) -> None:
         """By hand: prepare and commit at once. SystemFault with the reason if it cannot be run."""
@@ -132,9 +156,12 @@ class Checker:
             table = self._open_table(dataplane)
             self._fit(draft, table.backend)
             reason = lvs.refusal(draft.config.globals.lvs, draft.config.virtual_servers, table.backend)
-            for server in draft.virtual_servers:
-                reason = reason or refusal(server, table.backend)
-                yield
+            for key, held in draft.changed.items():
+                if isinstance(held.value, VirtualServer):
+                    runs = self.parts.held(key)
+                    tried = runs.value.real_servers if runs and isinstance(runs.value, VirtualServer) else ()
+                    reason = reason or refusal(held.value, table.backend, tried)
+                    yield
             proposal = Proposal(draft, previous)
             reason = reason or self._prepare_marks(proposal)
             if not reason and any(s.ha_suspend for s in draft.virtual_servers):
@@ -187,6 +214,8 @@ class Checker:
         self._proposal = None
         draft, marked, first = proposal.draft, proposal.marks, not self._running
         kernel = self._adopt_kernel(table, proposal) if first else {}
+        defs = draft.config.globals
+        self._runner.configure(defaults(defs), defs.scripts.secure)
         suspends = any(s.ha_suspend for s in draft.config.virtual_servers)
         self._presence.listen(suspends)
         if suspends:
@@ -198,12 +227,16 @@ class Checker:
             self._quorums.pop(key, None)
             self.child.facts({"virtual_servers": {key: None}})
             yield from self._breath(number)
-        for number, server in enumerate(self._to_apply(draft, marked)):
+        to_apply = self._to_apply(draft, marked)
+        if not first and any(self._asks_anew(server) for server in to_apply):
+            yield from self.roster.recall()
+        for number, server in enumerate(to_apply):
             dropped.update(self._put(table, server, proposal, kernel, first))
             yield from self._breath(number)
+        self.roster.settled()
         if dropped:
             yield from self._forget(table, dropped)
-        self.parts.commit(draft)
+        yield from self.parts.commit(draft)
         self._commit_balancer(proposal)
         table.flush()
         table.start()
@@ -229,6 +262,13 @@ class Checker:
                     out.setdefault(key, ward.plan.server)
         return list(out.values())
 
+    def _asks_anew(self, server: VirtualServer) -> bool:
+        """Whether there is a check that it does not have yet: somebody else may be asking the same."""
+        ward = self.roster.wards.get(server.key)
+        had = {id(s.config) for s in ward.servers} if ward is not None else set()
+        known = {check for s in ward.servers for check in s.config.checks} if ward is not None else set()
+        return any(check not in known for rs in server.real_servers if id(rs) not in had for check in rs.checks)
+
     def _breath(self, number: int) -> Steps:
         """A place to pause. What has changed goes to the kernel and into the parent's picture bit by bit, not all at
         the end (at the start the kernel gets it in one go: nothing waits for it)."""
@@ -243,16 +283,21 @@ class Checker:
         """Make one virtual server what it shall be; the services that it has no more."""
         key, mark = server.key, proposal.marks.get(server.key, 0)
         old = self.roster.wards.get(key)
-        before, had = (old.keys, [s.config.key for s in old.servers]) if old is not None else ((), [])
+        before, had, looked = (old.keys, list(old.servers), _look(old)) if old is not None else ((), [], None)
         self.overrides.prepare(server, kernel, mark)
         adopt = Adopted()
         if first:
             adopt = adoption.adopted(server, proposal.previous, kernel, self.roster.rulings(server), mark)
         ward = self.roster.put(server, adopt, mark)
         self._want(table, ward)
-        patch: dict[str, Any] = facts.ward_facts(self.roster, ward, table.wanted(ward.key))
-        patch["real_servers"] = dict.fromkeys(had) | patch["real_servers"]
-        self.child.facts({"virtual_servers": {key: patch}})
+        shown: Sequence[Server] = ward.servers
+        if looked == _look(ward):  # of the others nothing is other than it was
+            known = set(map(id, had))
+            shown = [s for s in ward.servers if id(s) not in known]
+        row = table.wanted(ward.key)
+        real: dict[str, Any] = dict.fromkeys({s.config.key for s in had} - {s.config.key for s in ward.servers})
+        real |= {s.config.key: facts.real_server(self.roster, s, row) for s in shown}
+        self.child.facts({"virtual_servers": {key: facts.virtual_server(ward) | {"real_servers": real}}})
         return set(before) - set(ward.keys)
 
     def _forget(self, table: TableKeeper, dropped: set[ServiceKey]) -> Steps:
@@ -353,6 +398,10 @@ class Checker:
 
     # -- what happens --
 
+    def _deliver(self, kind: str) -> Deliver:
+        """Where the engine of `kind` brings its answers."""
+        return lambda answers: self._answers(a._replace(slot=self.engines.slot(kind, a.slot)) for a in answers)
+
     def _results(self, data: bytes) -> None:
         self._answers(native.answers(data, lambda slot: self.engines.slot("TCP_CHECK", slot)))
 
@@ -373,6 +422,40 @@ class Checker:
             if ruling is not None and ruling.ended and ruling.stance is Stance.OUT:
                 name = f"{ward.plan.server.key} {server.config.key}"
                 self.child.event("drained", name, f"drained, out of the table: {ruling.ended}")
+        self.roster.judge(ward)
+
+    def _guarded(self, ward: Ward, before: Guard, passed: Passed) -> None:
+        kind, text = gate.told(ward, before, passed)
+        if kind:
+            level = logging.INFO if kind == "panic_over" else logging.ERROR if kind == "panic" else logging.WARNING
+            self.child.event(kind, ward.plan.server.key, text, level)
+            self.child.reactor.call_at(self.child.reactor.now_ns(), lambda: self._tell_ward(ward))
+
+    def _tell_ward(self, ward: Ward) -> None:
+        """All of its facts, unless it is gone meanwhile."""
+        key = ward.plan.server.key
+        if self.table is not None and self.roster.wards.get(key) is ward:
+            one = facts.ward_facts(self.roster, ward, self.table.wanted(ward.key))
+            self.child.facts({"virtual_servers": {key: one}})
+
+    def _wake(self, when_ns: int, callback: Callable[[], object]) -> None:
+        def woken() -> None:
+            callback()
+            self._flush()
+
+        self.child.reactor.call_at(when_ns, woken)
+
+    def _accept(self, message: Message) -> None:
+        """An operator says that what the guard keeps in the set is down indeed."""
+        for key in message["virtual_servers"]:
+            ward = self.roster.wards.get(key)
+            if ward is not None and ward.guard.kept:
+                panic = ward.guard.panic
+                count = self.roster.accept(ward)
+                text = f"{count} real servers that were kept in the set fall: accepted by an operator"
+                self.child.event("panic_over" if panic else "accepted", key, text, logging.WARNING)
+                self._tell_ward(ward)
+        self._flush()
 
     def _resync(self, message: Message) -> None:
         if self.table is None:
@@ -393,20 +476,26 @@ class Checker:
         self._want(self.table, ward)
         name = ward.plan.server.key
         servers = {s.config.key: s for s in ward.servers}
+        said: list[str] = []
         for effect in effects:
             if isinstance(effect, ServerChanged):
                 server = servers[effect.server.key]
                 word = "up" if effect.up else "down"
+                why = f"kept in the set, though its checks fail: {server.why}" if server.kept else server.why
                 self.child.event(
                     f"real_server_{word}",
                     f"{name} {effect.server.key}",
-                    f"{word}: {server.why}",
+                    f"{word}: {why}",
                     logging.INFO if effect.up else logging.WARNING,
                 )
+                said.append(lines.real_server(ward.plan.server, effect.server, effect.up))
             elif isinstance(effect, QuorumChanged):
                 self._quorum_changed(ward, effect)
+                said.append(lines.virtual_server(ward.plan.server, effect.up))
             elif isinstance(effect, RunScript):
                 self.child.script(effect.script, effect.subject)
+        for line in said:
+            self.child.send("notify", line=line)
         row = self.table.wanted(ward.key)
         shown = ward.servers if any(isinstance(e, QuorumChanged) for e in effects) else _named(effects, servers)
         shown = [*shown, *also]
@@ -433,12 +522,21 @@ class Checker:
             return
         ward = server.ward
         one = facts.real_server(self.roster, server, self.table.wanted(ward.key))
-        self.child.facts({"virtual_servers": {ward.plan.server.key: {"real_servers": {server.config.key: one}}}})
+        patch: dict[str, Any] = {"real_servers": {server.config.key: one}}
+        if ward.limits is not None:
+            patch["panic"] = facts.panic(ward)
+        self.child.facts({"virtual_servers": {ward.plan.server.key: patch}})
 
     def _short(self, text: str) -> None:
         self.child.limited(
             f"shortage {text}", 0.1, f"a check could not be made here: {text}; no server is blamed for it"
         )
+
+    def _failed(self, watch: Watch) -> None:
+        """log_all_failures: one line for each failed check, whoever asks it."""
+        names = sorted({f"{s.ward.plan.server.key} {s.config.key}" for s in watch.servers})
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        self.child.log.info("%s%s: %s failed: %s", names[0], more, watch.check.kind, watch.why)
 
     def _drifted(self, text: str) -> None:
         self.child.event("drift", "dataplane", f"the kernel's table had changed and is repaired: {text}", logging.DEBUG)
@@ -449,22 +547,18 @@ class Checker:
         if self.child.by_hand or self.table is None:
             return
         wards = self.roster.wards
-        if not self._to_refresh:
-            self._to_refresh.extend(wards)
-            self._share = -(-sum(len(ward.servers) for ward in wards.values()) // ROUND)
-            self.child.facts({"dataplane": facts.dataplane(self.table), "probes": facts.probes(self.engines)})
         patch: dict[str, Any] = {}
-        left = self._share
-        while left > 0 and self._to_refresh:
-            ward = wards.get(self._to_refresh.popleft())
-            if ward is None:
-                continue
-            moving = {}
-            for server in ward.servers:
-                checks, failures, took = self.roster.stats(server)
-                moving[server.config.key] = {"checks": checks, "failures": failures, "response_ns": took}
-            patch[ward.plan.server.key] = {"real_servers": moving}
-            left -= len(ward.servers)
+        some = list(islice(self._round, self._share))
+        if len(some) < max(1, self._share):  # the round is over
+            self._round = _servers(wards)
+            self._share = max(1, sum(len(ward.servers) for ward in wards.values()) // ROUND)
+            self.child.facts({"dataplane": facts.dataplane(self.table), "probes": facts.probes(self.engines)})
+        for key, server in some:
+            if server.ward is not wards.get(key):
+                continue  # it is watched no more
+            checks, failures, took = self.roster.stats(server)
+            moving = patch.setdefault(key, {"real_servers": {}})["real_servers"]
+            moving[server.config.key] = {"checks": checks, "failures": failures, "response_ns": took}
         if patch:
             self.child.facts({"virtual_servers": patch})
 
@@ -475,6 +569,10 @@ class Checker:
         self._quorums = now
         if news:
             self.child.send("quorum", states=news)
+        # What a commit needs for a moment (its text, the whole picture) is many times what stays.
+        if self._release is not None:
+            self._release.cancel()
+        self._release = self.child.reactor.call_later(NS_PER_S, release_memory)
 
     # -- the end --
 
@@ -483,6 +581,9 @@ class Checker:
         for ward in self.roster.wards.values():
             for effect in plan.farewell(ward.plan):
                 self.child.script(effect.script, effect.subject)
+            if ward.plan.server.omega:
+                for line in _farewell_lines(ward):
+                    self.child.send("notify", line=line)
         self.work.clear()  # whatever is half done: all of it goes now
         self.overrides.close()
         self.roster.replace((), {})
@@ -518,8 +619,30 @@ class Checker:
         self.engines.close()
 
 
+def _servers(wards: Mapping[str, Ward]) -> Iterator[tuple[str, Server]]:
+    """Every real server once, however the wards change meanwhile."""
+    for key in list(wards):
+        ward = wards.get(key)
+        for server in list(ward.servers) if ward is not None else ():
+            yield key, server
+
+
+def _look(ward: Ward) -> tuple[bool, ...]:
+    """What of a virtual server concerns the facts of all its real servers."""
+    return ward.plan.quorum, ward.plan.sorry, ward.suspended, bool(ward.plan.rulings)
+
+
+def _farewell_lines(ward: Ward) -> list[str]:
+    """What `omega` says into the FIFOs: all that was up goes down."""
+    server = ward.plan.server
+    said = [
+        lines.real_server(server, rs, False) for rs, up in zip(server.real_servers, ward.plan.up, strict=True) if up
+    ]
+    return [*said, lines.virtual_server(server, False)] if ward.plan.quorum else said
+
+
 def _named(effects: Sequence[Effect], servers: Mapping[str, Server]) -> list[Server]:
-    return [servers[e.server.key] for e in effects if isinstance(e, ServerChanged)]
+    return [servers[e.server.key] for e in effects if isinstance(e, ServerChanged | WeightChanged)]
 
 
 def probe_limit() -> int:

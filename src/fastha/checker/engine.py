@@ -26,7 +26,8 @@ def way(check: Check) -> str:
 
 class Answer(NamedTuple):
     """How one probe ended. `url`: which of several it was; `detail`: errno or HTTP status; `text`: what the peer or the
-    program said, for people; `weight`: what it asks the real server's weight to be (None: says nothing)."""
+    program said, for people; `weight`: what it asks the real server's weight to be (None: says nothing); `added`: what it
+    adds to that. Both hold until the next good answer of the check."""
 
     slot: int
     generation: int
@@ -37,6 +38,7 @@ class Answer(NamedTuple):
     ended_ns: int
     text: str = ""
     weight: int | None = None
+    added: int = 0
 
 
 Deliver = Callable[[Iterable[Answer]], object]

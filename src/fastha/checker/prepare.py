@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from fastha.checker import plan
 from fastha.checker.native import talk
 from fastha.dataplane.backend import Backend
-from fastha.model import Check, DnsCheck, HttpCheck, Networked, PingCheck, TcpCheck, UdpCheck, VirtualServer
+from fastha.model import (
+    Check,
+    DnsCheck,
+    HttpCheck,
+    Networked,
+    PingCheck,
+    RealServer,
+    TcpCheck,
+    UdpCheck,
+    VirtualServer,
+)
 
 
-def refusal(server: VirtualServer, backend: Backend) -> str:
-    """Why this virtual server cannot be run here ("" if it can), in one line that names it."""
-    if reason := backend.refuse(server) or _unbuildable(server):
+def refusal(server: VirtualServer, backend: Backend, tried: Iterable[RealServer] = ()) -> str:
+    """Why this virtual server cannot be run here ("" if it can), in one line that names it. `tried`: real servers that
+    run, by identity: they are not tried again."""
+    known = set(map(id, tried))
+    fresh = tuple(rs for rs in server.real_servers if id(rs) not in known)
+    if reason := backend.refuse(server) or _unbuildable(replace(server, real_servers=fresh)):
         return f"virtual server {server.key}: {reason}"
     return ""
 

@@ -12,6 +12,7 @@ import os
 import select
 import signal
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from fastha.channel.endpoint import Closed, Endpoint
@@ -116,7 +117,7 @@ class Child:
         if self.by_hand:
             self.log.info("%s: not running %s: scripts are run by the parent", subject, script.argv[0])
             return
-        self.send("script", script={"argv": script.argv, "user": script.user, "group": script.group}, subject=subject)
+        self.send("script", script=asdict(script), subject=subject)
 
     # -- life --
 

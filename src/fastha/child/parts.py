@@ -102,6 +102,16 @@ class Parts:
 
     # -- drafts --
 
+    def built(self, message: Mapping[str, Any]) -> tuple[Draft, dict[str, Any]]:
+        """At once, for who has little to do: the draft that `propose` asks for, and its `previous`."""
+        rows, base, previous = self.proposed(message)
+        whole = message["config"] is not None
+        generation = message["generation"]
+        for draft in self.whole(generation, message["config"]) if whole else self.draft(generation, rows, base):
+            if draft is not None:
+                return draft, previous
+        raise AssertionError("no draft")
+
     def draft(self, generation: int, rows: list[list[Any]], base: int) -> Iterator[Draft | None]:
         """Build what `rows` make of what runs, step by step; the last step gives it. ValueError if `base` is not what
         runs."""
@@ -111,7 +121,9 @@ class Parts:
         changed: dict[Key, Held] = {}
         gone = set() if base else set(self._held)
         last: Key = GLOBALS
-        for row in rows:
+        rows.reverse()
+        while rows:  # taken away one by one: to free all of them at once would take long
+            row = rows.pop()
             if len(row) == 2:
                 gone.add((row[0], row[1]))
                 continue
@@ -130,7 +142,10 @@ class Parts:
                     yield None
             changed[last] = replace(changed[last], chunks=(*changed[last].chunks, *built))
             yield None
-        changed = {key: _whole(held) for key, held in changed.items()}
+        for key, held in changed.items():
+            if isinstance(held.value, VirtualServer):
+                changed[key] = _whole(held, held.value)
+                yield None
         yield from self._finish(generation, changed, gone - changed.keys())
 
     def whole(self, generation: int, plain: Mapping[str, Any]) -> Iterator[Draft | None]:
@@ -165,16 +180,21 @@ class Parts:
         )
         yield Draft(generation, config, changed, same, tuple(key for key in self._held if key in gone))
 
-    def commit(self, draft: Draft) -> None:
-        """It runs now."""
-        self.generation = draft.generation
+    def held(self, key: Key) -> Held | None:
+        """What runs of this part."""
+        return self._held.get(key)
+
+    def commit(self, draft: Draft) -> Iterator[None]:
+        """It runs now, once all steps are taken (what goes is freed bit by bit)."""
         for key in draft.gone:
             self._held.pop(key, None)
-        self._held.update(draft.same)
-        self._held.update(draft.changed)
+            yield
+        for new in (draft.same, draft.changed):
+            for key, held in new.items():
+                self._held[key] = held
+                yield
+        self.generation = draft.generation
 
 
-def _whole(held: Held) -> Held:
-    if not isinstance(held.value, VirtualServer):
-        return held
-    return replace(held, value=replace(held.value, real_servers=tuple(rs for chunk in held.chunks for rs in chunk)))
+def _whole(held: Held, server: VirtualServer) -> Held:
+    return replace(held, value=replace(server, real_servers=tuple(rs for chunk in held.chunks for rs in chunk)))

@@ -11,8 +11,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from fastha.channel.status import Exit
 from fastha.cli import findings
 from fastha.cli.excerpt import Sources
@@ -113,6 +111,8 @@ def summary(path: str, loaded: Loaded) -> str:
 
 def as_json(loaded: Loaded, faults: Sequence[Fault], sources: Sources) -> str:
     """The document of docs/check.schema.json."""
+    import orjson
+
     count = Counter(f.severity for f in loaded.faults)
     data = {
         "format": findings.FORMAT,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import NamedTuple
-from unicodedata import east_asian_width
 
 from fastha.errors import Fault
 
@@ -60,4 +59,6 @@ def cut(excerpt: Excerpt) -> Excerpt:
 
 def columns(text: str) -> int:
     """How many columns of a terminal `text` takes."""
+    from unicodedata import east_asian_width
+
     return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)

@@ -6,7 +6,6 @@ can be printed with colours on a terminal and without them anywhere else.
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 Styled = tuple[str, str]
@@ -62,6 +61,8 @@ def paragraph(text: str, indent: str, width: int | None, style: str = "") -> lis
     """`text` on indented lines."""
     if width is None:
         return [[(indent + text, style)]]
+    import textwrap
+
     pieces = textwrap.wrap(
         text, max(width, len(indent) + LEAST_FREE), initial_indent=indent, subsequent_indent=indent,
         break_on_hyphens=False, break_long_words=False,

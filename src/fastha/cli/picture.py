@@ -13,6 +13,7 @@ from fastha.cli.layout import INDENT, Cell, Line, duration, paragraph, short_kb,
 COLOURS = {
     "master": "bold green", "backup": "cyan", "fault": "bold red", "init": "yellow",
     "up": "green", "down": "bold red", "unknown": "yellow",
+    "admin-down": "yellow",
     "running": "green", "held": "bold red", "waiting": "bold red",
 }  # fmt: skip
 
@@ -26,6 +27,7 @@ def render(doc: Doc, now: float, width: int | None) -> list[Line]:
         daemon(doc["daemon"], now, width),
         children(doc["daemon"].get("children", {}), width),
         instances(doc.get("vrrp", {}).get("instances", {}), now, width),
+        sessions(doc.get("bfd", {}).get("sessions", {}), now, width),
         virtual_servers(checker.get("virtual_servers", {}), now, width),
         strangers(doc["daemon"].get("overrides", ()), width),
         dataplane(checker.get("dataplane", {}), now, width),
@@ -120,6 +122,46 @@ def _below_instance(instance: Doc, width: int | None) -> list[Line]:
     return lines
 
 
+def sessions(by_name: Doc, now: float, width: int | None) -> list[Line]:
+    """BFD."""
+    if not by_name:
+        return []
+    head = ["BFD", "STATE", "SINCE", "NEIGHBOUR", "REMOTE", "SENDS", "DETECTS", "SENT", "RECV", "LATE", "WHY"]
+    rows: list[list[Cell]] = []
+    below: list[list[Line]] = []
+    for name, session in by_name.items():
+        remote = str(session.get("remote_state", "-")) if session.get("remote_discriminator") else "-"
+        rows.append(
+            [
+                name,
+                _coloured(session.get("state", "-")),
+                _since(session, now),
+                f"{session.get('neighbor', '-')}{' multihop' if session.get('multihop') else ''}",
+                f"{remote} diag {session['remote_diag']}" if session.get("remote_diag") else remote,
+                _short_us(session.get("tx_us")),
+                _short_us(session.get("detection_us")),
+                str(session.get("sent", "-")),
+                str(session.get("received", "-")),
+                short_ns(session.get("late_max_ns")),
+                str(session.get("why", "")),
+            ]
+        )
+        below.append(_below_session(session, width))
+    return table(head, rows, width, below)
+
+
+def _short_us(us: int | None) -> str:
+    return short_ns(us * 1000) if us else "-"
+
+
+def _below_session(session: Doc, width: int | None) -> list[Line]:
+    lines: list[Line] = []
+    if discarded := {reason: n for reason, n in session.get("discarded", {}).items() if n}:
+        counts = ", ".join(f"{reason} {n}" for reason, n in discarded.items())
+        lines += paragraph(f"discarded: {counts}", INDENT, width, "yellow")
+    return lines
+
+
 def virtual_servers(by_key: Doc, now: float, width: int | None) -> list[Line]:
     if not by_key:
         return []
@@ -132,6 +174,7 @@ def virtual_servers(by_key: Doc, now: float, width: int | None) -> list[Line]:
             f"{server.get('scheduler', '')} {server.get('forward', '')}".strip(),
             f"live weight {server.get('live_weight', '-')}, quorum {server.get('quorum', '-')}",
             "sorry server in use" if server.get("sorry") else "",
+            f"PANIC: {server['panic']['kept']} kept though down" if server.get("panic") else "",
         ]
         # The long text of a virtual server starts where its real servers' why does.
         rows.append([(key, "bold"), _coloured(health), _since(server, now), "", "", "", "; ".join(filter(None, facts))])

@@ -10,52 +10,57 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 
 from fastha.config.build_real import RealBody, RealDraft, real_body, real_head
-from fastha.config.mould import mould
+from fastha.config.mould import Cast, CastValues, mould
 from fastha.config.tree import Faults, Statement
+from fastha.config.values import IPV4
 from fastha.lean import dataclass, field
 from fastha.model import RealServer
 
 
 @dataclass(slots=True)
 class Alike:
-    """What is known while one configuration is built."""
+    """What is known while one configuration is built. `values`: see mould."""
 
-    bodies: dict[Hashable, RealBody] = field(default_factory=dict)
-    examples: dict[Hashable, RealServer] = field(default_factory=dict)
-    casts: dict[Hashable, Callable[[str], RealServer] | None] = field(default_factory=dict)
+    values: CastValues = Cast
+    known: dict[Hashable, tuple[RealBody, int | None, int]] = field(default_factory=dict)
+    examples: dict[tuple[int, bool, int], RealServer] = field(default_factory=dict)
+    casts: dict[tuple[int, bool, int], Callable[[str], RealServer] | None] = field(default_factory=dict)
     numbers: dict[Hashable, int] = field(default_factory=dict)
 
     def draft(self, statement: Statement, faults: Faults) -> RealDraft | None:
         """The draft of one block."""
+        words = statement.words
+        said = (statement.spelling(), *words[2:])  # before it is read: that may cut its statements
+        known = self.known.get(said)
+        if known is not None and IPV4.fullmatch(words[1]):
+            body, port, alike = known
+            return RealDraft(statement, words[1], port, body, alike)
+        wrong = len(faults)
         head = real_head(statement, faults)
         if head is None:
             return None
         ip, port = head
-        spelling = statement.spelling()  # before it is read: that may cut its statements
-        body = self.bodies.get(spelling)
-        if body is not None:
-            return RealDraft(statement, ip, port, body, spelling)
-        wrong = len(faults)
-        body = real_body(statement, faults)
+        body = real_body(statement, faults) if known is None else known[0]
+        alike = self.shared(said)
         if len(faults) == wrong:
-            self.bodies[spelling] = body
-        return RealDraft(statement, ip, port, body, spelling)
+            self.known[said] = body, port, alike
+        return RealDraft(statement, ip, port, body, alike)
 
-    def shared(self, *around: Hashable) -> int:
-        """A small number for what a virtual server says; the same number for the same."""
-        return self.numbers.setdefault(around, len(self.numbers))
+    def shared(self, *said: Hashable) -> int:
+        """A small number for what somebody says; the same number for the same."""
+        return self.numbers.setdefault(said, len(self.numbers))
 
     def cast(self, real: RealDraft, around: int) -> RealServer | None:
         """The real server of a draft, if two like it in virtual servers like its own had no fault."""
-        cast = self.casts.get((real.spelling, real.port, ":" in real.ip, around))
+        cast = self.casts.get((real.alike, ":" in real.ip, around))
         return None if cast is None else cast(real.ip)
 
     def learn(self, real: RealDraft, around: int, built: RealServer) -> None:
         """A real server that had no fault."""
-        key = real.spelling, real.port, ":" in real.ip, around
+        key = real.alike, ":" in real.ip, around
         example = self.examples.setdefault(key, built)
         if key not in self.casts and example.ip != built.ip:
-            self.casts[key] = mould(example, example.ip, built, built.ip)
+            self.casts[key] = mould(example, example.ip, built, built.ip, self.values)
 
 
 def said_around(statement: Statement) -> Hashable:

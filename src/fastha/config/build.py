@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING
 
 from fastha.config.alike import Alike
 from fastha.config.build_balancer import settle_balancer
+from fastha.config.build_bfd import build_bfds, check_bfd_checks
+from fastha.config.build_file import build_track_files
 from fastha.config.build_globals import Globals, build_globals
 from fastha.config.build_group import build_groups, warn_unused
 from fastha.config.build_lvs import build_virtual_server
 from fastha.config.build_vrrp import build_instance
 from fastha.config.crosscheck import check_instances, check_services, check_sync, check_virtual_servers
+from fastha.config.inherit import Timing
 from fastha.config.keywords.table import ROOT
+from fastha.config.mould import Cast, CastValues
 from fastha.config.references import check_references
 from fastha.config.shape import items
 from fastha.config.tree import Faults, Tree
@@ -27,30 +31,36 @@ if TYPE_CHECKING:
     from fastha.config.warnings_host import Host
 
 
-def build(tree: Tree, host: Host | None = None) -> tuple[Config, tuple[Fault, ...]]:
+def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) -> tuple[Config, tuple[Fault, ...]]:
     """The configuration that `tree` means, and all faults: those of reading first, then in file order of the blocks.
-    `host`: also compare it with this machine."""
+    `host`: also compare it with this machine. `values`: what makes values that are like others (config.mould)."""
     faults = Faults(tree.faults)
     top = list(items(tree.statements, ROOT, faults))
     globals_ = Globals()
     for item in top:
         if item.name == "global_defs":
             build_globals(item.statement.block or [], globals_, faults)
+    files = build_track_files([item for item in top if item.name == "track_file"], faults)
+    above = Timing(log_all_failures=globals_.log_all_failures, files=files)
+    bfds = build_bfds([item for item in top if item.name == "bfd_instance"], faults)
     groups = build_groups([item for item in top if item.name == "virtual_server_group"], faults)
-    alike = Alike()
+    alike = Alike(values)
     drafts = (
-        build_virtual_server(item, groups, globals_.masquerade, faults, alike, globals_.log_all_failures)
+        build_virtual_server(item, groups, globals_.masquerade, faults, alike, above)
         for item in top
         if item.name == "virtual_server"
     )
     built = [b for b in drafts if b]
     warn_unused(groups, faults)
     servers = check_virtual_servers(built, faults)
+    check_bfd_checks(built, bfds, faults)
     check_services(
         [b for b in built if servers[b.value.key] is b.value], bool(globals_.balancer.defs.marks_table), faults
     )
     instances = [
-        i for item in top if item.name == "vrrp_instance" and (i := build_instance(item, globals_, servers, faults))
+        i
+        for item in top
+        if item.name == "vrrp_instance" and (i := build_instance(item, globals_, servers, bfds, faults))
     ]
     check_instances(instances, faults)
     check_references(tree.statements, faults)
@@ -64,9 +74,11 @@ def build(tree: Tree, host: Host | None = None) -> tuple[Config, tuple[Fault, ..
     if globals_.balancer.daemon_at is not None and lvs.sync_daemon is not None:
         check_sync(globals_.balancer.daemon_at.place(), servers.values(), faults)
     config = Config(
-        globals=globals_.defs(lvs),
+        globals=globals_.defs(lvs, globals_.notify.settle(faults)),
         instances=tuple(i.value for i in instances),
         virtual_servers=tuple(servers.values()),
+        track_files=tuple(files.values()),
+        bfds=tuple(bfds.values()),
     )
     return config, in_order(faults, tree.files)
 

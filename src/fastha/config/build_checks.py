@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fastha.config.build_bfd import build_bfd_check
 from fastha.config.build_dns import build_dns
+from fastha.config.build_file import build_file
 from fastha.config.build_http import build_http
+from fastha.config.build_misc import build_misc
 from fastha.config.build_ping import build_ping
 from fastha.config.build_tcp import build_tcp
 from fastha.config.build_udp import build_udp
@@ -18,7 +21,10 @@ from fastha.model import Check
 BUILDERS: dict[str, Callable[[Item, str, int, Timing, Faults], Check | None]] = {
     "TCP_CHECK": build_tcp,
     "HTTP_GET": build_http,
+    "MISC_CHECK": build_misc,
+    "FILE_CHECK": build_file,
     "UDP_CHECK": build_udp,
     "DNS_CHECK": build_dns,
     "PING_CHECK": build_ping,
+    "BFD_CHECK": build_bfd_check,
 }

@@ -6,10 +6,12 @@ from typing import Any
 
 from fastha.config import values
 from fastha.config.build_balancer import WORDS, Balancer, read_balancer
+from fastha.config.build_notify import NOTIFY_WORDS, Notify, read_notify
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement
-from fastha.lean import dataclass, field
-from fastha.model import Garp, GlobalDefs, LvsDefs
+from fastha.config.words import check_words
+from fastha.lean import dataclass, field, replace
+from fastha.model import Fifo, Garp, GlobalDefs, LvsDefs
 
 # keyword (without the vrrp_ of global_defs) -> field of Garp, how it is read
 GARP = {
@@ -38,18 +40,21 @@ class Globals:
     garp_interval_ns: int = 0
     garp: dict[str, int] | None = None
     masquerade: bool = True
-    log_all_failures: bool = False
     reload_time_file: str = ""
     reload_repeat: bool = False
     reload_file: str = ""
+    log_all_failures: bool = False
     balancer: Balancer = field(default_factory=Balancer)
+    notify: Notify = field(default_factory=Notify)
 
-    def defs(self, lvs: LvsDefs) -> GlobalDefs:
+    def defs(self, lvs: LvsDefs, fifos: tuple[Fifo, ...]) -> GlobalDefs:
         return GlobalDefs(
             self.router_id,
             self.script_user,
             self.script_group,
             lvs,
+            self.notify.defs,
+            fifos,
             self.reload_time_file,
             self.reload_repeat,
             self.reload_file,
@@ -74,7 +79,8 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
             case "router_id":
                 into.router_id = words[1]
             case "script_user":
-                into.script_user, into.script_group = values.owner(words[1:])
+                into.script_user, into.script_group, wide = values.owner_and_groups(words[1:])
+                into.notify.defs = replace(into.notify.defs, user_supplementary=wide)
             case "vrrp_version":
                 into.version = values.number(item, faults) or into.version
             case "vrrp_down_timer_adverts":
@@ -83,16 +89,20 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
                 into.garp_interval_ns = values.seconds_ns(item, faults) or 0
             case "vrrp_min_garp":
                 into.min_garp = bool(values.boolean(item, faults))
-            case "nft_masquerade":
-                into.masquerade = values.boolean(item, faults) is not False
             case "checker_log_all_failures":
                 into.log_all_failures = bool(values.boolean(item, faults))
+            case "include_check" | "random_seed":
+                check_words(item, faults)  # the reader has obeyed it
+            case "nft_masquerade":
+                into.masquerade = values.boolean(item, faults) is not False
             case "reload_time_file":
                 into.reload_time_file = words[1]
             case "reload_repeat":
                 into.reload_repeat = True
             case "reload_file":
                 into.reload_file = words[1] if len(words) > 1 else RELOAD_FILE
+            case name if name in NOTIFY_WORDS:
+                read_notify(item, into.notify, faults)
             case name if name in WORDS:
                 read_balancer(item, into.balancer, faults)
             case _:

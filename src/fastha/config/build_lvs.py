@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from difflib import get_close_matches
 
 from fastha.config import values
 from fastha.config.alike import Alike, said_around
@@ -11,6 +10,7 @@ from fastha.config.build_group import Group
 from fastha.config.build_real import RealDraft, build_real_server
 from fastha.config.inherit import Timing, read_timing
 from fastha.config.lvs_words import FLAGS, SCHEDULERS, Method, method
+from fastha.config.near import get_close_matches
 from fastha.config.placed import Built
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
@@ -39,6 +39,8 @@ class _Draft:
     quorum: int = 1
     hysteresis: int = 0
     omega: bool = False
+    panic_percent: int = 0
+    removal_limit: int = 0
     ha_suspend: bool = False
     masquerade: bool | None = None
     inhibit: bool = False
@@ -68,16 +70,17 @@ def build_virtual_server(
     masquerade: bool,
     faults: Faults,
     alike: Alike,
-    log_all_failures: bool = False,
+    above: Timing | None = None,
 ) -> Built[VirtualServer] | None:
-    """The virtual server of one block; None if it has no identity or no real server."""
+    """The virtual server of one block; None if it has no identity or no real server. `above`: what holds for the checks
+    of all virtual servers."""
     statement = item.statement
     draft = _head(statement, groups, faults)
     if draft is None:
         return None
+    draft.timing = replace(above or Timing())
     wrong = len(faults)
     around = said_around(statement)
-    draft.timing.log_all_failures = log_all_failures
     for inner in items(statement.block or [], "virtual_server", faults):
         _keyword(inner, draft, faults, alike)
         draft.said.setdefault(inner.name, inner)
@@ -99,6 +102,7 @@ def build_virtual_server(
         persistence_timeout_s=draft.persistence_timeout_s, persistence_prefix=draft.persistence_prefix,
         persistence_engine=draft.persistence_engine, quorum=draft.quorum, hysteresis=draft.hysteresis,
         alpha=alpha, omega=draft.omega, quorum_up=draft.quorum_up, quorum_down=draft.quorum_down,
+        panic_percent=draft.panic_percent, removal_limit=draft.removal_limit,
         sorry_server=draft.sorry, real_servers=tuple(real),
     )  # fmt: skip
     return Built(server, statement)
@@ -168,6 +172,10 @@ def _keyword(item: Item, draft: _Draft, faults: Faults, alike: Alike) -> None:
             draft.quorum = values.number(item, faults) or 1
         case "hysteresis":
             draft.hysteresis = values.number(item, faults) or 0
+        case "panic_threshold":
+            draft.panic_percent = values.number(item, faults) or 0
+        case "removal_limit":
+            draft.removal_limit = values.number(item, faults) or 0
         case "omega":
             draft.omega = bool(values.boolean(item, faults))
         case "nft_masquerade":

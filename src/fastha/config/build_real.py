@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-
 from fastha.config import values
 from fastha.config.build_checks import BUILDERS
 from fastha.config.inherit import Timing, read_timing
@@ -42,7 +40,7 @@ class RealDraft:
     ip: str
     port: int | None
     body: RealBody
-    spelling: Hashable
+    alike: int  # the same number for blocks of the same spelling with the same port
 
 
 def real_head(statement: Statement, faults: Faults) -> tuple[str, int | None] | None:

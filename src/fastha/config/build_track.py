@@ -11,9 +11,9 @@ track_virtual_server {
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 
 from fastha.config import values
+from fastha.config.near import get_close_matches
 from fastha.config.tree import Faults, Statement, shown
 from fastha.model import TrackVirtualServer, VirtualServer
 from fastha.model.lvs import host_port

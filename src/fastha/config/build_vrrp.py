@@ -9,18 +9,40 @@ from fastha.config import values
 from fastha.config.addresses import build_addresses, build_peers
 from fastha.config.build_globals import GARP, Globals, read_garp
 from fastha.config.build_track import build_track_virtual_servers
+from fastha.config.build_trackers import build_track_bfd, build_track_interface
 from fastha.config.placed import Built
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
 from fastha.errors import Severity
 from fastha.lean import dataclass, field
-from fastha.model import Auth, TrackVirtualServer, VirtualAddress, VirtualServer, VrrpInstance
+from fastha.model import (
+    Auth,
+    BfdInstance,
+    InstanceNotify,
+    Script,
+    Tracker,
+    TrackVirtualServer,
+    VirtualAddress,
+    VirtualServer,
+    VrrpInstance,
+)
 from fastha.model.units import NS_PER_CS, NS_PER_S
 
 ADVERT_INT_US = 10_000, 255_000_000
 V3_MAX_CS = 4095  # RFC 9568 section 5.2.7: Max Advertise Interval is 12 bits of centiseconds
 AUTH_BYTES = 8  # RFC 2338 section 5.3.10
 MAX_ADDRESSES = 255  # RFC 9568 section 5.2.5: the count is one byte
+
+
+# keyword -> field of InstanceNotify
+NOTIFY = {
+    "notify_master": "master",
+    "notify_backup": "backup",
+    "notify_fault": "fault",
+    "notify_stop": "stop",
+    "notify_deleted": "deleted",
+    "notify": "any",
+}
 
 
 @dataclass(slots=True)
@@ -42,11 +64,17 @@ class _Draft:
     auth: Auth = field(default_factory=Auth)
     garp: dict[str, int] = field(default_factory=dict)
     track: list[TrackVirtualServer] = field(default_factory=list)
+    trackers: list[Tracker] = field(default_factory=list)
+    notify: dict[str, Script] = field(default_factory=dict)
     said: dict[str, Item] = field(default_factory=dict)  # keyword -> where it was said last
 
 
 def build_instance(
-    item: Item, globals_: Globals, servers: Mapping[str, VirtualServer], faults: Faults
+    item: Item,
+    globals_: Globals,
+    servers: Mapping[str, VirtualServer],
+    bfds: Mapping[str, BfdInstance],
+    faults: Faults,
 ) -> Built[VrrpInstance] | None:
     """The instance of one block; None if it could not even be shown."""
     statement = item.statement
@@ -54,7 +82,12 @@ def build_instance(
     draft = _Draft()
     before = len(faults)
     for inner in items(statement.block or [], "vrrp_instance", faults):
-        _keyword(inner, draft, servers, faults)
+        if inner.name == "track_bfd":
+            draft.trackers += build_track_bfd(inner.statement.block or [], bfds, faults)
+        elif inner.name == "track_interface":
+            draft.trackers += build_track_interface(inner.statement.block or [], faults)
+        else:
+            _keyword(inner, draft, servers, faults)
         draft.said[inner.name] = inner
     if not draft.interface and "interface" not in draft.said:
         faults.error(statement.place(1), f"{shown(name)}: no interface")
@@ -86,6 +119,8 @@ def build_instance(
         garp=globals_.garp_with(draft.garp),
         down_timer_adverts=draft.down_timer_adverts or globals_.down_timer_adverts,
         track_virtual_servers=tuple(draft.track),
+        track=tuple(draft.trackers),
+        notify=InstanceNotify(**draft.notify),
     )
     return Built(instance, statement)
 
@@ -121,6 +156,9 @@ def _keyword(item: Item, draft: _Draft, servers: Mapping[str, VirtualServer], fa
             _unicast_src(statement, draft, faults)
         case "unicast_peer":
             draft.unicast_peers += build_peers(statement.block or [], faults)
+        case name if name in NOTIFY:
+            if (script := values.script(item, faults)) is not None:
+                draft.notify[NOTIFY[name]] = script
         case "authentication":
             draft.auth = _authentication(statement, faults)
         case "track_virtual_server":

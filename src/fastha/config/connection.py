@@ -27,6 +27,7 @@ class Connected(TypedDict):
     warmup_ns: int
     timeout_ns: int
     alpha: bool
+    rise: int
     log_all_failures: bool
 
 

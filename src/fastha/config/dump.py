@@ -6,13 +6,11 @@ and inheritance are resolved.
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastha.config.dump_lvs import dump_group, dump_virtual_server
 from fastha.config.dump_track import common_ca, dump_bfd, dump_ssl, dump_track_file
 from fastha.config.dump_vrrp import dump_instance
 from fastha.config.dump_words import Page, owner, script, seconds, word
-from fastha.model import BfdCheck, Config, FileCheck, LvsDefs
+from fastha.model import BfdCheck, Config, Fifo, FileCheck, LvsDefs, ScriptDefs
 from fastha.model.units import NS_PER_S
 
 
@@ -48,13 +46,10 @@ def _globals(config: Config, page: Page) -> None:
     with page.block("global_defs"):
         if defs.router_id:
             page.say("router_id", word(defs.router_id))
-        scripts = getattr(defs, "scripts", None)
         if defs.script_user or defs.script_group:
-            wide = getattr(scripts, "user_supplementary", False)
-            page.say("script_user", owner(defs.script_user, defs.script_group, wide))
-        if scripts is not None:
-            _scripts(scripts, page)
-        for fifo in getattr(defs, "fifos", ()):
+            page.say("script_user", owner(defs.script_user, defs.script_group, defs.scripts.user_supplementary))
+        _scripts(defs.scripts, page)
+        for fifo in defs.fifos:
             _fifo(fifo, page)
         if interval_ns:
             page.say("vrrp_garp_interval", seconds(interval_ns))
@@ -77,7 +72,7 @@ def _log_all_failures(config: Config) -> bool:
     return any(isinstance(check, FileCheck | BfdCheck) and check.log_all_failures for check in checks)
 
 
-def _scripts(scripts: Any, page: Page) -> None:
+def _scripts(scripts: ScriptDefs, page: Page) -> None:
     page.flag("set_supplementary_groups", scripts.supplementary)
     if scripts.secure:
         page.say("enable_script_security")
@@ -90,7 +85,7 @@ def _scripts(scripts: Any, page: Page) -> None:
         page.unless(10 * NS_PER_S, f"{name}_timeout", timeout_ns, timeout_ns // NS_PER_S)
 
 
-def _fifo(fifo: Any, page: Page) -> None:
+def _fifo(fifo: Fifo, page: Page) -> None:
     keyword = {"all": "notify_fifo", "vrrp": "vrrp_notify_fifo", "lvs": "lvs_notify_fifo"}[fifo.what]
     page.say(keyword, word(fifo.path), owner(fifo.user, fifo.group))
     if fifo.script is not None:

@@ -163,5 +163,4 @@ def _misc(check: MiscCheck, page: Page) -> None:
         page.say("misc_timeout", seconds(check.timeout_ns))
     page.flag("misc_dynamic", check.dynamic)
     if check.script.user or check.script.group:
-        wide = getattr(check.script, "supplementary", False)
-        page.say("user", owner(check.script.user, check.script.group, wide))
+        page.say("user", owner(check.script.user, check.script.group, check.script.supplementary))

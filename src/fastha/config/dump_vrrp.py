@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import groupby
-from typing import Any
 
 from fastha.config.dump_words import Page, script, seconds, word
 from fastha.config.line import SCOPES
-from fastha.model import Garp, TrackVirtualServer, VirtualAddress, VirtualServer, VrrpInstance
+from fastha.model import Garp, Tracker, TrackVirtualServer, VirtualAddress, VirtualServer, VrrpInstance
 from fastha.model.units import NS_PER_S
 
 NOTIFY = {
@@ -51,9 +50,9 @@ def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page
             with page.block("track_virtual_server"):
                 for tracked in instance.track_virtual_servers:
                     page.say(_tracked(tracked, by_key.get(tracked.key)))
-        _track(getattr(instance, "track", ()), page)
+        _track(instance.track, page)
         for keyword, field in NOTIFY.items():
-            if command := getattr(getattr(instance, "notify", None), field, None):
+            if (command := getattr(instance.notify, field)) is not None:
                 page.say(keyword, script(command))
         if instance.addresses:
             with page.block("virtual_ipaddress"):
@@ -61,7 +60,7 @@ def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page
                     page.say(_address(address))
 
 
-def _track(trackers: tuple[Any, ...], page: Page) -> None:
+def _track(trackers: tuple[Tracker, ...], page: Page) -> None:
     """Other things it follows, in their order; what has no weight of its own would take that of the definition."""
     for kind, group in groupby(trackers, key=lambda tracker: tracker.kind):
         with page.block(f"track_{kind}"):

@@ -41,7 +41,7 @@ def script(value: Script) -> str:
     """`"COMMAND" [USER [GROUP]]`."""
     user = RISKY_BARE.sub(_octal, value.user)
     group = RISKY_BARE.sub(_octal, value.group)
-    return f"{command(value.argv)} {owner(user, group, getattr(value, 'supplementary', False))}".rstrip()
+    return f"{command(value.argv)} {owner(user, group, value.supplementary)}".rstrip()
 
 
 def owner(user: str, group: str, supplementary: bool = False) -> str:

@@ -6,10 +6,10 @@ A reader raises `Wrong` at the first word it cannot take; `lines.check_lines` ma
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from ipaddress import IPv4Address
 
 from fastha.config import values
+from fastha.config.near import get_close_matches
 from fastha.config.tree import Faults, Statement, shown
 
 DECIMAL = re.compile(r"[+-]?\d{1,18}", re.A)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import gc
 import os
-import socket
 from collections.abc import Callable, Set
 from importlib import import_module
-from random import Random
 from typing import TYPE_CHECKING
 
 from fastha.config.build import build
 from fastha.config.expand import Environment
 from fastha.config.files import RealFiles
 from fastha.config.keywords import SCRIPT_WORDS
+from fastha.config.mould import Cast, CastValues
 from fastha.config.reader import Files, read
 from fastha.config.tree import Tree
 from fastha.errors import ConfigError, Fault, Severity
@@ -57,9 +56,9 @@ def load(
     have. `look(tree, env)`: adds to the tree's faults before it is built.
     """
     env = Environment(
-        config_id=config_id or socket.gethostname().partition(".")[0],
+        config_id=config_id or os.uname().nodename.partition(".")[0],
         variables=os.environ,
-        random=Random().randint,
+        random=_random,
     )
     # A large configuration is a million small objects that all live: collecting garbage meanwhile only costs time.
     collecting = gc.isenabled()
@@ -68,7 +67,7 @@ def load(
         tree = (native_read() if native else read)(path, RealFiles(), SCRIPT_WORDS, env)
         if look is not None:
             look(tree, env)
-        config, faults = build(tree, host)
+        config, faults = build(tree, host, values=native_values() if native else Cast)
     finally:
         if collecting:
             gc.enable()
@@ -83,3 +82,18 @@ def native_read() -> Callable[[str, Files, Set[str], Environment], Tree]:
     except ImportError:
         return read
     return compiled
+
+
+def native_values() -> CastValues:
+    """What makes values like others, compiled where it was built."""
+    try:
+        compiled: CastValues = import_module("fastha.config.cast").Cast
+    except ImportError:
+        return Cast
+    return compiled
+
+
+def _random(low: int, high: int) -> int:
+    from random import SystemRandom  # hardly any configuration asks for it
+
+    return SystemRandom().randint(low, high)

@@ -10,16 +10,19 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Set
+from random import Random
 from typing import Protocol
 
 from fastha.config import include
-from fastha.config.expand import ASSIGN, CONDITION, HIDDEN, Definitions, Environment, ExpandError
+from fastha.config.expand import ASSIGN, CONDITION, Definitions, Environment, ExpandError
 from fastha.config.lexer import LexError, Token, split_line, strip_comment
 from fastha.config.tree import Faults, Place, Statement, Tree, shown, within
 
 MAX_DEPTH = 32  # blocks in blocks; keepalived's deepest is 5
 MAX_INCLUDE_DEPTH = 32
+MOST_ASTRAY = 1000  # faults of one kind that nobody reads to the end
 MAX_INCLUDES = 100_000
+MAX_NESTED = 8  # definitions that hold repetitions that use such definitions
 EXPANSION = 64 << 20  # characters that definitions and repetitions may produce in one reading
 
 # ASCII without quotes, escapes, comments, definitions, conditions, repetitions or includes, then at most one brace.
@@ -69,7 +72,9 @@ class Reader:
         self.open: list[tuple[Statement, list[Statement]]] = []  # unclosed blocks: (statement, block around it)
         self.last: Statement | None = None  # the statement that a { on a later line belongs to
         self.reading: list[str] = []  # files being read, outermost first
+        self.astray = 0  # faults of text that is no configuration
         self.defining = ""  # name of the definition that the next line continues
+        self.seeded: Statement | None = None  # the random_seed that counts
         self.file = ""
         self.line = 0
 
@@ -132,13 +137,21 @@ class Reader:
     def read_line(self, line: str, odd: bool = True) -> None:
         """Put line number `self.line` into the tree. `odd`: there may be bytes in it that are no text."""
         if odd and (fault := _odd(line)):
-            self.faults.error((self.file, self.line, fault[1] + 1), fault[0])
+            self._astray((self.file, self.line, fault[1] + 1), fault[0])
         elif not self.defining and (match := PLAIN.fullmatch(line)):
             self._plain(line, match[1], match[2])
         elif self.defining or SPECIAL.search(line):
             self._special(line.rstrip(" \t\r"))
         else:
             self._line(line, None)
+
+    def _astray(self, place: Place, message: str) -> None:
+        """A fault of text that is no configuration. A file full of it is not told a million times."""
+        self.astray += 1
+        if self.astray <= MOST_ASTRAY:
+            self.faults.error(place, message)
+        elif self.astray == MOST_ASTRAY + 1:
+            self.faults.error(place, "this is no configuration: what follows of this kind is not told")
 
     def _here(self, column: int = 1) -> Place:
         return self.file, self.line, column
@@ -151,27 +164,58 @@ class Reader:
             if self.defining:
                 self._define(self.defining, raw)
                 return
-            text = strip_comment(raw)
-            if include.is_include(text):
-                self._include(text)
-                return
-            if match := CONDITION.match(text):
-                if (match[2] == self.env.config_id) == bool(match[1]):
-                    return
-                text = " " * match.start(3) + match[3]
-            if match := ASSIGN.match(text):
-                self.definitions.values[match[1]] = ""
-                self._define(match[1], match[2])
-                return
-            directory = posixpath.dirname(self.file) or "."
-            for repeated in self.definitions.repeat(text):
-                expanded = self.definitions.substitute(repeated, directory)
-                for remark in dict.fromkeys(self.definitions.remarks):
-                    self.faults.warning(self._here(raw.find("$") + 1), remark)
-                for line in expanded.split("\n"):
-                    self._line(line, None if line == raw else raw)
+            self._expand(strip_comment(raw), raw, 0)
         except ExpandError as e:
             self.faults.error(self._here(len(raw) - len(raw.lstrip()) + 1), shown(str(e), 200))
+
+    def _expand(self, text: str, raw: str, depth: int) -> None:
+        """Conditions, then a definition, or repetitions, substitutions and at last includes. A definition may hold
+        repetitions: then the same again for each of its lines."""
+        text, kept = self._condition(text)
+        if not kept:
+            return
+        if match := ASSIGN.match(text):
+            self.definitions.values[match[1]] = ""
+            self._define(match[1], match[2])
+            return
+        if depth < MAX_NESTED and (opened := self.definitions.opened(text)) is not None:
+            for line in opened.split("\n"):
+                self._expand(line, raw, depth + 1)
+            return
+        if "_RANDOM" in text:
+            self._seed()
+        directory = posixpath.dirname(self.file) or "."
+        for repeated in self.definitions.repeat(text):
+            here, kept = (repeated, True) if repeated is text else self._condition(repeated)
+            if not kept:
+                continue
+            expanded = self.definitions.substitute(here, directory)
+            for remark in dict.fromkeys(self.definitions.remarks):
+                self.faults.warning(self._here(raw.find("$") + 1), remark)
+            for line in expanded.split("\n"):
+                if include.is_include(line):
+                    self._include(line, raw)
+                else:
+                    self._line(line, None if line == raw else raw)
+
+    def _condition(self, text: str) -> tuple[str, bool]:
+        """The line without its condition, and whether it counts."""
+        match = CONDITION.match(text)
+        if match is None:
+            return text, True
+        return " " * match.start(3) + match[3], (match[2] == self.env.config_id) != bool(match[1])
+
+    def _global(self, word: str) -> list[Statement]:
+        """What `global_defs` has said so far with this keyword."""
+        blocks = (s.block for s in self.tree.statements if s.words[0] == "global_defs")
+        return [s for block in blocks for s in block or () if s.words[0] == word]
+
+    def _seed(self) -> None:
+        """random_seed N: from here on the numbers are the same in every reading."""
+        said = self._global("random_seed")
+        if said and said[-1] is not self.seeded and len(said[-1].words) > 1:
+            self.seeded = said[-1]
+            self.definitions.random = Random(said[-1].words[1]).randint
 
     def _define(self, name: str, piece: str) -> None:
         """Add a line to a definition; one that ends with a backslash is continued on the next."""
@@ -181,9 +225,9 @@ class Reader:
         self.definitions.values[name] = f"{value}\n{piece}" if value else piece
         self.defining = name if more else ""
 
-    def _include(self, text: str) -> None:
-        column = len(text) - len(text.lstrip()) + 1
-        request = include.parse(text)
+    def _include(self, text: str, raw: str) -> None:
+        column = len(raw) - len(raw.lstrip()) + 1
+        request = include.parse(text, [s.words[1:] for s in self._global("include_check")])
         if request is None:
             self.faults.error(self._here(column), "include without a file name")
             return
@@ -222,12 +266,12 @@ class Reader:
         try:
             tokens = split_line(text, self.script_words)
         except LexError as e:
-            here = self._here(e.column) if raw is None else within(self._here(), _unhidden(text))
+            here = self._here(e.column) if raw is None else within(self._here(), text)
             self.faults.error(here, str(e))
             return
         if raw is not None:
             tokens = _as_written(tokens, raw)
-        expanded = "" if raw is None else _unhidden(text)
+        expanded = "" if raw is None else text
         words: list[str] = []
         columns: list[int] = []
         quoted: list[int] = []
@@ -257,7 +301,7 @@ class Reader:
     def open_block(self, column: int) -> None:
         statement = self.last
         if statement is None or statement.block is not None:
-            self.faults.error(self._here(column), "{ without a keyword before it")
+            self._astray(self._here(column), "{ without a keyword before it")
             # Its content must still be closed by its own }.
             statement = Statement(["{"], [column], self.file, self.line)
         statement.block = []
@@ -271,7 +315,7 @@ class Reader:
     def close_block(self, column: int) -> None:
         self.last = None
         if not self.open:
-            self.faults.error(self._here(column), "} without a { that it closes")
+            self._astray(self._here(column), "} without a { that it closes")
             return
         _, self.current = self.open.pop()
 
@@ -286,21 +330,12 @@ def _odd(line: str) -> tuple[str, int] | None:
     return None
 
 
-def _unhidden(text: str) -> str:
-    """`text` with the characters that expansion hid from the lexer."""
-    for hidden, c in HIDDEN.items():
-        text = text.replace(hidden, c)
-    return text
-
-
 def _as_written(tokens: list[Token], raw: str) -> list[Token]:
     """Tokens of an expanded line with the columns of the line as written: where the word stands in it, else where the
-    definition is used that it came from (the next one; the last one when there are no more). Restores the characters
-    that expansion hid from the lexer."""
+    definition is used that it came from (the next one; the last one when there are no more)."""
     used = max(raw.find("$"), raw.find("~"), 0)
     out, at = [], 0
     for kind, word, _ in tokens:
-        word = _unhidden(word)
         found = raw.find(word, at) if word else -1
         if found >= 0:
             at = found + len(word)

@@ -7,11 +7,11 @@ their own references.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 
 from fastha.config import values
 from fastha.config.keywords import TABLE, Status
 from fastha.config.keywords.table import ROOT
+from fastha.config.near import get_close_matches
 from fastha.config.tree import Faults, Statement, shown
 
 # What keepalived reads in order: the definition must come before its use.
@@ -168,9 +168,10 @@ class _Book:
         for word, others in NEEDS.items():
             if word in said and not any(o in said for o in others):
                 self.faults.warning(said[word].place(), f"{word} has no effect without {' or '.join(others)}")
+        unicast = "unicast_peer" in said or "unicast_fault_no_peer" in said
         for word in ("use_vmac", "use_ipvlan"):
-            if word in said and "unicast_peer" in said and "vmac_xmit_base" not in said:
-                self.faults.warning(said[word].place(), f"with unicast_peer, {word} sends from the interface itself")
+            if word in said and unicast and "vmac_xmit_base" not in said:
+                self.faults.warning(said[word].place(), f"with unicast, {word} sends from the interface itself")
         if "use_ipvlan" in said and not any(values.parse_address(w) for w in said["use_ipvlan"].words[1:]):
             self.faults.warning(said["use_ipvlan"].place(), "use_ipvlan without an address stays in FAULT")
         if "vrf" in said and "interface" in said:

@@ -7,12 +7,12 @@ block exactly if it opens one.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import NamedTuple
 
 from fastha.config.keywords import TABLE, Keyword, Status
 from fastha.config.keywords.table import ROOT
 from fastha.config.lines import check_lines
+from fastha.config.near import get_close_matches
 from fastha.config.tree import Faults, Statement, shown
 from fastha.config.words import check_words
 
@@ -85,7 +85,10 @@ def _fitting(statements: list[Statement], block: str, faults: Faults) -> Iterato
             continue
         if statement.inline and len(statement.words) > 1 + keyword.least:
             held = _cut_inline(statement, keyword, known)
-        if _fits(statement, keyword, block, faults):
+        count = len(statement.words) - 1
+        most = count if keyword.most is None else keyword.most
+        fits = keyword.least <= count <= most and bool(keyword.opens) is statement.has_block
+        if fits or _fits(statement, keyword, block, faults):
             yield Item(keyword, statement)
 
 
@@ -109,10 +112,10 @@ def _fits(statement: Statement, keyword: Keyword, block: str, faults: Faults) ->
             faults.warning(at, message, "quote the whole command to give it arguments", code="unquoted-arguments")
         else:
             faults.warning(at, message)
-    if keyword.opens and statement.block is None:
+    if keyword.opens and not statement.has_block:
         faults.error(statement.place(), f"{keyword.word} needs a block", f"{keyword.word} {{ ... }}")
         return False
-    if not keyword.opens and statement.block is not None:
+    if not keyword.opens and statement.has_block:
         faults.error(statement.place(), f"{keyword.word} takes no block", f"known in {block}: {keyword.help}")
         return False
     return True

@@ -63,6 +63,10 @@ class Statement:
             self._text = ""
         return self._columns
 
+    @property
+    def has_block(self) -> bool:
+        return self.block is not None
+
     def place(self, index: int = 0) -> Place:
         """Where word `index` stands; an index past the end is the last word."""
         place = self.file, self.line, self.columns[min(index, len(self.words) - 1)]
@@ -108,7 +112,14 @@ class Unread(Statement):
     __slots__ = ("_block", "_index", "_source", "_wanted")
 
     def __init__(self, words: list[str], text: str, file: str, line: int, source: Source, index: int) -> None:
-        super().__init__(words, text, file, line)
+        self.words = words
+        self._columns = None
+        self._text = text
+        self.file = file
+        self.line = line
+        self.inline = False
+        self.quoted = NONE
+        self._block: list[Statement] | None = None
         self._source = source
         self._index = index
         self._wanted = False
@@ -123,6 +134,10 @@ class Unread(Statement):
     def block(self, block: list[Statement] | None) -> None:
         self._block = block
         self._wanted = True
+
+    @property
+    def has_block(self) -> bool:
+        return not self._wanted or self._block is not None
 
     def spelling(self) -> Hashable:
         return self._source.spelling(self._index)

@@ -21,7 +21,6 @@ TRUE = frozenset({"on", "true", "yes"})
 FALSE = frozenset({"off", "false", "no"})
 US_LIMIT = (1 << 32) - 1  # most times are 32 bit microseconds in keepalived
 USER = re.compile(r"[a-z_][a-z0-9_.-]*\$?", re.A)  # what useradd(8) takes, and dots
-HUGE = (1 << 31) - 1  # a highest value that nobody needs to hear of
 IFNAMSIZ = 16  # linux/if.h, with the ending NUL
 
 
@@ -30,15 +29,14 @@ def number(item: Item, faults: Faults, index: int = 1, low: int | None = None, h
     keyword = item.keyword
     low, high = (keyword.low, keyword.high) if low is None else (low, high)
     word = item.statement.words[index]
-    place = item.statement.place(index)
     if not INTEGER.fullmatch(word):
-        faults.error(place, f"{keyword.word}: '{shown(word)}' is not a whole number")
+        faults.error(item.statement.place(index), f"{keyword.word}: '{shown(word)}' is not a whole number")
         return None
     value = int(word)
     if (low is None or value >= low) and (high is None or value <= high):
         return value
-    beyond = high is None or (high >= HUGE and low is not None and value < low)
-    span = f"at least {low}" if beyond else f"{low} to {high}"
+    place = item.statement.place(index)
+    span = f"{low} to {high}" if high is not None else f"at least {low}"
     if keyword.clamps:
         value = low if low is not None and value < low else high  # type: ignore[assignment]  # one of them is crossed
         faults.warning(place, f"{keyword.word} must be {span}, not {shown(word)}; {value} is used")
@@ -65,6 +63,8 @@ def seconds_ns(
     high_us = (US_LIMIT if item.keyword.high is None else item.keyword.high) if high_us is None else high_us
     word = item.statement.words[index]
     us = parse_seconds_us(word)
+    if us is not None and low_us <= us <= high_us:
+        return us * NS_PER_US
     place = item.statement.place(index)
     if us is not None and item.keyword.clamps and not low_us <= us <= high_us:
         us = low_us if us < low_us else high_us
@@ -156,7 +156,7 @@ def script(item: Item, faults: Faults) -> Script | None:
     if not argv or not argv[0]:
         faults.error(statement.place(1), f"{item.keyword.word}: the command is empty")
         return None
-    user, group = owner(words[2:])
+    user, group, supplementary = owner_and_groups(words[2:])
     if user.startswith(("-", "/")) or 2 in statement.quoted:
         faults.error(
             statement.place(2),
@@ -170,7 +170,7 @@ def script(item: Item, faults: Faults) -> Script | None:
             statement.place(2), f"{item.keyword.word}: '{shown(user)}' is the user that runs it",
             "quote the whole command to give it arguments", code="unquoted-arguments",
         )  # fmt: skip
-    return Script(argv=tuple(argv), user=user, group=group)
+    return Script(argv=tuple(argv), user=user, group=group, supplementary=supplementary)
 
 
 def owner(words: list[str]) -> tuple[str, str]:
@@ -179,6 +179,11 @@ def owner(words: list[str]) -> tuple[str, str]:
     if not group and ":" in user:
         user, _, group = user.partition(":")
     return user, group.lstrip(":")
+
+
+def owner_and_groups(words: list[str]) -> tuple[str, str, bool]:
+    """`owner`, and whether `:GROUP` as a word of its own asks for all groups of the user."""
+    return *owner(words), len(words) > 1 and words[1].startswith(":")
 
 
 def parse_unsigned(word: str, high: int = (1 << 32) - 1) -> int | None:

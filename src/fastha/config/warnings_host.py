@@ -54,7 +54,7 @@ def notifications(instances: Sequence[Built[VrrpInstance]]) -> Iterator[tuple[Pl
     """Every command of an instance, and where it is said."""
     for built in instances:
         for keyword, field in NOTIFY.items():
-            if script := getattr(getattr(built.value, "notify", None), field, None):
+            if (script := getattr(built.value.notify, field)) is not None:
                 yield at(built.statement, keyword), script
 
 

@@ -35,7 +35,7 @@ def instances_of(tree: Tree) -> Instances:
     for item in top:
         if item.name == "global_defs":
             build_globals(item.statement.block or [], globals_, faults)
-    built = (build_instance(item, globals_, {}, faults) for item in top if item.name == "vrrp_instance")
+    built = (build_instance(item, globals_, {}, {}, faults) for item in top if item.name == "vrrp_instance")
     return [b for b in built if b]
 
 

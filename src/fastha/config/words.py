@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from difflib import get_close_matches
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
 from fastha.config import values
 from fastha.config.keywords.table import CHOICE, Slot
+from fastha.config.near import get_close_matches
 from fastha.config.tree import Faults, shown
 
 if TYPE_CHECKING:

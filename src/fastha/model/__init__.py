@@ -23,11 +23,19 @@ from fastha.model.checks import (
     Tls,
     UdpCheck,
 )
-from fastha.model.config import Config, GlobalDefs, LvsDefs, SyncDaemon
+from fastha.model.config import Config, Fifo, GlobalDefs, LvsDefs, ScriptDefs, SyncDaemon
 from fastha.model.lvs import GroupMember, RealServer, SorryServer, Tunnel, VirtualServer
 from fastha.model.script import Script
 from fastha.model.track import BfdInstance, TrackFile
-from fastha.model.vrrp import Auth, Garp, TrackVirtualServer, VirtualAddress, VrrpInstance
+from fastha.model.vrrp import (
+    Auth,
+    Garp,
+    InstanceNotify,
+    Tracker,
+    TrackVirtualServer,
+    VirtualAddress,
+    VrrpInstance,
+)
 
 __all__ = [
     "Auth",
@@ -36,6 +44,7 @@ __all__ = [
     "Check",
     "Config",
     "DnsCheck",
+    "Fifo",
     "FileCheck",
     "Garp",
     "GlobalDefs",
@@ -43,6 +52,7 @@ __all__ = [
     "GrpcCheck",
     "HttpCheck",
     "HttpUrl",
+    "InstanceNotify",
     "LvsDefs",
     "MiscCheck",
     "Networked",
@@ -51,6 +61,7 @@ __all__ = [
     "Regex",
     "Scheduled",
     "Script",
+    "ScriptDefs",
     "SmtpCheck",
     "SorryServer",
     "SslCheck",
@@ -59,6 +70,7 @@ __all__ = [
     "Tls",
     "TrackFile",
     "TrackVirtualServer",
+    "Tracker",
     "Tunnel",
     "UdpCheck",
     "VirtualAddress",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastha.lean import dataclass, field
+from fastha.model.script import Script
 from fastha.model.units import NS_PER_S
 
 
@@ -53,6 +54,32 @@ class TrackVirtualServer:
 
 
 @dataclass(frozen=True, slots=True)
+class Tracker:
+    """Something an instance follows: `kind` "interface", "bfd" or "virtual_server", and its `name`.
+
+    `weight` 0: it is down (`reverse`: up) means FAULT. Positive: added while it is up. Negative: added while it is
+    down. `reverse`: subtracted instead.
+    """
+
+    kind: str
+    name: str
+    weight: int = 0
+    reverse: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceNotify:
+    """`notify_*`: scripts for each state an instance enters; `any`: `notify`, for all of them."""
+
+    master: Script | None = None
+    backup: Script | None = None
+    fault: Script | None = None
+    stop: Script | None = None
+    deleted: Script | None = None
+    any: Script | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class VrrpInstance:
     """One `vrrp_instance`. Identity across reloads is `identity`, not the name."""
 
@@ -72,10 +99,18 @@ class VrrpInstance:
     garp: Garp = field(default_factory=Garp)
     down_timer_adverts: int = 3
     track_virtual_servers: tuple[TrackVirtualServer, ...] = ()
+    track: tuple[Tracker, ...] = ()  # everything else
+    notify: InstanceNotify = InstanceNotify()
 
     @property
     def unicast(self) -> bool:
         return bool(self.unicast_peers)
+
+    @property
+    def trackers(self) -> tuple[Tracker, ...]:
+        """Everything it follows."""
+        servers = (Tracker("virtual_server", t.key, t.weight) for t in self.track_virtual_servers)
+        return (*servers, *self.track)
 
     @property
     def identity(self) -> tuple[int, str, str]:

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 
 import orjson
 
-from fastha.model import Config, GlobalDefs, VirtualServer, codec
+from fastha.model import Config, GlobalDefs, TrackFile, VirtualServer, codec
 from fastha.model.lvs import host_port
 from fastha.model.parts import GLOBALS, Key, Part, brief, split
 from fastha.model.parts import value as value_of
@@ -26,6 +26,10 @@ class Configuration:
     def globals(self) -> GlobalDefs:
         part = self.parts.get(GLOBALS)
         return codec.loads(GlobalDefs, part.head) if part is not None else GlobalDefs()
+
+    @cached_property
+    def track_files(self) -> tuple[TrackFile, ...]:
+        return tuple(codec.loads(TrackFile, part.head) for part in self.of("track_file"))
 
     @cached_property
     def servers(self) -> Servers:

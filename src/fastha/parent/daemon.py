@@ -3,7 +3,7 @@
 start        load, check privileges, open the control socket, propose; all ready: commit, READY=1
              any fault or refusal: one clear line, nothing left behind, status 2 (configuration), 4 (system) or 1
 SIGHUP       load, propose, commit or abandon; asked for during a reload: once more after it
-SIGTERM/INT  vrrp, then checker give everything up; scripts end; status 0
+SIGTERM/INT  vrrp, checker, then bfd give everything up; scripts end; status 0
 """
 
 from __future__ import annotations
@@ -20,11 +20,15 @@ import fastha
 from fastha.channel.status import Exit
 from fastha.errors import ConfigError, FasthaError, SystemFault
 from fastha.log import Log
+from fastha.model import ScriptDefs
 from fastha.model.units import NS_PER_MS, NS_PER_S
 from fastha.parent import protocol
+from fastha.parent.accept import accepted
+from fastha.parent.configuration import Configuration
 from fastha.parent.control import Reply, Server
 from fastha.parent.disclose import plain
 from fastha.parent.events import Events
+from fastha.parent.fifos import Fifos
 from fastha.parent.loop import READ, Loop
 from fastha.parent.marker import clear
 from fastha.parent.memory import Memory
@@ -64,9 +68,10 @@ class Daemon:
         self._loop = Loop()
         self._events = Events(self._log)
         self._scripts = Scripts(self._loop, self._log)
+        self._fifos = Fifos(self._loop, self._log)
         self._memory = Memory(os.path.abspath(state_path or beside(control_path)), self._log, self._events)
         self._supervisor = Supervisor(
-            self._loop, self._log, self._events, self._scripts, processes, dataplane, self._memory
+            self._loop, self._log, self._events, self._scripts, processes, dataplane, self._memory, self._fifos
         )
         self._reloads = Reloads(
             self._loop,
@@ -98,9 +103,9 @@ class Daemon:
                 self._write_pid()
                 self._memory.load()  # after the control socket: nobody else is using the file now
                 self._log.info(f"fastha {fastha.__version__} starts with {self._config_path}")
-                if not any(read.configuration.counts()[:2]):
+                if not any(read.configuration.has(kind) for kind in ("instance", "virtual_server", "bfd")):
                     self._log.warning(f"{self._config_path}: no vrrp_instance and no virtual_server: nothing to do")
-                self._reloads.first(read, self._begun)
+                self._started(read.configuration, lambda: self._reloads.first(read, self._begun))
                 self._loop.run()
         except ConfigError as error:
             self._log.error(f"not started: {self._config_path} has {len(error.faults)} error(s)")
@@ -134,6 +139,16 @@ class Daemon:
         assert config is not None
         self._timed.follow(config.globals.reload_time_file, config.globals.reload_repeat)
 
+    def _started(self, configuration: Configuration, then: Callable[[], object]) -> None:
+        """keepalived.md 1.3: startup_script runs before the children start."""
+        defs = configuration.globals
+        self._scripts.configure(defs)
+        if defs.scripts.startup is None:
+            then()
+            return
+        self._scripts.run(defs.scripts.startup, "startup_script", defs.scripts.startup_timeout_ns)
+        self._scripts.when_idle(lambda: None if self._state == "stopping" else then())
+
     def _begun(self, outcome: Outcome) -> None:
         if outcome.status is Exit.OK:
             self._state = "running"
@@ -158,11 +173,24 @@ class Daemon:
     def _children_gone(self) -> None:
         if self._scripts.pending:
             self._log.info(f"waiting for {self._scripts.pending} scripts")
-        self._loop.call_later(SCRIPT_WAIT_NS, self._loop.stop)
+        once = Once(self._shutdown)
+        self._loop.call_later(SCRIPT_WAIT_NS, once)
+        self._scripts.when_idle(once)
+
+    def _shutdown(self) -> None:
+        """keepalived.md 1.3: shutdown_script runs after they have stopped."""
+        config = self._supervisor.config
+        defs = config.globals.scripts if config is not None else ScriptDefs()
+        if defs.shutdown is None:
+            self._loop.stop()
+            return
+        self._scripts.run(defs.shutdown, "shutdown_script", defs.shutdown_timeout_ns)
+        self._loop.call_later(defs.shutdown_timeout_ns + SCRIPT_WAIT_NS, self._loop.stop)
         self._scripts.when_idle(self._loop.stop)
 
     def _close(self) -> None:
         self._scripts.abandon()
+        self._fifos.close()
         if self._server is not None:
             self._server.close()
             self._remove_pid()
@@ -201,6 +229,8 @@ class Daemon:
             )
         elif command == "override":
             reply(self._override(request))
+        elif command == "accept":
+            reply(self._accept(request))
         elif command == "resync":
             self._supervisor.resync(lambda done: reply(protocol.answer(_resynced(done))))
         elif command == "stop":
@@ -233,6 +263,14 @@ class Daemon:
         if not request.fields.get("dry_run") and any(change.before != change.after for change in changes):
             self._supervisor.tell_overrides()
         return protocol.answer({"changes": changes, "dry_run": bool(request.fields.get("dry_run"))})
+
+    def _accept(self, request: Request) -> bytes:
+        try:
+            found = accepted(request.fields.get("virtual_servers"), self._supervisor.servers)
+        except BadRequest as error:
+            return protocol.refusal(error)
+        self._supervisor.accept(one["virtual_server"] for one in found)
+        return protocol.answer({"accepted": found})
 
     def _outdating(self, reply: Reply) -> Reply:
         """`reply` to who changes something: what `status` says next is younger than the answer."""
@@ -272,6 +310,7 @@ class Daemon:
             "state_file": self._memory.path,
             "overrides": self._memory.listing(self._supervisor.config, self._supervisor.servers),
             "scripts": {**self._scripts.counts, "pending": self._scripts.pending},
+            "fifos": self._fifos.facts(),
             "events": self._events.last,
         }
 
@@ -311,6 +350,18 @@ def beside(control_path: str) -> str:
     """Where the state is kept unless somebody says otherwise: a daemon with a control socket of its own (a second one
     on this machine) has its state beside it."""
     return STATE_PATH if control_path == protocol.CONTROL_PATH else f"{control_path}.state"
+
+
+class Once:
+    """Calls `then` the first time it is called."""
+
+    def __init__(self, then: Callable[[], object]) -> None:
+        self._then: Callable[[], object] | None = then
+
+    def __call__(self) -> None:
+        then, self._then = self._then, None
+        if then is not None:
+            then()
 
 
 class Signals:

@@ -18,6 +18,8 @@ from fastha.parent.overrides import Change, Decided
 from fastha.parent.protocol import BadRequest
 from fastha.parent.state import State
 
+OWNERS = ("vrrp", "checker")  # who puts something into the kernel
+
 
 class Memory:
     """`load` once, before anything else."""
@@ -44,6 +46,8 @@ class Memory:
 
     def own(self, role: str, names: Iterable[str]) -> None:
         """From now on these are ours; said before they are added, and after others are removed."""
+        if role not in OWNERS:
+            return
         kept = frozenset(names)
         new = replace(self._state, addresses=kept) if role == "vrrp" else replace(self._state, services=kept)
         if new == self._state:

@@ -50,6 +50,11 @@ COMMANDS: dict[str, Command] = {
         "decide about real servers: drain, enable, disable, weight, forget; all of them or none",
         frozenset("action virtual_servers real_servers weight timeout_s force dry_run".split()),
     ),
+    "accept": Command(
+        True,
+        "real servers that panic_threshold or removal_limit keep in the set are down indeed, and may fall",
+        frozenset({"virtual_servers"}),
+    ),
     "resync": Command(
         True, "compare the kernel's table with what is wanted and repair it now; the answer says what differed"
     ),

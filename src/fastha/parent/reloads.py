@@ -233,8 +233,11 @@ _STATUS: dict[Ending | None, Exit] = {
 
 def describe(config: Configuration) -> str:
     """`2 instances, 1 virtual server, 3 real servers`."""
-    words = ("instance", "virtual server", "real server")
-    return ", ".join(map(_count, config.counts(), words))
+    numbers, words = list(config.counts()), ["instance", "virtual server", "real server"]
+    if sessions := sum(1 for _ in config.of("bfd")):
+        numbers.append(sessions)
+        words.append("BFD session")
+    return ", ".join(map(_count, numbers, words))
 
 
 def _count(number: int, word: str) -> str:

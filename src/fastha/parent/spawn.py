@@ -31,27 +31,37 @@ class Process:
     sees: frozenset[str]
     works_on: str
     wants_quorums: bool = False  # it is told which virtual servers have quorum
+    wants_bfds: bool = False  # it is told which BFD sessions are up
     owned: str = ""  # the field of `previous` that names what earlier daemons put into the kernel
     balances: bool = False  # it puts services into the kernel, and is told operators' decisions and vrrp's states
 
 
-# Started in this order, stopped in this order: addresses move to the peer before rows are removed.
+# Started in this order, stopped in this order: addresses move to the peer before rows are removed, and nobody who
+# follows a BFD session is left when it ends.
 PROCESSES: tuple[Process, ...] = (
     Process(
         role="vrrp",
         argv=("-m", "fastha.vrrp"),
-        sees=frozenset(("globals", "instance", "track_file", "bfd")),
+        sees=frozenset(("globals", "instance", "track_file")),
         works_on="instance",
         wants_quorums=True,
+        wants_bfds=True,
         owned="owned_addresses",
     ),
     Process(
         role="checker",
         argv=("-m", "fastha.checker"),
-        sees=frozenset(("globals", "virtual_server", "track_file", "bfd")),
+        sees=frozenset(("globals", "virtual_server", "track_file")),
         works_on="virtual_server",
+        wants_bfds=True,
         owned="owned_services",
         balances=True,
+    ),
+    Process(
+        role="bfd",
+        argv=("-m", "fastha.bfd"),
+        sees=frozenset(("bfd",)),
+        works_on="bfd",
     ),
 )
 

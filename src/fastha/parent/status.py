@@ -4,7 +4,7 @@
  "daemon": {version, pid, started, state, dataplane, generation, drift-free counters ...,
             config: {file, files, loaded}, last_reload: {at, outcome, text, faults}, scripts: {run, failed, pending},
             children: {role: {state, pid, uptime_s, restarts, lag_ns, rss_kb, turns, heartbeat_age_ns, last_end}}},
- "vrrp": facts, "checker": facts}           docs/ARCHITECTURE.md, "Facts: what children report"
+ "vrrp": facts, "checker": facts, "bfd": facts}    docs/ARCHITECTURE.md, "Facts: what children report"
 """
 
 from __future__ import annotations

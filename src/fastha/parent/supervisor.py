@@ -13,11 +13,12 @@ from fastha.log import ERROR, INFO, WARNING, Log
 from fastha.model import Script
 from fastha.model.codec import read
 from fastha.model.units import NS_PER_S
-from fastha.parent import reload
+from fastha.parent import init_files, reload
 from fastha.parent.child import Child, State
 from fastha.parent.configuration import Configuration
 from fastha.parent.events import Events
 from fastha.parent.facts import Picture
+from fastha.parent.fifos import Fifos
 from fastha.parent.loop import Loop, Timer
 from fastha.parent.memory import Memory
 from fastha.parent.reload import Phase, Proposal
@@ -42,10 +43,13 @@ class Supervisor:
         processes: Iterable[Process],
         dataplane: str,
         memory: Memory,
+        fifos: Fifos | None = None,
     ) -> None:
+        self._fifos = fifos or Fifos(loop, log)
         self.memory = memory
         self.picture = Picture()
         self.quorums: dict[str, bool] = {}
+        self.bfds: dict[str, bool] = {}  # sessions that somebody has spoken of: is it up? They outlive their process
         self.config: Configuration | None = None
         self.running: dict[str, Configuration] = {}
         self.generation = 0
@@ -156,13 +160,17 @@ class Supervisor:
         proposal = self._proposal
         assert proposal is not None
         left = self.running.keys() - self._next_running.keys()
+        init_files.make(self._next.track_files, self.config.track_files if self.config else (), self._log)
         self.config, self.running = self._next, self._next_running
-        self._scripts.user, self._scripts.group = self.config.globals.script_user, self.config.globals.script_group
+        self._scripts.configure(self.config.globals)
+        self._fifos.commit(self.config.globals)
         for role, child in self.children.items():
             if child.process.owned:
                 self.memory.own(role, self.memory.owned(role) | self._owned(role, self.config))
         known = self.config.servers
         self.quorums = {key: up for key, up in self.quorums.items() if key in known}
+        sessions = {part.key[1] for part in self.config.of("bfd")}
+        self.bfds = {name: up for name, up in self.bfds.items() if name in sessions}
         self._set_deadline()
         for role, child in self.children.items():
             if role in proposal.roles:
@@ -258,13 +266,20 @@ class Supervisor:
             self._events.add(role, str(event["kind"]), str(event.get("subject", "")), str(event["text"]))
         elif kind == "script":
             self._scripts.run(read(Script, message["script"]), str(message["subject"]))
+        elif kind == "notify":
+            self._fifos.line(role, str(message["line"]))
         elif kind == "quorum":
             changes = {str(key): bool(up) for key, up in message["states"].items()}
             self.quorums.update(changes)
             for other in self.children.values():
                 if other.process.wants_quorums and other.state is State.RUNNING:
                     other.send(type="quorums", states=changes)
-
+        elif kind == "bfd":
+            changes = {str(name): bool(up) for name, up in message["states"].items()}
+            self.bfds.update(changes)
+            for other in self.children.values():
+                if other.process.wants_bfds and other.state is State.RUNNING:
+                    other.send(type="bfds", states=changes)
         elif kind == "resynced":
             self._resyncs.answer(
                 message["ticket"],
@@ -303,6 +318,12 @@ class Supervisor:
             if child.process.balances and child.state is State.RUNNING:
                 child.send(type="overrides", overrides=self.memory.plain())
 
+    def accept(self, keys: Iterable[str]) -> None:
+        """Real servers of these virtual servers that are kept in the set may fall."""
+        for child in self.children.values():
+            if child.process.balances and child.state is State.RUNNING:
+                child.send(type="accept", virtual_servers=list(keys))
+
     def resync(self, done: Callable[[dict[str, Any]], object]) -> None:
         """`done({ok, operations, text})` once the checker has compared and repaired, or cannot."""
         child = next((c for c in self.children.values() if c.process.balances), None)
@@ -338,6 +359,8 @@ class Supervisor:
         self._worked.add(child.role)
         if self.quorums and child.process.wants_quorums:
             child.send(type="quorums", states=self.quorums)
+        if self.bfds and child.process.wants_bfds:
+            child.send(type="bfds", states=self.bfds)
         if child.process.balances and self._states:
             child.send(type="masters", states=self._states)
         if self._proposal is not None:

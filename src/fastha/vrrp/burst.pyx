@@ -4,7 +4,7 @@ from libc.errno cimport EINTR, errno
 from libc.stdint cimport uint8_t
 from libc.string cimport memset
 
-from fastha.vrrp.mmsg cimport MSG_DONTWAIT, iovec, mmsghdr, sendmmsg
+from fastha.loop.mmsg cimport MSG_DONTWAIT, iovec, mmsghdr, sendmmsg
 
 cdef enum:
     BATCH = 64

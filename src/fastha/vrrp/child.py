@@ -1,8 +1,8 @@
-"""The VRRP process: configuration in two phases, events from the lane, the host and the checker to the routers.
+"""The VRRP process: configuration in two phases, events from the lane, the host, checker and bfd to the routers.
 
 Decisions of this process:
 
-- It waits with an instance that tracks a virtual server without weight until the checker's first word about it
+- It waits with an instance that tracks a virtual server or a BFD session without weight until the first word about it
   (role init). Run by hand nobody speaks, so such tracking is said to be ignored.
 - When the parent dies it stops in an orderly way (priority 0, addresses removed): nobody would restart it, and a new
   daemon on this host must not find a second speaker for the same virtual routers.
@@ -34,14 +34,16 @@ from fastha.link.rtnl import Link
 from fastha.loop.reactor import Reactor
 from fastha.model import Config, VrrpInstance, codec
 from fastha.model.units import NS_PER_MS
-from fastha.vrrp import frames, lane, machine
+from fastha.vrrp import frames, lane, machine, notify
 from fastha.vrrp.house import House
 from fastha.vrrp.router import Router, resumable
+from fastha.vrrp.trackers import NAMES
 
 SLICE_NS = 2 * NS_PER_MS  # of events per turn: the lane is served between slices
 COUNT_NS = 100 * NS_PER_MS  # a tenth of the routers publish their counters
 COUNT_MOST = 20  # at a time
 REPAIR_NS = 100 * NS_PER_MS  # from a change of addresses to the look whether a master's are there
+REPORTED = ("virtual_server", "bfd")  # by other processes
 
 SOMEWHERE = Link(1, "lo", bytes(6), 1500, True, True, True)
 
@@ -72,7 +74,8 @@ class VrrpChild:
             "propose": lambda message: self.work.add(self._propose(message)),
             "commit": lambda message: self.work.add(self._commit(message)),
             "abandon": self._abandon,
-            "quorums": self._quorums,
+            "quorums": lambda message: self._tracked("virtual_server", message),
+            "bfds": lambda message: self._tracked("bfd", message),
             "stop": lambda _: self._stop(EXIT_STOPPED),
         }.items():
             self.child.on(kind, handler)
@@ -163,8 +166,10 @@ class VrrpChild:
         ]
         if draft.instances or gone:
             house.service_ips = {a.ip for i in config.instances for a in i.addresses}
+            tracked = {(t.kind, t.name) for i in config.instances for t in i.trackers}
+            house.states = {one: up for one, up in house.states.items() if one in tracked}
         if self.child.by_hand:
-            self._assume_quorums(config)
+            self._assume(config)
         wanted = {i.identity for i in config.instances} if gone else set()
         for key in gone:
             if key not in now and key not in wanted and key in self.routers:  # also one that changed its identity
@@ -179,7 +184,7 @@ class VrrpChild:
         if draft.instances or gone:
             house.close_stale_receivers({i.interface for i in config.instances})
         house.addresses.pump()
-        self.parts.commit(draft)
+        yield from self.parts.commit(draft)
         if first:
             self._count()
 
@@ -215,18 +220,18 @@ class VrrpChild:
 
     def _remove(self, instance: VrrpInstance) -> None:
         router = self.routers.pop(instance.identity)
-        router.give_up(self.child.reactor.now_ns())
+        router.give_up(self.child.reactor.now_ns(), notify.DELETED)
         del self._by_index[router.index]
         self._to_survey.pop(router, None)
         self._events = deque(e for e in self._events if e[0] != router.index)  # the index will be used again
         router.close()
         self.child.facts({"instances": {instance.name: None}})
 
-    def _assume_quorums(self, config: Config) -> None:
-        for key in dict.fromkeys(t.key for i in config.instances for t in i.track_virtual_servers):
-            if key not in self.house.quorums:
-                self.child.log.warning("run by hand, nobody reports on virtual server %s: taken to have quorum", key)
-                self.house.quorums[key] = True
+    def _assume(self, config: Config) -> None:
+        for one in dict.fromkeys((t.kind, t.name) for i in config.instances for t in i.trackers if t.kind in REPORTED):
+            if one not in self.house.states:
+                self.child.log.warning("run by hand, nobody reports on %s %s: taken to be up", NAMES[one[0]], one[1])
+                self.house.states[one] = True
 
     # -- events --
 
@@ -275,7 +280,7 @@ class VrrpChild:
         elif links := {index for index, ip in changes if ip not in house.service_ips}:
             names = {link.name for index in links if (link := house.monitor.table.links.get(index)) is not None}
             gone = bool(links - house.monitor.table.links.keys())
-            self._survey(r for r in self.routers.values() if gone or not names.isdisjoint(r.interfaces))
+            self._survey(r for r in self.routers.values() if gone or not names.isdisjoint(r.follows))
         if not self._repair_due:
             self._repair_due = True
             self.child.reactor.call_later(REPAIR_NS, self._repair)
@@ -304,9 +309,13 @@ class VrrpChild:
             router.repair()
             self._breathe()
 
-    def _quorums(self, message: Message) -> None:
-        self.house.quorums.update(message["states"])
-        self._survey(self.routers.values())
+    def _tracked(self, kind: str, message: Message) -> None:
+        """Other processes report on what instances follow."""
+        self.house.states.update({(kind, name): up for name, up in message["states"].items()})
+        names = message["states"].keys()
+        self._survey(
+            r for r in self.routers.values() if any(t.kind == kind and t.name in names for t in r.instance.trackers)
+        )
 
     def _count(self) -> None:
         """Every router once a second, a tenth at a time; of more than 200 each less often: counting costs 50 us."""

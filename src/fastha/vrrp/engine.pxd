@@ -13,7 +13,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from fastha.loop.clock cimport ns_t
 from fastha.loop.reactor cimport reactor_t
 from fastha.loop.wheel cimport wheel_node
-from fastha.vrrp.mmsg cimport iovec, mmsghdr
+from fastha.loop.mmsg cimport iovec, mmsghdr
 from fastha.wire.advert cimport ADVERT_VERDICTS
 
 cdef enum lane_role:                        # machine.Role, in the order of its definition

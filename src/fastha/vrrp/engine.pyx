@@ -11,7 +11,7 @@ from libc.string cimport memcmp, memcpy, memset
 
 from fastha.loop.clock cimport NS_PER_S, monotonic_ns
 from fastha.loop.wheel cimport node_armed, wheel_arm, wheel_pop
-from fastha.vrrp.mmsg cimport MSG_DONTWAIT, mmsghdr, recvmmsg, sendmmsg
+from fastha.loop.mmsg cimport MSG_DONTWAIT, mmsghdr, recvmmsg, sendmmsg
 from fastha.wire.advert cimport ADVERT_OK, advert_decode, advert_set_priority, advert_t
 
 cdef extern from "<arpa/inet.h>" nogil:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections import ChainMap
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -14,12 +15,12 @@ from fastha.link.addresses import Key, Operation
 from fastha.link.rtnl import Link
 from fastha.model import VrrpInstance
 from fastha.model.units import NS_PER_S
-from fastha.vrrp import frames, machine
+from fastha.vrrp import frames, machine, notify, trackers
 from fastha.vrrp.frames import ArpBlock
 from fastha.vrrp.garp import Token
 from fastha.vrrp.house import House
 from fastha.vrrp.machine import Event, Role, State
-from fastha.vrrp.rules import Rules, effective_priority, lost_quorums, rules_of, unknown_quorums
+from fastha.vrrp.rules import Rules, rules_of
 from fastha.vrrp.sockets import GROUP
 
 ROLES = list(Role)  # lane_role is the position
@@ -29,7 +30,7 @@ Messages = dict[Key, tuple[bytes, bytes]]  # address -> its prebuilt RTM_NEWADDR
 
 
 class Router:
-    """`survey` compares with the host and the quorums; `happen` plays one event."""
+    """`survey` compares with the host and what it tracks; `happen` plays one event."""
 
     def __init__(self, house: House, instance: VrrpInstance, previous: dict[str, Any]) -> None:
         self.house = house
@@ -44,6 +45,7 @@ class Router:
         self.token: Token | None = None
         self._held: set[Key] = set()  # addresses of a master that were seen in place
         self._adding = 0  # addresses whose acknowledgement is awaited
+        self._last = notify.STOP  # what the end is called
         self._announce = ""  # the occasion to announce when they have come
         self._built: object = None
         self._told_discarded: dict[str, int] = {}
@@ -51,7 +53,7 @@ class Router:
         self.rules = rules_of(instance, 0)
         self._build()
         holding = previous.get("state") == "master" or any(house.monitor.table.has(*key) for key in self.messages)
-        self.state = State(priority=effective_priority(instance, house.quorums), holding=holding)
+        self.state = State(priority=trackers.effective_priority(instance, self._tracked(instance)), holding=holding)
         self._load()
 
     # -- events --
@@ -91,6 +93,11 @@ class Router:
         """Names of all it uses."""
         return {self.instance.interface, *(a.dev for a in self.instance.addresses if a.dev)}
 
+    @property
+    def follows(self) -> set[str]:
+        """Names of all interfaces whose changes concern it."""
+        return self.interfaces | {t.name for t in self.instance.track if t.kind == "interface"}
+
     # -- what the host says --
 
     def survey(self, now_ns: int, resume: bool = False) -> None:
@@ -112,13 +119,21 @@ class Router:
         for reason in sorted(self.state.faults - faults):
             self.happen(machine.FaultCleared(reason), now_ns)
         if self.state.role is Role.INIT:
-            if waiting := unknown_quorums(self.instance, self.house.quorums):
-                self.why = f"waits for the first word about virtual server {waiting[0]}"
+            if waiting := trackers.unknown(self.instance, self._tracked(self.instance)):
+                self.why = f"waits for the first word about {waiting[0]}"
             else:
                 self.happen(machine.Startup(resume), now_ns)
 
+    def _tracked(self, instance: VrrpInstance) -> trackers.States:
+        """What is known of the things `instance` follows."""
+        links = [t.name for t in instance.track if t.kind == "interface"]
+        if not links:
+            return self.house.states
+        here = {("interface", name): (link := self.house.link(name)) is not None and link.running for name in links}
+        return ChainMap(here, self.house.states)
+
     def _weigh(self, now_ns: int) -> None:
-        priority = effective_priority(self.instance, self.house.quorums)
+        priority = trackers.effective_priority(self.instance, self._tracked(self.instance))
         if priority != self.state.priority:
             text = f"effective priority {self.state.priority} -> {priority}"
             self.happen(machine.PriorityChanged(priority), now_ns)
@@ -126,7 +141,7 @@ class Router:
 
     def _faults(self) -> frozenset[str]:
         instance, table = self.instance, self.house.monitor.table
-        reasons = [f"virtual server {key} has lost its quorum" for key in lost_quorums(instance, self.house.quorums)]
+        reasons = trackers.faults(instance, self._tracked(instance))
         for name in self.interfaces:
             link = table.link(name)
             if link is None:
@@ -206,7 +221,7 @@ class Router:
             self._remove(dropped)
         fresh = tuple(a for a in new.addresses if a not in old.addresses)
         if self.state.role is not Role.INIT and self.state.role is not Role.FAULT:
-            priority = effective_priority(new, self.house.quorums)
+            priority = trackers.effective_priority(new, self._tracked(new))
             if priority != self.state.priority:
                 self.happen(machine.PriorityChanged(priority), now_ns)
             self.happen(machine.RulesChanged(old_rules), now_ns)
@@ -224,9 +239,19 @@ class Router:
         if self.token is not None:
             self.token.blocks[:] = self.arp
 
-    def give_up(self, now_ns: int) -> None:
-        """Stop or removal: priority 0 if master, addresses returned."""
+    def give_up(self, now_ns: int, last: str = notify.STOP) -> None:
+        """Stop or removal (`last`): priority 0 if master, addresses returned."""
+        self._last = last
         self.happen(machine.Shutdown(), now_ns)
+
+    def _tell(self, role: Role) -> None:
+        """Scripts and FIFOs, in their order."""
+        child, name = self.house.child, self.instance.name
+        state = self._last if role is Role.INIT else str(role).upper()
+        scripts, line = notify.told(self.instance, state, self.state.priority)
+        for script in scripts:
+            child.script(script, name)
+        child.send("notify", line=line)
 
     def close(self) -> None:
         """Forget the router (after `give_up`)."""
@@ -255,6 +280,7 @@ class Router:
                 self.became_master += new is Role.MASTER
                 level = logging.WARNING if new is Role.FAULT else logging.INFO
                 self.house.child.event("state", self.instance.name, f"{old} -> {new}: {why}", level)
+                self._tell(new)
                 self.publish()
             case machine.Warn(text):
                 self.house.child.limited(

@@ -4,7 +4,6 @@ that follow from both. Pure; RFC 9568 section 6.1, RFC 3768 section 6.1 for vers
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fastha.model import VrrpInstance
@@ -88,30 +87,3 @@ def on_the_wire_ns(version: int, advert_int_ns: int) -> int:
     """The interval as an advert can say it: whole seconds (version 2) or centiseconds, rounded up, at least one."""
     unit = NS_PER_S if version == 2 else NS_PER_CS
     return max(-(-advert_int_ns // unit), 1) * unit
-
-
-def effective_priority(instance: VrrpInstance, quorums: Mapping[str, bool]) -> int:
-    """Base priority plus the weights of tracked virtual servers, held within 1..254; an owner's never changes.
-
-    A positive weight counts while the server has its quorum, a negative one while it has not; a server nobody has
-    reported yet adds nothing either way.
-    """
-    if instance.priority == OWNER:
-        return OWNER
-    total = instance.priority
-    for track in instance.track_virtual_servers:
-        up = quorums.get(track.key)
-        if up is not None and up == (track.weight > 0):
-            total += track.weight
-    return min(max(total, 1), 254)
-
-
-def lost_quorums(instance: VrrpInstance, quorums: Mapping[str, bool]) -> list[str]:
-    """Keys of tracked virtual servers without weight that have lost their quorum: each is a reason for FAULT."""
-    return [t.key for t in instance.track_virtual_servers if t.weight == 0 and quorums.get(t.key) is False]
-
-
-def unknown_quorums(instance: VrrpInstance, quorums: Mapping[str, bool]) -> list[str]:
-    """Keys of tracked virtual servers without weight that nobody has spoken about: the instance waits for the first
-    word, because an election it would have to give up a moment later helps nobody."""
-    return [t.key for t in instance.track_virtual_servers if t.weight == 0 and t.key not in quorums]

@@ -19,6 +19,7 @@ warmup             | SEC               | delay_loop   |          | yes | The fir
 delay_loop         | SEC               | 60           |          | yes | Time between checks
 alpha              | [BOOL]            | of the server |         | yes | The server starts down until this check succeeds
 log_all_failures   | [BOOL]            | checker_log_all_failures | | yes | Log every failed check
+rise               | N                 | of the server | 1..     | own | Successes in a row that a server which is down needs to be up
 
 [TCP_CHECK < set_connection set_scheduling]
 close_reset        | [BOOL]            | on           |          | own | End the connection with a reset, which leaves no port in TIME_WAIT
@@ -77,18 +78,18 @@ min_reply_length   | N                 | 0            | 0..65535 | yes | Least l
 max_reply_length   | N                 | 65535        | 0..65535 | yes | Greatest length of the answer
 
 [MISC_CHECK < set_scheduling]
-misc_path          | CMD               |              |          | -   | The command; quote the whole of it to give it arguments
-misc_timeout       | s                 | delay_loop   |          | -   | How long it may take
-misc_dynamic       | [BOOL]            | off          |          | -   | Its exit status sets the weight
-user               | USER [GROUP]      | script_user  |          | -   | Who runs it
+misc_path          | CMD               |              |          | yes | The command; quote the whole of it to give it arguments
+misc_timeout       | SEC               | delay_loop   |          | yes | How long it may take
+misc_dynamic       | [BOOL]            | off          |          | yes | Its exit status sets the weight
+user               | USER [GROUP]      | script_user  |          | yes | Who runs it
 
 [FILE_CHECK]
-track_file         | NAME              |              |          | -   | The tracked file
-weight             | N [reverse]       | of the file  |          | -   | Times the number in the file is added to the weight
+track_file         | NAME              |              |          | yes | The tracked file
+weight             | N [reverse]       | of the file  |          | yes | Times the number in the file is added to the weight
 
 [BFD_CHECK]
-name               | NAME              |              |          | -   | The BFD session
-alpha              | [BOOL]            | off          |          | -   | The server starts down
+name               | NAME              |              |          | yes | The BFD session
+alpha              | [BOOL]            | off          |          | yes | The server starts down
 
 [SSL]
 password           | STRING            |              |          | -   | Password of the key

@@ -23,9 +23,9 @@ garp_group               | {garp_group}                    |             |      
 vrrp_instance            | NAME {vrrp_instance}            |             |       | yes | One virtual router
 vrrp_script              | NAME {vrrp_script}              |             |       | -   | A command whose result instances can track
 vrrp_track_process       | NAME {vrrp_track_process}       |             |       | -   | A process whose presence instances can track
-track_file               | NAME {track_file}               |             |       | -   | A file with a number that instances and checks can track
+track_file               | NAME {track_file}               |             |       | yes | A file with a number that instances and checks can track
 vrrp_track_file          | NAME {track_file}               |             |       | =track_file | -
-bfd_instance             | NAME {bfd_instance}             |             |       | -   | A BFD session with a neighbour
+bfd_instance             | NAME {bfd_instance}             |             |       | yes | A BFD session with a neighbour
 SSL                      | {SSL}                           |             |       | -   | Client key and certificate for SSL_GET
 virtual_server_group     | NAME {virtual_server_group}     |             |       | yes | Addresses and marks that share one set of real servers
 virtual_server           | ADDR|fwmark|group [PORT|N|NAME] [inet|inet6] {virtual_server} | |  | yes | One balanced service
@@ -50,15 +50,15 @@ smtp_alert_checker       | [BOOL]                          |             |      
 no_email_faults          | -                               | off         |       | -   | No mail for FAULT
 no_checker_emails        | [BOOL]                          | off         |       | -   | No mail for single checks
 script_user              | USER [GROUP]                    | keepalived_script, if there is such a user | | yes | Who runs the scripts
-enable_script_security   | -                               | off         |       | -   | Do not run scripts as root if others can change them
-set_supplementary_groups | [BOOL]                          | off         |       | - @2.4.4 | Give scripts all groups of their user
+enable_script_security   | -                               | off         |       | yes | Do not run scripts as root if others can change them
+set_supplementary_groups | [BOOL]                          | off         |       | yes @2.4.4 | Give scripts all groups of their user
 use_symlink_paths        | [BOOL]                          | off         |       | - @2.3.0 | Run scripts by the path as written
-startup_script           | CMD [USER [GROUP]]              |             |       | -   | Run before anything starts
-shutdown_script          | CMD [USER [GROUP]]              |             |       | -   | Run after everything has stopped
-startup_script_timeout   | s                               | 10          | 1..1000 | - | How long startup_script may take
-shutdown_script_timeout  | s                               | 10          | 1..1000 | - | How long shutdown_script may take
+startup_script           | CMD [USER [GROUP]]              |             |       | yes | Run before anything starts
+shutdown_script          | CMD [USER [GROUP]]              |             |       | yes | Run after everything has stopped
+startup_script_timeout   | s                               | 10          | 1..1000 | yes | How long startup_script may take
+shutdown_script_timeout  | s                               | 10          | 1..1000 | yes | How long shutdown_script may take
 umask                    | MASK...                         | 0177        |       | -   | Permissions withheld from files
-random_seed              | N                               |             | 0..4294967295 | -   | Makes random numbers repeatable
+random_seed              | N                               |             | 0..4294967295 | yes | Makes random numbers repeatable
 process_names            | -                               | off         |       | -   | Children show their own names
 process_name             | COMM                            |             |       | -   | Name of the parent process
 vrrp_process_name        | COMM                            |             |       | -   | Name of the VRRP process
@@ -158,18 +158,18 @@ snmp_rs_stats_update_interval | SEC                        | 5           | 0.001
 enable_dbus              | -                               | off         |       | -   | Offer the D-Bus interface
 dbus_service_name        | NAME                            |             |       | -   | D-Bus name
 dbus_no_interface_name   | NAME                            | none        |       | - @2.3.0 | D-Bus path of instances without interface
-notify_fifo              | PATH [USER [GROUP]]             |             |       | -   | Pipe that gets all changes
-vrrp_notify_fifo         | PATH [USER [GROUP]]             |             |       | -   | Pipe that gets changes of instances
-lvs_notify_fifo          | PATH [USER [GROUP]]             |             |       | -   | Pipe that gets changes of servers
-notify_fifo_script       | CMD [USER [GROUP]]              |             |       | -   | Reads notify_fifo
-vrrp_notify_fifo_script  | CMD [USER [GROUP]]              |             |       | -   | Reads vrrp_notify_fifo
-lvs_notify_fifo_script   | CMD [USER [GROUP]]              |             |       | -   | Reads lvs_notify_fifo
+notify_fifo              | PATH [USER [GROUP]]             |             |       | yes | Pipe that gets all changes
+vrrp_notify_fifo         | PATH [USER [GROUP]]             |             |       | yes | Pipe that gets changes of instances
+lvs_notify_fifo          | PATH [USER [GROUP]]             |             |       | yes | Pipe that gets changes of servers
+notify_fifo_script       | CMD [USER [GROUP]]              |             |       | yes | Reads notify_fifo
+vrrp_notify_fifo_script  | CMD [USER [GROUP]]              |             |       | yes | Reads vrrp_notify_fifo
+lvs_notify_fifo_script   | CMD [USER [GROUP]]              |             |       | yes | Reads lvs_notify_fifo
 fifo_write_vrrp_states_on_reload | -                       | off         |       | -   | Repeat all states after a reload
 reload_file              | [PATH]                          | off; without a path /run/fastha/keepalived.reload | | yes | File that is there while a reload reads the configuration
 reload_check_config      | [PATH]                          | off         |       | -   | Test a configuration before reloading it (fastha always does)
 reload_time_file         | PATH                            |             |       | yes | File with the time of the next reload: [[YY]YY-MM-DD ]HH:MM:SS[Z]
 reload_repeat            | -                               | off         |       | yes | Keep that file after the reload: the same time of every day
-include_check            | [CHECK...]                      |             |       | -   | What is an error about include
+include_check            | [CHECK...]                      |             |       | yes | What is an error about include
 config_save_dir          | PATH                            |             |       | -   | Directory that gets every configuration read
 tmp_config_directory     | PATH                            |             |       | -   | Directory for the expanded configuration
 data_use_instance        | [BOOL]                          | off         |       | -   | Names of dump files contain the instance

@@ -62,6 +62,7 @@ RANGE = re.compile(r"(~?)(-?[\d.]+?)\.\.(-?[\d.]+)?")
 KIND = re.compile(r"[A-Z][A-Z0-9-]*|s|ms|us")  # a kind of value; any other word of the column is meant literally
 UNITS = {"s": "s", "ms": "ms", "us": "us", "SEC": "s"}
 MICRO = 1_000_000
+SCRIPT_KINDS = frozenset({"CMD"})  # values that are quoted as in a shell
 
 
 def _keyword(block: str, line: str) -> Keyword:
@@ -95,7 +96,7 @@ def _keyword(block: str, line: str) -> Keyword:
         low=_limit(limits[2], scale) if limits else None,
         high=_limit(limits[3], scale) if limits and limits[3] else None,
         clamps=bool(limits and limits[1]),
-        script="CMD" in tokens,
+        script=not SCRIPT_KINDS.isdisjoint(tokens),
         slots=slots,
         unit=unit,
     )
@@ -183,11 +184,12 @@ class Table(Mapping[str, dict[str, Keyword]]):
         """Keywords that take a command, and their older spellings; found without parsing everything."""
         words: set[str] = set()
         for lines in self._lines.values():
-            here = {c[0].strip() for c in map(BAR.split, (x for x in lines if "CMD" in x)) if "CMD" in c[1].split()}
+            split = [BAR.split(line) for line in lines if any(kind in line for kind in SCRIPT_KINDS)]
+            here = {c[0].strip() for c in split if not SCRIPT_KINDS.isdisjoint(c[1].split())}
             words |= here
             if here:
-                split = (BAR.split(line) for line in lines if "| =" in line)
-                words |= {c[0].strip() for c in split if c[4].partition("@")[0].strip()[1:] in here}
+                fields = (BAR.split(line) for line in lines if "| =" in line)
+                words |= {c[0].strip() for c in fields if c[4].partition("@")[0].strip()[1:] in here}
         return frozenset(words)
 
 

@@ -40,24 +40,24 @@ delay        | SEC              | 0 | 0.000001..3600 | - | Both of these
 full_command | -                | off |        | - | Compare the command line instead of the kernel's short name
 
 [track_file]
-file         | PATH             |   |          | - | The file; it holds one number
-weight       | N [reverse]      | 0 | -254..254 | - | Times the number is added to the priority; 0: not zero is FAULT
-init_file    | [N [overwrite]]  |   |          | - | Create the file at start
+file         | PATH             |   |          | yes | The file; it holds one number
+weight       | N [reverse]      | 0 | -254..254 | yes | Times the number is added to the priority; 0: not zero is FAULT
+init_file    | [N [overwrite]]  |   |          | yes | Create the file at start
 
 [bfd_instance]
-neighbor_ip  | ADDR             |   |          | - | The neighbour
+neighbor_ip  | ADDR             |   |          | yes | The neighbour
 neighbour_ip | ADDR             |   |          | =neighbor_ip | -
-source_ip    | ADDR             |   |          | - | Own address
-min_rx       | ms               | 10 | 1..     | - | Least time between packets that is accepted
-min_tx       | ms               | 10 | 1..     | - | Least time between packets that is sent
-idle_tx      | ms               | 1000 | 1000.. | - | Time between packets while the session is not up
-multiplier   | N                | 5 | 1..255   | - | Missed packets until the session is down
-ttl          | N                | 255 | 1..255 | - | TTL of packets sent
+source_ip    | ADDR             |   |          | yes | Own address
+min_rx       | ms               | 10 | 1..     | yes | Least time between packets that is accepted
+min_tx       | ms               | 10 | 1..     | yes | Least time between packets that is sent
+idle_tx      | ms               | 1000 | 1000.. | yes | Time between packets while the session is not up
+multiplier   | N                | 5 | 1..255   | yes | Missed packets until the session is down
+ttl          | N                | 255 | 1..255 | yes | TTL of packets; those that come have it less max_hops
 hoplimit     | N                |   |          | =ttl | -
-max_hops     | N                | 0 | -1..255  | - | How many routers may be between
-multihop     | -                | off |        | - @2.2.8 | Use the port for sessions over routers
-passive      | -                | off |        | - | Only answer
-weight       | N [reverse]      | 0 | -253..253 | - | Priority it adds; 0 means that down is FAULT
-vrrp         | -                |   |          | - | Tell instances
-checker      | -                |   |          | - | Tell checks
+max_hops     | N                | 0 | -1..255  | yes | How many routers may be between; -1: any
+multihop     | -                | off |        | yes @2.2.8 | Use the port for sessions over routers
+passive      | -                | off |        | yes | Only answer
+weight       | N [reverse]      | 0 | -253..253 | yes | Priority it adds; 0 means that down is FAULT
+vrrp         | -                |   |          | yes | Tell instances
+checker      | -                |   |          | yes | Tell checks
 """

@@ -43,11 +43,11 @@ mcast_src_ip               | ADDR           |          |         | -   | Source 
 mcast_dst_ip               | ADDR           |          |         | !   | Multicast group of this instance
 track_src_ip               | -              | off      |         | -   | FAULT when the source address goes
 dont_track_primary         | -              | off      |         | -   | The interface may be down
-track_interface            | {trackers}     |          |         | -   | Interfaces it needs
+track_interface            | {trackers}     |          |         | yes | Interfaces it needs
 track_script               | {trackers}     |          |         | -   | Scripts it needs
 track_file                 | {trackers}     |          |         | -   | Files it needs
 track_process              | {trackers}     |          |         | -   | Processes it needs
-track_bfd                  | {trackers}     |          |         | -   | BFD sessions it needs
+track_bfd                  | {trackers}     |          |         | yes | BFD sessions it needs
 track_virtual_server       | {track_virtual} |         |         | own | Virtual servers whose quorum it needs
 virtual_ipaddress          | {addresses}    |          |         | yes | Addresses of the virtual router
 virtual_ipaddress_excluded | {addresses}    |          |         | -   | Addresses that adverts do not carry
@@ -72,13 +72,13 @@ garp_lower_prio_delay      | s              | vrrp_garp_lower_prio_delay | 0..42
 garp_lower_prio_repeat     | N              | vrrp_garp_lower_prio_repeat | 0..2147483647 | yes | As vrrp_garp_lower_prio_repeat
 garp_extra_if              | [all] s        | 0        | 0..86400 | -   | Time between gratuitous ARPs on VMAC interfaces
 vmac_garp_intvl            | [all] s        |          |         | =garp_extra_if | -
-notify_master              | CMD [USER [GROUP]] |      |         | -   | Run on becoming master
-notify_backup              | CMD [USER [GROUP]] |      |         | -   | Run on becoming backup
-notify_fault               | CMD [USER [GROUP]] |      |         | -   | Run on FAULT
-notify_stop                | CMD [USER [GROUP]] |      |         | -   | Run when the daemon stops
-notify_deleted             | CMD [USER [GROUP]] |      |         | -   | Run when a reload removes the instance
+notify_master              | CMD [USER [GROUP]] |      |         | yes | Run on becoming master
+notify_backup              | CMD [USER [GROUP]] |      |         | yes | Run on becoming backup
+notify_fault               | CMD [USER [GROUP]] |      |         | yes | Run on FAULT
+notify_stop                | CMD [USER [GROUP]] |      |         | yes | Run when the daemon stops
+notify_deleted             | CMD [USER [GROUP]] |      |         | yes | Run when a reload removes the instance
 notify_master_rx_lower_pri | CMD [USER [GROUP]] |      |         | -   | Run when a master hears a lower priority
-notify                     | CMD [USER [GROUP]] |      |         | -   | Run on every change
+notify                     | CMD [USER [GROUP]] |      |         | yes | Run on every change
 smtp_alert                 | [BOOL]         |          |         | -   | Mail on changes
 notify_priority_changes    | [BOOL]         |          |         | -   | Tell scripts of priority changes
 lvs_sync_daemon_interface  | IF             |          |         | -   | The kernel's connection synchronisation; use lvs_sync_daemon

@@ -12,6 +12,8 @@ cdef extern from * nogil:
         unsigned int msg_namelen
         iovec *msg_iov
         size_t msg_iovlen
+        void *msg_control
+        size_t msg_controllen
     struct mmsghdr:
         msghdr msg_hdr
         unsigned int msg_len

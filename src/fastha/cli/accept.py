@@ -1,0 +1,30 @@
+"""`fastha accept`: real servers that panic_threshold or removal_limit keep in the set are down indeed, and may fall."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from fastha.channel.status import Exit
+from fastha.cli.client import ask
+from fastha.log import SAFE
+from fastha.parent.protocol import CONTROL_PATH
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("virtual_servers", metavar="VS", nargs="+", help="virtual servers: names or patterns")
+    parser.add_argument("--control", default=CONTROL_PATH, metavar="PATH", help=f"control socket ({CONTROL_PATH})")
+    parser.add_argument("--json", action="store_true", help="the answer as one JSON object")
+
+
+def main(options: argparse.Namespace) -> int:
+    answer = ask(options.control, "accept", 10.0, {"virtual_servers": options.virtual_servers})
+    if options.json:
+        import orjson
+
+        sys.stdout.write(orjson.dumps(answer, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
+        return Exit.OK
+    for one in answer["accepted"]:
+        count = one["kept"]
+        print(f"{one['virtual_server']}: {count} real server{'s' * (count != 1)} may fall".translate(SAFE))
+    return Exit.OK

@@ -1,0 +1,76 @@
+"""`track_interface` and `track_bfd` of a vrrp_instance: lines of `NAME [weight N [reverse|noreverse]]`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fastha.config import values
+from fastha.config.build_bfd import unknown_bfd
+from fastha.config.tree import Faults, Statement, shown
+from fastha.model import BfdInstance, Tracker
+
+WEIGHT = 253  # beyond it any priority would be at its end; keepalived takes 254 for 253
+
+
+def build_track_interface(block: list[Statement], faults: Faults) -> list[Tracker]:
+    """One for each line; an interface that does not exist (yet) is down."""
+    out = []
+    for statement in _lines(block, faults):
+        name = values.interface(statement, 0, faults)
+        weight, reverse, good = _weight(statement, 0, False, faults)
+        if name is not None and good:
+            out.append(Tracker("interface", name, weight, reverse))
+    return _unique(out, block, faults)
+
+
+def build_track_bfd(block: list[Statement], bfds: Mapping[str, BfdInstance], faults: Faults) -> list[Tracker]:
+    """One for each line; what it does not say about weight the session does."""
+    out = []
+    for statement in _lines(block, faults):
+        name = statement.words[0]
+        bfd = bfds.get(name)
+        if bfd is None or not bfd.vrrp:
+            unknown_bfd(statement, name, bfds, "vrrp", faults, 0)
+            continue
+        weight, reverse, good = _weight(statement, bfd.weight, bfd.reverse, faults)
+        if good:
+            out.append(Tracker("bfd", name, weight, reverse))
+    return _unique(out, block, faults)
+
+
+def _lines(block: list[Statement], faults: Faults) -> list[Statement]:
+    for statement in block:
+        if statement.block is not None:
+            faults.error(statement.place(), f"'{shown(statement.words[0])}': no block can stand here")
+    return [statement for statement in block if statement.block is None]
+
+
+def _weight(statement: Statement, weight: int, reverse: bool, faults: Faults) -> tuple[int, bool, bool]:
+    """(weight, reverse, whether the line is good); the given ones if the line says nothing."""
+    words = statement.words
+    if len(words) == 1:
+        return weight, reverse, True
+    if (
+        words[1] != "weight"
+        or len(words) not in (3, 4)
+        or (len(words) == 4 and words[3] not in ("reverse", "noreverse"))
+    ):
+        faults.error(statement.place(1), f"'{shown(' '.join(words[1:]))}': expected weight N [reverse|noreverse]")
+        return 0, False, False
+    word = words[2]
+    if not values.INTEGER.fullmatch(word) or abs(int(word)) > WEIGHT + 1:
+        faults.error(statement.place(2), f"'{shown(word)}' is not a weight (-{WEIGHT} to {WEIGHT})")
+        return 0, False, False
+    return min(max(int(word), -WEIGHT), WEIGHT), len(words) == 4 and words[3] == "reverse", True
+
+
+def _unique(found: list[Tracker], block: list[Statement], faults: Faults) -> list[Tracker]:
+    """Of two lines about one thing the last one counts."""
+    out = {t.name: t for t in found}
+    seen: set[str] = set()
+    for statement in block:
+        name = statement.words[0]
+        if name in seen and name in out:
+            faults.warning(statement.place(), f"{shown(name)} is tracked already; the last one counts")
+        seen.add(name)
+    return list(out.values())

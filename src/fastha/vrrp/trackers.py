@@ -1,0 +1,55 @@
+"""What the things an instance follows do to it: priority, FAULT, or waiting. Pure; keepalived's arithmetic.
+
+`States` says of each thing whether it is up. One that nobody has spoken about adds nothing to the priority either way;
+without weight it makes the instance wait, because an election it would have to give up a moment later helps nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from fastha.model import Tracker, VrrpInstance
+from fastha.vrrp.rules import OWNER
+
+States: TypeAlias = Mapping[tuple[str, str], bool]  # (kind, name) -> is it up
+
+DOWN = {
+    "virtual_server": "virtual server {} has lost its quorum",
+    "bfd": "BFD session {} is down",
+    "interface": "tracked interface {} is down",
+}
+UP = {
+    "virtual_server": "virtual server {} has its quorum",
+    "bfd": "BFD session {} is up",
+    "interface": "tracked interface {} is up",
+}
+NAMES = {"virtual_server": "virtual server", "bfd": "BFD session", "interface": "interface"}
+
+
+def contribution(tracker: Tracker, up: bool) -> int:
+    """What it adds: a positive weight while it is up, a negative one while it is down; `reverse` turns the sign."""
+    counts = up if tracker.weight > 0 else not up
+    return (-tracker.weight if tracker.reverse else tracker.weight) if counts else 0
+
+
+def effective_priority(instance: VrrpInstance, states: States) -> int:
+    """Base priority plus what everything it follows adds, held within 1..254 at the end; an owner's never changes."""
+    if instance.priority == OWNER:
+        return OWNER
+    known = [(t, up) for t in instance.trackers if (up := states.get((t.kind, t.name))) is not None]
+    return min(max(instance.priority + sum(contribution(t, up) for t, up in known), 1), 254)
+
+
+def faults(instance: VrrpInstance, states: States) -> list[str]:
+    """Why it cannot take part: things without weight that are down (`reverse`: up)."""
+    return [
+        (UP if t.reverse else DOWN)[t.kind].format(t.name)
+        for t in instance.trackers
+        if t.weight == 0 and states.get((t.kind, t.name)) is t.reverse
+    ]
+
+
+def unknown(instance: VrrpInstance, states: States) -> list[str]:
+    """What it waits for: things without weight that nobody has spoken about."""
+    return [f"{NAMES[t.kind]} {t.name}" for t in instance.trackers if t.weight == 0 and (t.kind, t.name) not in states]
