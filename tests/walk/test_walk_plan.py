@@ -10,7 +10,7 @@ from dataclasses import replace
 from fastha.checker.ending import Ending
 from fastha.cli import kernel_changes
 from fastha.config.difference import difference
-from fastha.model import Config, TcpCheck, VirtualServer
+from fastha.model import Config, RealServer, TcpCheck, VirtualServer
 from random_model import Make
 from unit.test_checker_child import World
 from unit.test_cli_plan import closed_and_opened, real
@@ -19,12 +19,17 @@ from walk.seeds import walk
 ROUNDS = 60
 
 
+def own(rs: RealServer, check: TcpCheck) -> TcpCheck:
+    """A question that nobody else asks."""
+    return replace(check, ip=rs.ip, bind_ip="")
+
+
 def servers(r: random.Random, make: Make) -> tuple[VirtualServer, ...]:
     """What a checker with fake probes can run."""
     out = []
     for server in (make.server() for _ in range(r.randint(1, 3))):
         reals = tuple(
-            replace(rs, lthreshold=0, checks=tuple(c for c in rs.checks if isinstance(c, TcpCheck)))
+            replace(rs, lthreshold=0, checks=tuple(own(rs, c) for c in rs.checks if isinstance(c, TcpCheck)))
             for rs in server.real_servers
         )
         protocol = "TCP" if server.protocol == "SCTP" else server.protocol
@@ -41,9 +46,9 @@ def changed(r: random.Random, make: Make, old: tuple[VirtualServer, ...]) -> tup
                 continue
             case 1:
                 reals = list(server.real_servers)
-                reals[r.randrange(len(reals))] = replace(r.choice(reals), ip=reals[0].ip, weight=r.choice([0, 1, 9]))
-                unique = tuple({rs.key: rs for rs in reals}.values())
-                server = replace(server, real_servers=unique)
+                at = r.randrange(len(reals))
+                reals[at] = replace(reals[at], weight=r.choice([0, 1, 9]))
+                server = replace(server, real_servers=tuple(reals))
             case 2:
                 server = replace(server, real_servers=server.real_servers[r.randrange(len(server.real_servers)) :])
             case 3:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from fastha.checker import plan
 from fastha.dataplane.reconcile import reconcile
 from fastha.dataplane.rows import DestKey, Op, ServiceKey, Table, Verb
-from fastha.model import Config, RealServer, VirtualServer
+from fastha.model import Check, Config, RealServer, VirtualServer
 
 WORDS = {
     Verb.NEW_SERVICE: "service added",
@@ -30,8 +31,10 @@ def operations(old: Config, new: Config, facts: Facts | None = None) -> list[Op]
     told: Facts | None = None if facts is None else facts.get("virtual_servers", {})
     choice = facts is None or facts.get("dataplane", {}).get("backend") == "nft"
     health = _health(old, told or {})
-    before, quorums = _table(old, told, health, choice, {})
-    after, _ = _table(new, told, health, choice, quorums)
+    stay = {server.key for server in new.virtual_servers}  # what goes is forgotten before anything new asks
+    answers = _answers((server for server in old.virtual_servers if server.key in stay), health)
+    before, quorums = _table(old, told, health, answers, choice, {})
+    after, _ = _table(new, told, health, answers, choice, quorums)
     told = told or {}
     decided = _decided(old, told) | _decided(new, told)
     return [op for op in reconcile(after, before, before) if (op.key, op.dest_key) not in decided]
@@ -43,7 +46,12 @@ def counted(ops: list[Op]) -> dict[str, int]:
 
 
 def _table(
-    config: Config, told: Facts | None, health: Health, choice: bool, quorums: Mapping[str, bool]
+    config: Config,
+    told: Facts | None,
+    health: Health,
+    answers: Mapping[Check, bool],
+    choice: bool,
+    quorums: Mapping[str, bool],
 ) -> tuple[Table, dict[str, bool]]:
     """The wanted rows, and which virtual servers have quorum. `choice`: the dataplane can do without masquerading."""
     table: Table = {}
@@ -53,7 +61,7 @@ def _table(
         known: Facts = {} if told is None else told.get(server.key, {})
         up = [
             # One without checks is always up; one that is new counts as its checks say.
-            told is None or not rs.checks or health.get((server.key, rs.key), _at_first(rs))
+            told is None or not rs.checks or health.get((server.key, rs.key), _at_first(rs, answers))
             for rs in server.real_servers
         ]
         had = True if told is None else quorums.get(server.key, known.get("up"))
@@ -63,8 +71,20 @@ def _table(
     return table, found
 
 
-def _at_first(rs: RealServer) -> bool:
-    return not any(check.alpha for check in rs.checks)
+def _at_first(rs: RealServer, answers: Mapping[Check, bool] = MappingProxyType({})) -> bool:
+    """How a new one begins: by the answers that others have had to the same questions, else as its checks say."""
+    return all(answers.get(check, not check.alpha) for check in rs.checks)
+
+
+def _answers(servers: Iterable[VirtualServer], health: Health) -> dict[Check, bool]:
+    """What is known of single checks: of servers that are up, and of those that have but one."""
+    out: dict[Check, bool] = {}
+    for server in servers:
+        for rs in server.real_servers:
+            up = health.get((server.key, rs.key))
+            if up is not None and (up or len(set(rs.checks)) == 1):
+                out.update(dict.fromkeys(rs.checks, up))
+    return out
 
 
 def _health(config: Config, told: Facts) -> Health:
