@@ -33,7 +33,10 @@ def servers(r: random.Random, make: Make) -> tuple[VirtualServer, ...]:
             for rs in server.real_servers
         )
         protocol = "TCP" if server.protocol == "SCTP" else server.protocol
-        out.append(replace(server, protocol=protocol, real_servers=reals, ha_suspend=False, masquerade=True))
+        server = replace(server, protocol=protocol, real_servers=reals, ha_suspend=False, masquerade=True)
+        # What panic_threshold and removal_limit hold back nobody is told; a row of weight 0 may mean two things.
+        reals = tuple(replace(rs, inhibit_on_failure=rs.inhibit_on_failure and rs.weight > 0) for rs in reals)
+        out.append(replace(server, real_servers=reals, panic_percent=0, removal_limit=0))
     return tuple(out)
 
 

@@ -97,12 +97,14 @@ def _health(config: Config, told: Facts) -> Health:
             fact = known.get("real_servers", {}).get(rs.key)
             if fact is None:
                 continue
-            if fact["health"] != "unknown":
+            if fact.get("in_table", 0) > 0:
+                up = True  # also one that is down and kept by panic_threshold or removal_limit
+            elif fact["health"] != "unknown":
                 up = fact["health"] == "up"
-            elif known.get("sorry") or (rs.weight == 0 and "in_table" in fact):
+            elif known.get("sorry") or (rs.weight == 0 and rs.inhibit_on_failure):
                 up = _at_first(rs)
             else:
-                up = fact.get("in_table", 0) > 0
+                up = rs.weight == 0 and "in_table" in fact
             out[server.key, rs.key] = up
     return out
 
