@@ -221,17 +221,17 @@ class Checker:
         if suspends:
             self._addresses_changed()
         dropped: set[ServiceKey] = set()
-        for number, key in enumerate(draft.gone_of("virtual_server")):
-            dropped.update(self.roster.drop(key).keys)
-            self.overrides.drop(key)
-            self._quorums.pop(key, None)
-            self.child.facts({"virtual_servers": {key: None}})
-            yield from self._breath(number)
         to_apply = self._to_apply(draft, marked)
         if not first and any(self._asks_anew(server) for server in to_apply):
             yield from self.roster.recall()
         for number, server in enumerate(to_apply):
             dropped.update(self._put(table, server, proposal, kernel, first))
+            yield from self._breath(number)
+        for number, key in enumerate(draft.gone_of("virtual_server")):  # last: what it knows is known to the new ones
+            dropped.update(self.roster.drop(key).keys)
+            self.overrides.drop(key)
+            self._quorums.pop(key, None)
+            self.child.facts({"virtual_servers": {key: None}})
             yield from self._breath(number)
         self.roster.settled()
         if dropped:
