@@ -73,7 +73,10 @@ class Bench:
     def pairs(self, path: str, rounds: int, alone: bool = False) -> list[tuple[Run, Run | None]]:
         """Runs of fastha and keepalived, in turns; `alone`: of fastha only."""
         return [
-            (run([*self.fastha, path], self.environment), None if alone else run([*self.keepalived, path], self.environment))
+            (
+                run([*self.fastha, path], self.environment),
+                None if alone else run([*self.keepalived, path], self.environment),
+            )
             for _ in range(rounds)
         ]
 
@@ -81,7 +84,12 @@ class Bench:
 def row(name: str, text: str, pairs: list[tuple[Run, Run | None]]) -> str:
     ours = [o for o, _ in pairs]
     both = [(o, k) for o, k in pairs if k is not None]
-    cells = [name, f"{text.count(chr(10))}", f"{median(o.wall for o in ours):.3f}", f"{median(o.cpu for o in ours):.3f}"]
+    cells = [
+        name,
+        f"{text.count(chr(10))}",
+        f"{median(o.wall for o in ours):.3f}",
+        f"{median(o.cpu for o in ours):.3f}",
+    ]
     if both:
         cells += [f"{median(k.wall for _, k in both):.3f}", f"{median(k.cpu for _, k in both):.3f}"]
         cells += [f"{median(o.wall / k.wall for o, k in both):.2f}", f"{median(o.cpu / k.cpu for o, k in both):.2f}"]

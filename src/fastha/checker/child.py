@@ -110,7 +110,7 @@ class Checker:
         self._flush_on_stop = ""
         self._presence = Presence(child.reactor, self._addresses_changed)
         child.on("masters", self._masters)
-        child.on("parts", self.parts.take_parts)
+        child.on("parts", self._parts)
         child.on("previous", self.parts.take_previous)
         child.on("propose", lambda message: self.work.add(self._propose(message)))
         child.on("commit", lambda message: self.work.add(self._commit(message)))
@@ -131,6 +131,10 @@ class Checker:
         run(self._apply())
 
     # -- configuration, in two phases: both go on while checks are made and answered --
+
+    def _parts(self, message: Message) -> None:
+        self.work.quiet()
+        self.parts.take_parts(message)
 
     def _propose(self, message: Message) -> Steps:
         """Phase one: nothing that runs is changed. A proposal before this one is forgotten."""
@@ -382,6 +386,7 @@ class Checker:
         """Work on it that is under way goes to its end; then it is forgotten."""
         self._abandoned = message["generation"]
         self.parts.abandon(self._abandoned)
+        self.work.no_work()
         if self._proposal is not None and self._proposal.draft.generation == message["generation"]:
             self._proposal = None
 
