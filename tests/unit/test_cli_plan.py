@@ -209,9 +209,7 @@ def closed_and_opened(changes: list[Change], old: Config, new: Config) -> tuple[
     before, after = questions(old), questions(new)
     named = {c.kind for c in changes} & {"check", "real_server", "virtual_server"}
     assert named or before == after
-    keys = {vs.key for vs in new.virtual_servers}
-    kept = after & questions(Config(virtual_servers=tuple(vs for vs in old.virtual_servers if vs.key in keys)))
-    return len(before - kept), len(after - kept)
+    return len(before - after), len(after - before)
 
 
 def questions(config: Config) -> set[Check]:

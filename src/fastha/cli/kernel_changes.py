@@ -31,8 +31,7 @@ def operations(old: Config, new: Config, facts: Facts | None = None) -> list[Op]
     told: Facts | None = None if facts is None else facts.get("virtual_servers", {})
     choice = facts is None or facts.get("dataplane", {}).get("backend") == "nft"
     health = _health(old, told or {})
-    stay = {server.key for server in new.virtual_servers}  # what goes is forgotten before anything new asks
-    answers = _answers((server for server in old.virtual_servers if server.key in stay), health)
+    answers = _answers(old.virtual_servers, health)
     before, quorums = _table(old, told, health, answers, choice, {})
     after, _ = _table(new, told, health, answers, choice, quorums)
     told = told or {}
