@@ -29,7 +29,7 @@ requirements = $$($(BIN)/python -c 'import sys, tomllib; p = tomllib.load(open("
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test run test test-chaos campaign fuzz check format bench bench-peers-ipvs bench-peers-vrrp
-.PHONY: bench-peers-config bench-peers-reload bench-peers-checks soak-checks clean distclean
+.PHONY: bench-peers-checks bench-peers-config bench-peers-reload soak-checks clean distclean
 
 help: ## this text
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
+from fastha import model
 from fastha.config.build_checks import BUILDERS
 from fastha.config.keywords import TABLE, Status
+from fastha.config.keywords.table import ROOT
 from fastha.model import (
     Auth,
+    BfdInstance,
     Check,
     Config,
     DnsCheck,
@@ -21,11 +24,13 @@ from fastha.model import (
     LvsDefs,
     PingCheck,
     RealServer,
+    Regex,
     Script,
     SmtpCheck,
     SorryServer,
     SyncDaemon,
     TcpCheck,
+    TrackFile,
     TrackVirtualServer,
     Tunnel,
     UdpCheck,
@@ -36,6 +41,7 @@ from fastha.model import (
 from fastha.model.lvs import host_port
 
 S = 10**9
+MS = 10**6
 WORDS = ["a", "web-1", "x.y", "two words", "#1", "a!b", "br{a}ce", "", "é", "back\\slash", "it's"]
 ARGS = [*WORDS, 'say "hi"', "$HOME", "${_PWD}", "tab\there", "new\nline", "~SEQ(a,3)", "\x07", "@host", "a'b\"c\\d e"]
 
@@ -47,8 +53,12 @@ def supported(block: str, word: str) -> bool:
 MADE = ("TCP_CHECK", "HTTP_GET", "PING_CHECK", "UDP_CHECK", "DNS_CHECK", "SMTP_CHECK")
 
 
+def has(cls: type[Any], name: str) -> bool:
+    return any(f.name == name for f in fields(cls))
+
+
 class Make:
-    """Values from a generator."""
+    """Values from a generator. What this version of the model does not have yet is left out."""
 
     def __init__(self, r: random.Random) -> None:
         self.r = r
@@ -72,7 +82,10 @@ class Make:
         if self.r.random() < 0.6:
             return None
         argv = ("/bin/x", *(self.r.choice(ARGS) for _ in range(self.r.randrange(4))))
-        return Script(argv, *self.r.choice([("", ""), ("nobody", ""), ("nobody", "nogroup"), ("", "adm")]))
+        script = Script(argv, *self.r.choice([("", ""), ("nobody", ""), ("nobody", "nogroup"), ("", "adm")]))
+        if has(Script, "supplementary") and script.user and script.group and self.r.random() < 0.5:
+            return replace(script, supplementary=True)
+        return script
 
     # -- balancing
 
@@ -108,6 +121,17 @@ class Make:
             status=self.r.choice([((200, 299),), ((200, 204), (301, 301)), ((404, 404),)]),
             digest=self.maybe("0123456789abcdef" * 2, ""),
             virtualhost=self.maybe("www.example.org", host),
+            regex=self.maybe(self.regex(), None) if supported("url", "regex") else None,
+        )
+
+    def regex(self) -> Regex:
+        low = self.r.choice([0, 0, 7])
+        return Regex(
+            pattern=self.r.choice(["abc", "two words", "a\\d+", 'say "x"', "it's", "#$", "a{2}", "é"]),
+            negated=self.r.random() < 0.3,
+            options=self.r.choice([(), ("caseless",), ("caseless", "dotall")]),
+            min_offset=low,
+            max_offset=self.r.choice([0, low + 9]),
         )
 
     def check(self, rs: dict[str, Any]) -> Check:
@@ -227,6 +251,8 @@ class Make:
             ha_suspend=self.r.random() < 0.3 and "ip" in head,
             quorum_up=self.script(),
             quorum_down=self.script(),
+            panic_percent=self.maybe(30, 0) if supported("virtual_server", "panic_threshold") else 0,
+            removal_limit=self.maybe(2, 0) if supported("virtual_server", "removal_limit") else 0,
             sorry_server=self.maybe(sorry, None),
             real_servers=real,
         )
@@ -244,7 +270,85 @@ class Make:
             interval_ns=interval_ns,
         )
 
-    def instance(self, interval_ns: int, servers: list[VirtualServer]) -> VrrpInstance:
+    def bfds(self) -> list[BfdInstance]:
+        out = []
+        for _ in range(self.r.randint(0, 3) if supported(ROOT, "bfd_instance") else 0):
+            n, six = self.number(), self.r.random() < 0.3
+            vrrp = self.r.random() < 0.7
+            weight = self.r.choice([0, 20, -20])
+            out.append(
+                BfdInstance(
+                    name=f"b{n}",
+                    neighbor_ip=f"2001:db8:6::{n:x}" if six else f"10.8.{n}.1",
+                    source_ip=self.maybe("2001:db8:6::ffff" if six else "10.8.0.1", ""),
+                    min_rx_ns=self.r.choice([10, 33]) * MS + self.maybe(500_000, 0),
+                    min_tx_ns=self.r.choice([10, 300]) * MS,
+                    idle_tx_ns=self.r.choice([1000, 2500]) * MS,
+                    multiplier=self.r.choice([1, 5]),
+                    ttl=self.r.choice([64, 255]),
+                    max_hops=self.r.choice([0, 3, 255]),
+                    multihop=self.r.random() < 0.3,
+                    passive=self.r.random() < 0.3,
+                    weight=weight,
+                    reverse=self.r.random() < 0.3,
+                    vrrp=vrrp,
+                    checker=not vrrp or self.r.random() < 0.5,
+                )
+            )
+        return out
+
+    def track_files(self) -> list[TrackFile]:
+        out = []
+        for _ in range(self.r.randint(0, 2) if supported(ROOT, "track_file") else 0):
+            n, init = self.number(), self.r.choice([None, 0, -7])
+            weight, reverse = self.r.choice([0, 2, -254]), self.r.random() < 0.3
+            overwrite = init is not None and self.r.random() < 0.5
+            out.append(TrackFile(f"{self.word()}{n}", f"/run/{self.word()}{n}", weight, reverse, init, overwrite))
+        return out
+
+    def trackers(self, bfds: list[BfdInstance]) -> dict[str, Any]:
+        """The field `track` of an instance."""
+        if not has(VrrpInstance, "track"):
+            return {}
+        names = [("bfd", b.name) for b in bfds if b.vrrp] + [("interface", name) for name in ("eth5", "eth6")]
+        some = self.r.sample(names, self.r.randint(0, len(names)))
+        tracker = model.Tracker  # type: ignore[attr-defined]
+        return {"track": tuple(tracker(k, n, self.r.choice([0, 5, -5]), self.r.random() < 0.3) for k, n in some)}
+
+    def notifications(self) -> dict[str, Any]:
+        """The field `notify` of an instance."""
+        if not has(VrrpInstance, "notify"):
+            return {}
+        cls = model.InstanceNotify  # type: ignore[attr-defined]
+        return {"notify": cls(**{f.name: self.script() for f in fields(cls)})}
+
+    def notify(self) -> dict[str, Any]:
+        """The fields `scripts` and `fifos` of GlobalDefs, and the owner that goes with them."""
+        user, group = self.maybe("nobody", ""), self.maybe("nogroup", "")
+        out: dict[str, Any] = {"script_user": user, "script_group": group}
+        if not hasattr(model, "ScriptDefs"):
+            return out
+        out["scripts"] = model.ScriptDefs(
+            supplementary=self.r.random() < 0.3,
+            user_supplementary=bool(user and group) and self.r.random() < 0.5,
+            secure=self.r.random() < 0.3,
+            startup=self.script(),
+            startup_timeout_ns=self.r.choice([10, 30]) * S,
+            shutdown=self.script(),
+            shutdown_timeout_ns=self.r.choice([10, 30]) * S,
+        )
+        out["fifos"] = tuple(
+            model.Fifo(
+                what,
+                f"/run/{self.word()} {what}",
+                *self.r.choice([("", ""), ("nobody", ""), ("nobody", "adm")]),
+                self.script(),
+            )  # type: ignore[attr-defined]
+            for what in self.r.sample(["all", "lvs", "vrrp"], self.r.randint(0, 3))
+        )
+        return out
+
+    def instance(self, interval_ns: int, servers: list[VirtualServer], bfds: list[BfdInstance]) -> VrrpInstance:
         n, version = self.number(), self.r.choice([2, 3])
         priority = self.r.choice([1, 100, 254, 255])
         wants_master = self.r.random() < 0.4
@@ -276,6 +380,8 @@ class Make:
             auth=self.maybe(Auth("pass", self.r.choice(["secret", "a b", "#x"])), Auth()) if version == 2 else Auth(),
             garp=self.garp(interval_ns),
             down_timer_adverts=self.maybe(self.r.randint(1, 100), 3),
+            **self.trackers(bfds),
+            **self.notifications(),
             track_virtual_servers=tuple(TrackVirtualServer(s.key, self.r.choice([0, 0, -20, 253])) for s in tracked),
         )
 
@@ -305,16 +411,21 @@ class Make:
     def config(self) -> Config:
         servers = [self.server() for _ in range(self.r.randint(0, 4))]
         interval_ns = self.maybe(1_000_000, 0)
-        instances = [self.instance(interval_ns, servers) for _ in range(self.r.randint(0, 3))]
+        bfds = self.bfds()
+        instances = [self.instance(interval_ns, servers, bfds) for _ in range(self.r.randint(0, 3))]
         return Config(
             globals=GlobalDefs(
                 router_id=self.maybe(self.word(), ""),
-                script_user=self.maybe("nobody", ""),
-                script_group=self.maybe("nogroup", ""),
+                **self.notify(),
                 lvs=self.lvs(instances),
+                reload_time_file=self.maybe("/etc/fastha/reload at", ""),
+                reload_repeat=self.r.random() < 0.5,
+                reload_file=self.maybe("/run/reload", ""),
             ),
             instances=tuple(instances),
             virtual_servers=tuple(servers),
+            track_files=tuple(self.track_files()),
+            bfds=tuple(bfds),
         )
 
 

@@ -147,7 +147,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
 def test_starts_and_stops_in_order_and_leaves_nothing(running: Running) -> None:
     running.start(config())
     assert running.pid_file.read_text() == f"{running.pid}\n"
-    assert {c["state"] for c in running.daemon()["children"].values()} == {"running"}
+    assert {running.child(role)["state"] for role in ("vrrp", "checker")} == {"running"}
     os.kill(running.pid, signal.SIGTERM)
     assert running.wait() == 0
     assert [n["role"] for n in running.notes("stopped")] == ["vrrp", "checker"], "addresses move before rows go"

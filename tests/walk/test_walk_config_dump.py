@@ -24,7 +24,7 @@ KEYWORDS = {
     "Config.track_files": (ROOT, "track_file"),
     "HttpUrl.regex": ("url", "regex"),
     "HttpUrl.tls_compliant": ("url", "tls_compliant"),
-    "VirtualServer.panic_percent": ("virtual_server", "panic_percent"),
+    "VirtualServer.panic_percent": ("virtual_server", "panic_threshold"),
     "VirtualServer.removal_limit": ("virtual_server", "removal_limit"),
 }
 CONSTANT = {"PingCheck.port", "PingCheck.bind_port"}

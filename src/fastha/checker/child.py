@@ -111,7 +111,7 @@ class Checker:
         self._flush_on_stop = ""
         self._presence = Presence(child.reactor, self._addresses_changed)
         child.on("masters", self._masters)
-        child.on("parts", self.parts.take_parts)
+        child.on("parts", self._parts)
         child.on("previous", self.parts.take_previous)
         child.on("propose", lambda message: self.work.add(self._propose(message)))
         child.on("commit", lambda message: self.work.add(self._commit(message)))
@@ -132,6 +132,10 @@ class Checker:
         run(self._apply())
 
     # -- configuration, in two phases: both go on while checks are made and answered --
+
+    def _parts(self, message: Message) -> None:
+        self.work.quiet()
+        self.parts.take_parts(message)
 
     def _propose(self, message: Message) -> Steps:
         """Phase one: nothing that runs is changed. A proposal before this one is forgotten."""
@@ -222,17 +226,17 @@ class Checker:
         if suspends:
             self._addresses_changed()
         dropped: set[ServiceKey] = set()
-        for number, key in enumerate(draft.gone_of("virtual_server")):
-            dropped.update(self.roster.drop(key).keys)
-            self.overrides.drop(key)
-            self._quorums.pop(key, None)
-            self.child.facts({"virtual_servers": {key: None}})
-            yield from self._breath(number)
         to_apply = self._to_apply(draft, marked)
         if not first and any(self._asks_anew(server) for server in to_apply):
             yield from self.roster.recall()
         for number, server in enumerate(to_apply):
             dropped.update(self._put(table, server, proposal, kernel, first))
+            yield from self._breath(number)
+        for number, key in enumerate(draft.gone_of("virtual_server")):  # last: what it knows is known to the new ones
+            dropped.update(self.roster.drop(key).keys)
+            self.overrides.drop(key)
+            self._quorums.pop(key, None)
+            self.child.facts({"virtual_servers": {key: None}})
             yield from self._breath(number)
         self.roster.settled()
         if dropped:
@@ -383,6 +387,7 @@ class Checker:
         """Work on it that is under way goes to its end; then it is forgotten."""
         self._abandoned = message["generation"]
         self.parts.abandon(self._abandoned)
+        self.work.no_work()
         if self._proposal is not None and self._proposal.draft.generation == message["generation"]:
             self._proposal = None
 

@@ -208,10 +208,10 @@ class Roster:
         """Watch these virtual servers and no others; returns the wards that are gone. See `put`."""
         marks = marks or {}
         wanted = {server.key: server for server in servers}
-        gone = [self.drop(key) for key in [key for key in self.wards if key not in wanted]]
         for key, server in wanted.items():
             self._progress()
             self.put(server, adopt.get(key, Adopted()), marks.get(key, 0))
+        gone = [self.drop(key) for key in [key for key in self.wards if key not in wanted]]
         self.settled()
         return gone
 

@@ -36,18 +36,29 @@ class Work:
         self._reactor, self._stalled, self._breathe, self._collects = reactor, stalled, breathe, collects
         self._queue: deque[Steps] = deque()
         self._timer: Timer | None = None
+        self._quiet = False
 
     @property
     def idle(self) -> bool:
         return not self._queue
 
     def add(self, steps: Steps) -> None:
-        if not self._queue:
-            gc.collect(1)  # what is garbage now would be frozen as well
-            gc.disable()
+        self.quiet()
         self._queue.append(steps)
         if self._timer is None:
             self._timer = self._reactor.call_at(self._reactor.now_ns(), self._slice)
+
+    def quiet(self) -> None:
+        """Work is coming (what it needs already arrives): no collector from now until it is done."""
+        if not self._quiet:
+            self._quiet = True
+            gc.collect(1)  # what is garbage now would be frozen as well
+            gc.disable()
+
+    def no_work(self) -> None:
+        """It does not come after all."""
+        if self._quiet and not self._queue:
+            self._rest()
 
     def clear(self) -> None:
         """Forget all of it, where it is."""
@@ -88,6 +99,7 @@ class Work:
             break
 
     def _rest(self) -> None:
+        self._quiet = False
         gc.freeze()
         if self._collects:
             gc.enable()

@@ -8,15 +8,19 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from fastha.channel.status import Exit
 from fastha.cli import findings
 from fastha.cli.excerpt import Sources
 from fastha.cli.screen import counted, printable, write
-from fastha.config.load import DEFAULT_PATH, Loaded, load
-from fastha.config.warnings_host import Host
-from fastha.errors import Severity
+from fastha.config.examine import examine
+from fastha.config.load import DEFAULT_PATH, Loaded
+from fastha.errors import Fault, Severity
+
+if TYPE_CHECKING:
+    from fastha.config.host import ThisHost
 
 DESCRIPTION = "Read a configuration as the daemon would, and print everything that is wrong with it."
 EPILOG = """exit status:
@@ -65,11 +69,11 @@ def run(args: argparse.Namespace) -> int:
     """Check `args.file`; the exit status."""
     path = args.file or DEFAULT_PATH
     here = not args.file if args.here is None else args.here
-    loaded = load(path, args.config_id, _this_host() if here else None, args.keepalived, native=True)
+    loaded = examine(path, args.config_id, _this_host() if here else None, args.keepalived)
     faults = findings.sort(loaded.faults, args.sort)
     sources = Sources()
     if args.json:
-        sys.stdout.write(as_json(loaded, sources))
+        sys.stdout.write(as_json(loaded, faults, sources))
     elif args.quiet:
         for fault in faults:
             if fault.severity is Severity.ERROR:
@@ -83,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     return Exit.FAILED if args.strict and warned else Exit.OK
 
 
-def _this_host() -> Host:
+def _this_host() -> ThisHost:
     from fastha.config.host import ThisHost
 
     return ThisHost()
@@ -105,7 +109,7 @@ def summary(path: str, loaded: Loaded) -> str:
     return printable(f"{path}: {verdict}: {things}; {faults}")
 
 
-def as_json(loaded: Loaded, sources: Sources) -> str:
+def as_json(loaded: Loaded, faults: Sequence[Fault], sources: Sources) -> str:
     """The document of docs/check.schema.json."""
     import orjson
 
@@ -115,6 +119,6 @@ def as_json(loaded: Loaded, sources: Sources) -> str:
         "ok": loaded.ok,
         "files": [printable(f) for f in loaded.files],
         "counts": {str(s): count[s] for s in Severity},
-        "faults": [findings.plain(f, sources) for f in loaded.faults],
+        "faults": [findings.plain(f, sources) for f in faults],
     }
     return orjson.dumps(data, option=orjson.OPT_INDENT_2).decode() + "\n"

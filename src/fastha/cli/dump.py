@@ -45,7 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     if options.file:
-        loaded = load(options.file, options.config_id)
+        loaded = load(options.file, options.config_id, native=True)
         errors = [fault for fault in loaded.faults if fault.severity is Severity.ERROR]
         if errors:
             for fault in errors:

@@ -98,7 +98,7 @@ def main(options: argparse.Namespace) -> int:
 
 def _read(path: str, config_id: str) -> Loaded | None:
     """What a file says; None if it is refused, and the reasons are said."""
-    loaded = load(path, config_id)
+    loaded = load(path, config_id, native=True)
     if loaded.ok:
         return loaded
     errors = [fault for fault in loaded.faults if fault.severity is Severity.ERROR]

@@ -6,7 +6,8 @@ it is defined. A model that comes with an ERROR is for showing, never for runnin
 
 from __future__ import annotations
 
-from fastha.config import warnings_host
+from typing import TYPE_CHECKING
+
 from fastha.config.alike import Alike
 from fastha.config.build_balancer import settle_balancer
 from fastha.config.build_bfd import build_bfds, check_bfd_checks
@@ -23,9 +24,11 @@ from fastha.config.references import check_references
 from fastha.config.shape import items
 from fastha.config.tree import Faults, Tree
 from fastha.config.warnings import advise
-from fastha.config.warnings_host import Host
 from fastha.errors import Fault
 from fastha.model import Config
+
+if TYPE_CHECKING:
+    from fastha.config.warnings_host import Host
 
 
 def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) -> tuple[Config, tuple[Fault, ...]]:
@@ -64,6 +67,8 @@ def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) ->
     valid = [b for b in built if servers[b.value.key] is b.value]
     advise(tree.statements, instances, valid, faults)
     if host is not None:
+        from fastha.config import warnings_host
+
         warnings_host.advise(instances, valid, host, faults)
     lvs = settle_balancer(globals_.balancer, [i.value for i in instances], faults)
     if globals_.balancer.daemon_at is not None and lvs.sync_daemon is not None:

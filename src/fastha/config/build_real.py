@@ -64,7 +64,6 @@ def real_body(statement: Statement, faults: Faults) -> RealBody:
             first.place(),
             f"no check of this real_server is supported yet, so it would always count as up ({first.words[0]})",
             "add a TCP_CHECK or HTTP_GET, or take the check out",
-            code="no-check",
         )
     return body
 

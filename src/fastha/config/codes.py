@@ -12,7 +12,6 @@ DATA = """
 invalid              | error   | A value, a word or a block that cannot be read, or things that cannot be together | what the message says
 unknown-keyword      | error   | A word that no block of this kind has | correct the spelling; the hint names the nearest keyword
 misplaced-keyword    | error   | A keyword where it cannot stand; mostly a } is missing before it | close the block before this line
-no-check             | error   | A real server none of whose checks is supported would always count as up | add a check that is supported, or take the checks out
 not-supported        | not supported yet | fastha reads it and does not do it yet | nothing, if it is not needed
 
 corrected            | warning | Legal, and not what it says: another value is used, or it has no effect | write what is meant

@@ -7,7 +7,6 @@ have their keys; a check is its value. What is equal stays as it is: timers, soc
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 
 from fastha.config.dump import dump
 from fastha.config.dump_checks import dump_check
@@ -16,6 +15,7 @@ from fastha.config.dump_track import dump_bfd, dump_track_file
 from fastha.config.dump_vrrp import dump_instance
 from fastha.config.dump_words import Page
 from fastha.config.keywords.table import ROOT
+from fastha.lean import dataclass, replace
 from fastha.model import (
     BfdInstance,
     Check,

@@ -7,16 +7,17 @@ and inheritance are resolved.
 from __future__ import annotations
 
 from fastha.config.dump_lvs import dump_group, dump_virtual_server
-from fastha.config.dump_track import dump_bfd, dump_ssl, dump_track_file
+from fastha.config.dump_track import common_ca, dump_bfd, dump_ssl, dump_track_file
 from fastha.config.dump_vrrp import dump_instance
-from fastha.config.dump_words import Page, script, seconds, word
-from fastha.model import Config, GlobalDefs, LvsDefs, ScriptDefs
+from fastha.config.dump_words import Page, owner, script, seconds, word
+from fastha.model import BfdCheck, Config, Fifo, FileCheck, LvsDefs, ScriptDefs
 from fastha.model.units import NS_PER_S
 
 
 def dump(config: Config, full: bool = False, secrets: bool = True) -> str:
     """The text. `full`: defaults too; without `secrets` passwords are hidden, and the text reads back without them."""
     page = Page(full, secrets)
+    page.ca, page.log_all_failures = common_ca(config), _log_all_failures(config)
     _globals(config, page)
     dump_ssl(config, page)
     for track_file in config.track_files:
@@ -46,41 +47,49 @@ def _globals(config: Config, page: Page) -> None:
         if defs.router_id:
             page.say("router_id", word(defs.router_id))
         if defs.script_user or defs.script_group:
-            user, group = defs.script_user, defs.script_group
-            wide = ":" if defs.scripts.user_supplementary else ""
-            both = [word(user), word(f"{wide}{group}")]
-            page.say("script_user", *(both if user and group else [word(user or f":{group}")]))
-        _scripts(defs, page)
+            page.say("script_user", owner(defs.script_user, defs.script_group, defs.scripts.user_supplementary))
+        _scripts(defs.scripts, page)
+        for fifo in defs.fifos:
+            _fifo(fifo, page)
         if interval_ns:
             page.say("vrrp_garp_interval", seconds(interval_ns))
+        if defs.reload_time_file:
+            page.say("reload_time_file", word(defs.reload_time_file))
+        if defs.reload_repeat:
+            page.say("reload_repeat")
+        if defs.reload_file:
+            page.say("reload_file", word(defs.reload_file))
+        if page.log_all_failures:
+            page.say("checker_log_all_failures")
         _balancer(defs.lvs, page)
     if page.lines[-2].endswith("{"):
         del page.lines[-2:]
 
 
-def _scripts(defs: GlobalDefs, page: Page) -> None:
-    about, normal = defs.scripts, ScriptDefs()
-    if about.secure:
+def _log_all_failures(config: Config) -> bool:
+    """Whether global_defs must say so: these checks cannot say it themselves."""
+    checks = (check for server in config.virtual_servers for rs in server.real_servers for check in rs.checks)
+    return any(isinstance(check, FileCheck | BfdCheck) and check.log_all_failures for check in checks)
+
+
+def _scripts(scripts: ScriptDefs, page: Page) -> None:
+    page.flag("set_supplementary_groups", scripts.supplementary)
+    if scripts.secure:
         page.say("enable_script_security")
-    if about.supplementary:
-        page.say("set_supplementary_groups")
-    for word_, value, timeout_ns, usual_ns in (
-        ("startup_script", about.startup, about.startup_timeout_ns, normal.startup_timeout_ns),
-        ("shutdown_script", about.shutdown, about.shutdown_timeout_ns, normal.shutdown_timeout_ns),
+    for name, value, timeout_ns in (
+        ("startup_script", scripts.startup, scripts.startup_timeout_ns),
+        ("shutdown_script", scripts.shutdown, scripts.shutdown_timeout_ns),
     ):
         if value is not None:
-            page.say(word_, script(value))
-        page.unless(usual_ns, f"{word_}_timeout", timeout_ns, timeout_ns // NS_PER_S)
-    for fifo in defs.fifos:
-        name = "notify_fifo" if fifo.what == "all" else f"{fifo.what}_notify_fifo"
-        page.say(
-            name,
-            word(fifo.path),
-            *([word(fifo.user)] if fifo.user else []),
-            *([word(fifo.group)] if fifo.group else []),
-        )
-        if fifo.script is not None:
-            page.say(f"{name}_script", script(fifo.script))
+            page.say(name, script(value))
+        page.unless(10 * NS_PER_S, f"{name}_timeout", timeout_ns, timeout_ns // NS_PER_S)
+
+
+def _fifo(fifo: Fifo, page: Page) -> None:
+    keyword = {"all": "notify_fifo", "vrrp": "vrrp_notify_fifo", "lvs": "lvs_notify_fifo"}[fifo.what]
+    page.say(keyword, word(fifo.path), owner(fifo.user, fifo.group))
+    if fifo.script is not None:
+        page.say(f"{keyword}_script", script(fifo.script))
 
 
 def _balancer(lvs: LvsDefs, page: Page) -> None:

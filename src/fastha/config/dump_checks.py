@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastha.config.dump_words import Page, command, seconds, word
+from fastha.config.dump_words import Page, command, owner, quoted, seconds, word
 from fastha.model import (
     BfdCheck,
     Check,
@@ -81,7 +81,7 @@ def _scheduling(check: Check, page: Page) -> None:
     page.say("delay_before_retry", seconds(check.retry_delay_ns))
     page.unless(check.delay_ns, "warmup", check.warmup_ns, seconds(check.warmup_ns))
     page.unless(1, "rise", check.rise)
-    page.flag("log_all_failures", check.log_all_failures)
+    page.flag("log_all_failures", check.log_all_failures, page.log_all_failures)
 
 
 def _http(check: HttpCheck | SslCheck, page: Page) -> None:
@@ -111,7 +111,7 @@ def _status(low: int, high: int) -> str:
 
 
 def _regex(url: HttpUrl, regex: Regex, page: Page) -> None:
-    page.say("regex", word(regex.pattern))
+    page.say("regex", quoted(regex.pattern))
     if regex.negated:
         page.say("regex_no_match")
     if regex.options:
@@ -121,10 +121,12 @@ def _regex(url: HttpUrl, regex: Regex, page: Page) -> None:
 
 
 def _tls(tls: Tls, page: Page) -> None:
-    """Files and password come from the block `SSL`."""
+    """Certificate, key and password come from the block `SSL`."""
+    page.flag("enable_sni", getattr(tls, "enable_sni", False))
     if tls.sni:
-        page.say("enable_sni")
         page.say("sni_name", word(tls.sni))
+    if tls.ca != page.ca:
+        page.say("tls_ca", word(tls.ca))
     page.flag("tls_verify", tls.verify)
     if tls.verify_name:
         page.say("tls_verify_name", word(tls.verify_name))
@@ -157,10 +159,8 @@ def _grpc(check: GrpcCheck, page: Page) -> None:
 
 def _misc(check: MiscCheck, page: Page) -> None:
     page.say("misc_path", command(check.script.argv))
-    page.unless(
-        check.delay_ns, "misc_timeout", check.timeout_ns or check.delay_ns, seconds(check.timeout_ns or check.delay_ns)
-    )
+    if check.timeout_ns:
+        page.say("misc_timeout", seconds(check.timeout_ns))
     page.flag("misc_dynamic", check.dynamic)
     if check.script.user or check.script.group:
-        group = f":{check.script.group}" if check.script.supplementary else check.script.group
-        page.say("user", *filter(None, (check.script.user, group)))
+        page.say("user", owner(check.script.user, check.script.group, check.script.supplementary))

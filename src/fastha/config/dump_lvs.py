@@ -46,8 +46,10 @@ def dump_virtual_server(server: VirtualServer, page: Page) -> None:
             page.say("persistence_engine", word(server.persistence_engine))
         page.unless(1, "quorum", server.quorum)
         page.unless(0, "hysteresis", server.hysteresis)
-        page.unless(0, "panic_threshold", server.panic_percent)
-        page.unless(0, "removal_limit", server.removal_limit)
+        if server.panic_percent:
+            page.say("panic_threshold", server.panic_percent)
+        if server.removal_limit:
+            page.say("removal_limit", server.removal_limit)
         page.flag("alpha", server.alpha)
         page.flag("omega", server.omega)
         if server.ha_suspend:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from fastha.config.dump_words import Page, word
-from fastha.model import BfdInstance, Config, GrpcCheck, SslCheck, TrackFile
-from fastha.model.units import NS_PER_MS
+from collections.abc import Iterator
+
+from fastha.config.dump_words import Page, seconds, word
+from fastha.model import BfdInstance, Config, GrpcCheck, SslCheck, Tls, TrackFile
+from fastha.model.units import NS_PER_MS, NS_PER_S
 
 
 def dump_track_file(file: TrackFile, page: Page) -> None:
     with page.block("track_file", word(file.name)):
         page.say("file", word(file.path))
-        page.unless(0, "weight", file.weight, _weight(file.weight, file.reverse))
+        page.unless("0", "weight", _weight(file.weight, file.reverse))
         if file.init is not None:
             page.say("init_file", file.init, *(["overwrite"] if file.overwrite else []))
 
@@ -30,15 +32,15 @@ def dump_bfd(bfd: BfdInstance, page: Page) -> None:
             ("min_tx", bfd.min_tx_ns, default.min_tx_ns),
             ("idle_tx", bfd.idle_tx_ns, default.idle_tx_ns),
         ):
-            page.unless(normal, keyword, value, value // NS_PER_MS)
+            page.unless(normal, keyword, value, seconds(value * (NS_PER_S // NS_PER_MS)))  # milliseconds, decimals
         page.unless(default.multiplier, "multiplier", bfd.multiplier)
-        page.unless(default.ttl, "ttl", bfd.ttl)
+        page.say("ttl", bfd.ttl)  # over IPv6 max_hops depends on whether it is said
         page.unless(default.max_hops, "max_hops", bfd.max_hops)
         if bfd.multihop:
             page.say("multihop")
         if bfd.passive:
             page.say("passive")
-        page.unless(0, "weight", bfd.weight, _weight(bfd.weight, bfd.reverse))
+        page.unless("0", "weight", _weight(bfd.weight, bfd.reverse))
         if not bfd.checker:
             page.say("vrrp")
         if not bfd.vrrp:
@@ -47,14 +49,27 @@ def dump_bfd(bfd: BfdInstance, page: Page) -> None:
 
 def dump_ssl(config: Config, page: Page) -> None:
     """Client key and certificates: one block for all checks that speak TLS."""
-    checks = (check for server in config.virtual_servers for real in server.real_servers for check in real.checks)
-    tls = next((c.tls for c in checks if isinstance(c, (SslCheck, GrpcCheck)) and c.tls is not None), None)
-    if tls is None or not (tls.ca or tls.certificate or tls.key or tls.password):
+    tls, ca = next(_tls(config), None), common_ca(config)
+    if tls is None or not (ca or tls.certificate or tls.key or tls.password):
         return
     page.gap()
     with page.block("SSL"):
         if tls.password:
             page.secret("password", tls.password)
-        for keyword, value in (("ca", tls.ca), ("certificate", tls.certificate), ("key", tls.key)):
+        for keyword, value in (("ca", ca), ("certificate", tls.certificate), ("key", tls.key)):
             if value:
                 page.say(keyword, word(value))
+
+
+def common_ca(config: Config) -> str:
+    """The `ca` that all checks over TLS have; "" if they differ: then each says its own."""
+    found = {tls.ca for tls in _tls(config)}
+    return found.pop() if len(found) == 1 else ""
+
+
+def _tls(config: Config) -> Iterator[Tls]:
+    for server in config.virtual_servers:
+        for real in server.real_servers:
+            for check in real.checks:
+                if isinstance(check, (SslCheck, GrpcCheck)) and check.tls is not None:
+                    yield check.tls

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import groupby
 
-from fastha.config.build_vrrp import NOTIFY
 from fastha.config.dump_words import Page, script, seconds, word
 from fastha.config.line import SCOPES
-from fastha.model import Garp, TrackVirtualServer, VirtualAddress, VirtualServer, VrrpInstance
+from fastha.model import Garp, Tracker, TrackVirtualServer, VirtualAddress, VirtualServer, VrrpInstance
 from fastha.model.units import NS_PER_S
 
+NOTIFY = {
+    "notify_master": "master",
+    "notify_backup": "backup",
+    "notify_fault": "fault",
+    "notify_stop": "stop",
+    "notify_deleted": "deleted",
+    "notify": "any",
+}
 SCOPE_NAMES = {number: name for name, number in reversed(SCOPES.items())}
 
 
@@ -42,13 +50,22 @@ def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page
             with page.block("track_virtual_server"):
                 for tracked in instance.track_virtual_servers:
                     page.say(_tracked(tracked, by_key.get(tracked.key)))
-        for keyword, name in NOTIFY.items():
-            if (notified := getattr(instance.notify, name)) is not None:
-                page.say(keyword, script(notified))
+        _track(instance.track, page)
+        for keyword, field in NOTIFY.items():
+            if (command := getattr(instance.notify, field)) is not None:
+                page.say(keyword, script(command))
         if instance.addresses:
             with page.block("virtual_ipaddress"):
                 for address in instance.addresses:
                     page.say(_address(address))
+
+
+def _track(trackers: tuple[Tracker, ...], page: Page) -> None:
+    """Other things it follows, in their order; what has no weight of its own would take that of the definition."""
+    for kind, group in groupby(trackers, key=lambda tracker: tracker.kind):
+        with page.block(f"track_{kind}"):
+            for tracker in group:
+                page.say(word(tracker.name), "weight", tracker.weight, *(["reverse"] if tracker.reverse else []))
 
 
 def _garp(garp: Garp, page: Page) -> None:

@@ -41,9 +41,19 @@ def script(value: Script) -> str:
     """`"COMMAND" [USER [GROUP]]`."""
     user = RISKY_BARE.sub(_octal, value.user)
     group = RISKY_BARE.sub(_octal, value.group)
-    all_groups = ":" if value.supplementary else ""
-    owner = f"{user} {all_groups}{group}" if user and group else f":{group}" if group else user
-    return f"{command(value.argv)} {owner}".rstrip()
+    return f"{command(value.argv)} {owner(user, group, value.supplementary)}".rstrip()
+
+
+def owner(user: str, group: str, supplementary: bool = False) -> str:
+    """`USER [GROUP]`; `supplementary`: `USER :GROUP`, which asks for all groups of the user."""
+    if user and group:
+        return f"{user} :{group}" if supplementary else f"{user} {group}"
+    return f":{group}" if group else user
+
+
+def quoted(text: str) -> str:
+    """One word of a keyword that is quoted like a command."""
+    return f'"{_escaped(text)}"'
 
 
 def _argument(text: str) -> str:
@@ -77,11 +87,14 @@ def granularity(prefix: int, family: str) -> str:
 
 
 class Page:
-    """Lines of a configuration. `full`: also what is as it would be without the line."""
+    """Lines of a configuration. `full`: also what is as it would be without the line. `ca`, `log_all_failures`: what
+    the block `SSL` and `global_defs` say for all checks."""
 
     def __init__(self, full: bool = False, secrets: bool = True, block: str = ROOT) -> None:
         self.full, self.secrets = full, secrets
         self.lines: list[str] = []
+        self.ca = ""
+        self.log_all_failures = False
         self._indent = ""
         self._block = block
 

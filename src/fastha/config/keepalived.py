@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from fastha.config.addresses import entries
 from fastha.config.advice import warn
 from fastha.config.keywords import TABLE, Keyword
 from fastha.config.keywords.table import ROOT
 from fastha.config.tree import Faults, Place, Statement, shown
+from fastha.lean import dataclass
 
 LONGEST = 1024  # bytes of a line that keepalived reads, with its end
 ENVIRONMENT = re.compile(r"\$\{_ENV ")

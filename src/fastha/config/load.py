@@ -6,6 +6,7 @@ import gc
 import os
 from collections.abc import Callable, Set
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from fastha.config.build import build
 from fastha.config.expand import Environment
@@ -13,13 +14,16 @@ from fastha.config.files import RealFiles
 from fastha.config.keywords import SCRIPT_WORDS
 from fastha.config.mould import Cast, CastValues
 from fastha.config.reader import Files, read
-from fastha.config.tree import Faults, Tree
-from fastha.config.warnings_host import Host
+from fastha.config.tree import Tree
 from fastha.errors import ConfigError, Fault, Severity
 from fastha.lean import dataclass
 from fastha.model import Config
 
+if TYPE_CHECKING:
+    from fastha.config.warnings_host import Host
+
 DEFAULT_PATH = "/etc/keepalived/keepalived.conf"
+Look = Callable[[Tree, Environment], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +46,14 @@ class Loaded:
 
 
 def load(
-    path: str, config_id: str = "", host: Host | None = None, keepalived: bool = False, native: bool = False
+    path: str, config_id: str = "", native: bool = False, host: Host | None = None, look: Look | None = None
 ) -> Loaded:
     """Read, build and check `path`; never raises for what is in the files. `config_id`: what @id lines compare with; ""
-    means the first label of the host name, as in keepalived. `host`: warn of what this machine does not have, too;
-    `keepalived`: and of what keepalived reads differently.
+    means the first label of the host name, as in keepalived.
 
     `native`: this process may load compiled modules, and reading is faster for it. The daemon's parent must not; a
-    command or a process that only reads may. The result is the same.
+    command or a process that only reads may. The result is the same. `host`: also warn of what this machine does not
+    have. `look(tree, env)`: adds to the tree's faults before it is built.
     """
     env = Environment(
         config_id=config_id or os.uname().nodename.partition(".")[0],
@@ -61,8 +65,8 @@ def load(
     gc.disable()
     try:
         tree = (native_read() if native else read)(path, RealFiles(), SCRIPT_WORDS, env)
-        if keepalived:
-            _compare(tree)
+        if look is not None:
+            look(tree, env)
         config, faults = build(tree, host, values=native_values() if native else Cast)
     finally:
         if collecting:
@@ -93,18 +97,3 @@ def _random(low: int, high: int) -> int:
     from random import SystemRandom  # hardly any configuration asks for it
 
     return SystemRandom().randint(low, high)
-
-
-def _compare(tree: Tree) -> None:
-    """Add what keepalived would read differently to the faults of reading."""
-    from fastha.config.keepalived import differences, text_differences
-
-    faults = Faults()
-    differences(tree.statements, faults)
-    for path in dict.fromkeys(tree.files):
-        try:
-            with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as f:
-                text_differences(path, f.read(), faults)
-        except OSError:
-            continue  # it was there a moment ago
-    tree.faults += faults

@@ -26,6 +26,7 @@ EXPANSION = 64 << 20  # characters that definitions and repetitions may produce 
 
 # ASCII without quotes, escapes, comments, definitions, conditions, repetitions or includes, then at most one brace.
 PLAIN = re.compile(r"(?![ \t]*+include)([%&(-?A-Z\[\]^-z| \t\r]*+)(?:([{}])[ \t\r]*+)?")
+USED = re.compile(r"(?:\$\{[^{}]*\}|[^ \t{}\"])*")  # the rest of a word with a definition in it
 SPECIAL = re.compile(r"^[ \t]*[@~$]|\$|^[ \t]*include")
 
 
@@ -332,12 +333,16 @@ def _odd(line: str) -> tuple[str, int] | None:
 
 def _as_written(tokens: list[Token], raw: str) -> list[Token]:
     """Tokens of an expanded line with the columns of the line as written: where the word stands in it, else where the
-    first definition is used."""
-    used = max(raw.find("$"), raw.find("~"), 0) + 1
+    definition is used that it came from (the next one; the last one when there are no more)."""
+    used = max(raw.find("$"), raw.find("~"), 0)
     out, at = [], 0
     for kind, word, _ in tokens:
         found = raw.find(word, at) if word else -1
         if found >= 0:
             at = found + len(word)
-        out.append(Token(kind, word, found + 1 if found >= 0 else used))
+        elif (dollar := raw.find("$", at)) >= 0:
+            used = max(at, raw.rfind(" ", at, dollar) + 1, raw.rfind("\t", at, dollar) + 1)
+            rest = USED.match(raw, dollar)
+            at = max(rest.end() if rest else 0, dollar + 1)
+        out.append(Token(kind, word, (found if found >= 0 else used) + 1))
     return out

@@ -7,6 +7,7 @@ from ipaddress import IPv4Interface
 from typing import Protocol
 
 from fastha.config.advice import at, warn
+from fastha.config.dump_vrrp import NOTIFY
 from fastha.config.placed import Built
 from fastha.config.tree import Faults, Place, Statement
 from fastha.config.warnings_lvs import Places
@@ -42,11 +43,19 @@ def advise(
                 place = line_of(statement, "unicast_peer", peer) or at(statement, "unicast_peer")
                 warn(faults, "peer-is-here", place, f"{peer} is an address of this machine")
     _secondaries(instances, host, faults)
-    for place, script in scripts(servers):
+    for place, script in (*notifications(instances), *scripts(servers)):
         if why := host.command(script.argv[0]):
             warn(faults, "script-missing", place, f"{script.argv[0]}: {why}")
         if script.user and not host.user(script.user):
             warn(faults, "user-missing", place, f"there is no user {script.user} here")
+
+
+def notifications(instances: Sequence[Built[VrrpInstance]]) -> Iterator[tuple[Place, Script]]:
+    """Every command of an instance, and where it is said."""
+    for built in instances:
+        for keyword, field in NOTIFY.items():
+            if (script := getattr(built.value.notify, field)) is not None:
+                yield at(built.statement, keyword), script
 
 
 def scripts(servers: Sequence[Built[VirtualServer]]) -> Iterator[tuple[Place, Script]]:

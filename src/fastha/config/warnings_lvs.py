@@ -93,9 +93,9 @@ def _real_servers(built: Built[VirtualServer], virtual: set[str], faults: Faults
                 _slow(places.of(rs), check.kind, check.timeout_ns, check.delay_ns, faults)
         if rs.ip in virtual:
             warn(faults, "real-is-virtual", places.of(rs).place(1), f"{rs.ip} is an address of a virtual_server")
-        if not rs.checks and checked and not says(places.of(rs), "MISC_CHECK"):
+        if not rs.checks and checked and not _asks(places.of(rs)):
             warn(faults, "unchecked-server", places.of(rs).place(1), f"real_server {rs.key} has no check")
-        if not rs.checks and says(places.of(rs), "alpha"):
+        if not rs.checks and says(places.of(rs), "alpha") and not _asks(places.of(rs)):
             warn(faults, "alpha-unchecked", at(places.of(rs), "alpha"), f"alpha: real_server {rs.key} has no check")
         if rs.lthreshold > rs.uthreshold:
             warn(
@@ -103,6 +103,11 @@ def _real_servers(built: Built[VirtualServer], virtual: set[str], faults: Faults
                 f"lthreshold {rs.lthreshold} is above uthreshold {rs.uthreshold}",
             )  # fmt: skip
     return load
+
+
+def _asks(statement: Statement) -> bool:
+    """Whether there is a check, even one that could not be built."""
+    return any(inner.block is not None for inner in statement.block or [])
 
 
 def _slow(statement: Statement, kind: str, timeout_ns: int, delay_ns: int, faults: Faults) -> None:

@@ -26,6 +26,7 @@ from fastha.parent import protocol
 from fastha.parent.accept import accepted
 from fastha.parent.configuration import Configuration
 from fastha.parent.control import Reply, Server
+from fastha.parent.disclose import plain
 from fastha.parent.events import Events
 from fastha.parent.fifos import Fifos
 from fastha.parent.loop import READ, Loop
@@ -242,7 +243,7 @@ class Daemon:
             return protocol.refusal(BadRequest("busy", f"the daemon is {self._state}"))
         return protocol.answer(
             {
-                "configuration": config,
+                "configuration": plain(config),
                 "file": self._config_path,
                 "files": reloads.files,
                 "loaded": reloads.loaded_at,

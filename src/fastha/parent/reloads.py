@@ -177,7 +177,7 @@ class Reloads:
                 self._finish(Outcome("refused", proposal.reason + stays, faults, _STATUS.get(ending, Exit.FAILED)))
                 return
             self.files, self.loaded_at = tuple(read.files), time.time()
-            self.noted = tuple(str(f) for f in read.faults if f.severity is Severity.NOT_SUPPORTED)
+            self.noted = self._noted(read)
             self._committed()
             late = f" ({proposal.reason})" if proposal.reason else ""
             if before is None:
@@ -188,6 +188,13 @@ class Reloads:
             finish(self._loop, steps, lambda summary: self._tell(new, summary, late, faults, took_ns))
 
         self._supervisor.propose(new, done)
+
+    def _noted(self, read: Read) -> tuple[str, ...]:
+        noted = tuple(str(f) for f in read.faults if f.severity is Severity.NOT_SUPPORTED)
+        more = read.errors + read.warnings - len(read.faults)
+        return (
+            (*noted, f"and perhaps some of {more} more findings: fastha check -f {self._path}") if more > 0 else noted
+        )
 
     def _tell(self, new: Configuration, summary: Summary, late: str, faults: tuple[str, ...], took_ns: int) -> None:
         plain = summary.plain()

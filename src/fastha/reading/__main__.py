@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     os.nice(NICE)
     gc.disable()  # it will not live long enough
     began_ns = time.monotonic_ns()
-    loaded, unsteady = steadily(lambda: load(options.file), time.time_ns, time.sleep)
+    loaded, unsteady = steadily(lambda: load(options.file, native=True), time.time_ns, time.sleep)
     faults = (*loaded.faults, *unsteady)
     with open(options.channel, "wb", buffering=WRITE_BYTES) as out:
         for item in items(loaded.config, faults, loaded.files, time.monotonic_ns() - began_ns):
