@@ -11,6 +11,7 @@ Decisions of this process:
 from __future__ import annotations
 
 import gc
+import resource
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ COUNT_NS = 100 * NS_PER_MS  # a tenth of the sessions publish their counters
 COUNT_MOST = 20  # at a time
 GOODBYE_NS = 20 * NS_PER_MS  # from the first AdminDown to the last
 FIRST_WORD = 3  # slow intervals
+SPARE_FDS = 64  # descriptors that are not for sessions
 
 
 class BfdChild:
@@ -86,6 +88,7 @@ class BfdChild:
             other = seen.setdefault(key, bfd.name)
             if other != bfd.name:
                 raise ValueError(f"{bfd.name}: same neighbour and source as {other}")
+        ask_for_descriptors(len(config.bfds))
         if self._house is None:
             self._house = House(self.child)
         for bfd in config.bfds:
@@ -233,6 +236,16 @@ class BfdChild:
                     session.close()
                 self._house.close()
             self.child.reactor.close()
+
+
+def ask_for_descriptors(sessions: int) -> None:
+    """One for each session. SystemFault if we may not have so many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = sessions + SPARE_FDS
+    if hard != resource.RLIM_INFINITY and wanted > hard:
+        raise SystemFault(f"{sessions} BFD sessions need as many file descriptors; the limit is {hard}")
+    if soft != resource.RLIM_INFINITY and wanted > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _identity(bfd: BfdInstance) -> tuple[str, str, bool]:
