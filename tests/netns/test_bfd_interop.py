@@ -154,7 +154,7 @@ def frr_reload(net: Network) -> list[str]:
 def frr_replacement(net: Network) -> list[str]:
     """SIGKILL of our process: its replacement goes on, and FRR sees nothing."""
     a, b = pair(net)
-    slow = FRR_PEER.replace("receive-interval 50", "receive-interval 500")
+    slow = FRR_PEER.replace("receive-interval 50", "receive-interval 500").replace("interval 30", "interval 300")
     frr = Frr(b, net.folder, f"peer 10.9.0.1\n {slow}")
     ours = bfd(multiplier=5)  # FRR waits 2.5 s
     with Bfd.start(a, ours) as us:

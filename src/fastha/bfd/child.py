@@ -32,6 +32,8 @@ from fastha.model.units import NS_PER_MS, NS_PER_US
 if TYPE_CHECKING:
     from fastha.wire.bfd import Control
 
+SLICE_NS = 2 * NS_PER_MS  # of events per turn: the lane is served between slices
+TAKE = 4  # sessions at a time
 COUNT_NS = 100 * NS_PER_MS  # a tenth of the sessions publish their counters
 COUNT_MOST = 20  # at a time
 GOODBYE_NS = 20 * NS_PER_MS  # from the first AdminDown to the last
@@ -53,6 +55,7 @@ class BfdChild:
         self._totals: dict[str, object] = {}
         self._to_count: deque[BfdSession] = deque()
         self._beat = 0
+        self._more_due = False
         self._stopping = False
         for kind, handler in {
             "propose": self._propose,
@@ -162,11 +165,22 @@ class BfdChild:
 
     def _look(self) -> None:
         """Once per turn that concerns Python: what the lane left for the machine."""
-        if self._house is not None:
-            for index, what, fields, heard_ns in self._house.lane.take():
+        if self._house is not None and not self._more_due:
+            self._play_slice()
+
+    def _play_slice(self) -> None:
+        """Sessions that wait for the next slice stay dirty in the lane, which sends for all of them meanwhile."""
+        self._more_due = False
+        end_ns = self.child.reactor.now_ns() + SLICE_NS
+        while events := self.house.lane.take(TAKE):
+            for index, what, fields, heard_ns in events:
                 session = self._by_index.get(index)
                 if session is not None:
                     self._play(session, what, fields, heard_ns)
+            if self.child.reactor.now_ns() >= end_ns:
+                self._more_due = True
+                self.child.reactor.call_at(self.child.reactor.now_ns(), self._play_slice)
+                return
 
     def _play(self, session: BfdSession, what: int, fields: Control | None, heard_ns: int) -> None:
         changed = False
