@@ -13,9 +13,9 @@ SRC = ROOT / "src" / "fastha"
 
 LEVEL = {
     "__init__": 0, "errors": 0, "log": 0, "model": 1,
-    "config": 2, "channel": 2, "wire": 2, "loop": 2, "dataplane": 2, "link": 2,
+    "config": 2, "channel": 2, "wire": 2, "loop": 2, "dataplane": 2, "link": 2, "scripts": 2,
     "child": 3,
-    "vrrp": 4, "checker": 4, "bfd": 4, "parent": 4,
+    "vrrp": 4, "checker": 4, "bfd": 4, "parent": 4, "reading": 4,
     "lab": 5, "cli": 6,
 }  # fmt: skip
 # Same-level imports that are allowed: (importer, imported).
@@ -81,7 +81,7 @@ WALL = re.compile(r"\btime\.(time|time_ns|monotonic|monotonic_ns|perf_counter)\b
 
 
 def cores() -> list[Path]:
-    names = """model/*.py config/*.py vrrp/machine.py vrrp/rules.py vrrp/trackers.py
+    names = """model/*.py config/*.py vrrp/machine.py vrrp/rules.py vrrp/trackers.py checker/guard.py
         bfd/machine.py bfd/rules.py bfd/adopt.py checker/verdict.py checker/plan.py
         dataplane/rows.py dataplane/reconcile.py dataplane/ops.py dataplane/nft_limits.py dataplane/nft_listing.py
         dataplane/nft_mend.py dataplane/nft_ops.py dataplane/nft_rules.py dataplane/nft_slots.py

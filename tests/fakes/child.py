@@ -17,6 +17,8 @@ from typing import Any
 
 from fastha.channel.endpoint import Closed, Endpoint
 from fastha.channel.messages import Message
+from fastha.child.parts import Parts
+from fastha.model.codec import dumps
 
 
 class FakeChild:
@@ -24,6 +26,7 @@ class FakeChild:
         self.role = role
         self.endpoint = Endpoint.inherited(fd)
         self.words: set[str] = set()
+        self.parts = Parts()
         self.pending: dict[str, Any] = {}
         self.reported: list[str] = []
         self.turns = 0
@@ -55,20 +58,26 @@ class FakeChild:
 
     def handle(self, message: Message) -> None:
         kind = message["type"]
-        self.note(kind, **{k: v for k, v in message.items() if k not in ("type", "config")})
+        told = {k: v for k, v in message.items() if k not in ("type", "config")}
+        if kind == "propose":
+            told["previous"] = self.parts.proposed_so_far | message["previous"]
+        self.note(kind, **told)
         getattr(self, f"on_{kind}")(message)
 
     def on_propose(self, message: Message) -> None:
-        config = message["config"]
+        rows, base, previous = self.parts.proposed(message)
+        draft = list(self.parts.draft(message["generation"], rows, base))[-1]
+        assert draft is not None
+        config = json.loads(dumps(draft.config))
         names = [i["name"] for i in config["instances"]] + [s["scheduler"] for s in config["virtual_servers"]]
         names += [b["name"] for b in config["bfds"]]
         words = set(names[0].split()) if names else set()
-        self.pending = {"words": words, "names": names, "config": config}
+        self.pending = {"words": words, "names": names, "config": config, "draft": draft}
         if "crash" in words:
             os._exit(7)
         if "reject" in words:
             os._exit(2)
-        if "crash-again" in words and message["previous"]:
+        if "crash-again" in words and previous:
             os._exit(7)
         if "never-ready" in words:
             return
@@ -83,7 +92,14 @@ class FakeChild:
         else:
             self.endpoint.send(type="ready", generation=message["generation"])
 
+    def on_parts(self, message: Message) -> None:
+        self.parts.take_parts(message)
+
+    def on_previous(self, message: Message) -> None:
+        self.parts.take_previous(message)
+
     def on_commit(self, message: Message) -> None:
+        list(self.parts.commit(self.pending["draft"]))
         self.words = self.pending["words"]
         names = self.pending["names"]
         if self.role == "vrrp":

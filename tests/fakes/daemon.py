@@ -5,47 +5,28 @@ Fake children start and answer at once, so the daemon waits for neither as long 
 
 from __future__ import annotations
 
-import json
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from fastha.errors import Fault, Severity
 from fastha.log import Log
-from fastha.model import Config
-from fastha.model.codec import read
 from fastha.model.units import NS_PER_S
-from fastha.parent import watchdog
+from fastha.parent import reading, watchdog
 
 watchdog.START_NS = watchdog.PREPARE_NS = 4 * NS_PER_S
+reading.SILENCE_NS = 2 * NS_PER_S
 
 from fastha.parent.daemon import Daemon  # noqa: E402
 from fastha.parent.spawn import PROCESSES  # noqa: E402
 
-CHILD = str(Path(__file__).with_name("child.py"))
-
-
-@dataclass(frozen=True)
-class Loaded:
-    config: Config | None
-    faults: tuple[Fault, ...]
-    files: tuple[str, ...]
-    ok: bool
-
-
-def load(path: str) -> Loaded:
-    try:
-        return Loaded(read(Config, json.loads(Path(path).read_text())), (), (path,), True)
-    except json.JSONDecodeError as error:
-        fault = Fault(Severity.ERROR, path, error.lineno, error.colno, error.msg)
-        return Loaded(None, (fault,), (path,), False)
+CHILD, READING = (str(Path(__file__).with_name(name)) for name in ("child.py", "reading.py"))
 
 
 if __name__ == "__main__":
     table = [replace(p, argv=(CHILD, p.role)) for p in PROCESSES]
     daemon = Daemon(
         sys.argv[1],
-        load,
+        reading=(READING,),
         dataplane="none",
         control_path=sys.argv[2],
         pid_path=sys.argv[3] if len(sys.argv) > 3 else "",

@@ -14,6 +14,8 @@ class SlowCheck:
     delay_ns: int
     retry_delay_ns: int
     fast_recovery: bool = False
+    rise: int = 1
+    passes: int = 0
     is_http: bool = False
     counts_as_up: bool = True
     has_run: bool = False
@@ -35,6 +37,10 @@ class SlowCheck:
                 return self._grid(started_ns, now_ns, self.delay_ns)
             wanted = list(range(self.urls))
             if self.clean[-self.urls :] == wanted and self._in_one_pass():
+                self.passes += 1
+                if self.has_run and self.passes < self.rise:
+                    self.clean, self.next_url = [], 0
+                    return self._grid(started_ns, now_ns, self.delay_ns)
                 self.has_run = self.is_up = self.counts_as_up = True
                 self.next_url = 0
                 return self._grid(started_ns, now_ns, self.delay_ns)
@@ -43,7 +49,7 @@ class SlowCheck:
             if not walking:
                 self.clean = []
             return now_ns if self.fast_recovery else self._grid(started_ns, now_ns, self.delay_ns)
-        self.clean = []
+        self.clean, self.passes = [], 0
         if was_up and self.tries_left > 0:
             self.tries_left -= 1
             return now_ns + self.retry_delay_ns

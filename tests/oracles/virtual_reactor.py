@@ -32,6 +32,10 @@ class VirtualReactor:
     def now_ns(self) -> int:
         return self._now
 
+    def pass_time(self, ns: int) -> None:
+        """Work takes time: nothing is served meanwhile."""
+        self._now += ns
+
     def add(self, fd: int, events: int, callback: Callable[[int], object]) -> None:
         assert fd not in self._fds
         self._fds[fd] = events, callback
@@ -80,7 +84,7 @@ class VirtualReactor:
         while not self.stopped and self._timers and self._timers[0][0] <= end:
             self._now = max(self._now, self._timers[0][0])
             self.turn()
-        self._now = end
+        self._now = max(end, self._now)
 
     def run(self) -> None:
         """Turn until stopped; time jumps to the next deadline."""

@@ -256,7 +256,7 @@ def test_a_changed_check_of_a_server_that_is_down_must_prove_itself(world: World
 def test_a_removed_virtual_server_takes_its_service_along(world: World) -> None:
     other = replace(VS, ip="203.0.113.2")
     world.configure(VS, other)
-    assert len(world.engine.slots) == 6
+    assert len(world.engine.slots) == 3  # equal checks are one
     world.configure(other)
     assert {str(k) for k in world.kernel.dump()} == {other.key}
     assert len(world.engine.slots) == 3
@@ -270,7 +270,7 @@ def test_an_abandoned_proposal_changes_nothing(world: World) -> None:
     world.turn()
     assert world.kernel.dump()[KEY].service.scheduler == "rr"
     with pytest.raises(ValueError, match="not prepared"):
-        world.checker._commit({"type": "commit", "generation": world.generation})
+        next(iter(world.checker._commit({"type": "commit", "generation": world.generation})))
 
 
 @pytest.mark.parametrize(

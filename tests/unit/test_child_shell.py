@@ -152,7 +152,7 @@ def test_scripts_travel_as_plain_data(pair: Pair) -> None:
     assert [m for m in pair.heard() if m["type"] == "script"] == [
         {
             "type": "script",
-            "script": {"argv": ["/bin/true", "x"], "user": "nobody", "group": ""},
+            "script": {"argv": ["/bin/true", "x"], "user": "nobody", "group": "", "supplementary": False},
             "subject": "10.0.0.1:80/tcp",
         }
     ]

@@ -104,6 +104,13 @@ OWN = {
     ("vrrp_instance", "track_virtual_server"),
     ("global_defs", "nft_masquerade"),
     ("virtual_server", "nft_masquerade"),
+    ("virtual_server", "panic_threshold"),
+    ("virtual_server", "removal_limit"),
+    ("virtual_server", "rise"),
+    ("real_server", "rise"),
+    *((block, "rise") for block, (_count, words) in EXPECTED.items() if "delay_before_retry" in words.split()),
+    ("TCP_CHECK", "close_reset"),
+    ("HTTP_GET", "close_reset"),
 }
 DISTINCT = 363  # over all build options; one build registers a few less
 # Registered after 2.2.7, the release in Debian 12.

@@ -14,8 +14,9 @@ from fastha.model import Config, RealServer, VirtualServer
 from fastha.model.lvs import GroupMember
 from fastha.model.override import Override
 from fastha.parent import overrides, state
+from fastha.parent.configuration import configured
 from fastha.parent.events import Events
-from fastha.parent.memory import Memory, service_names
+from fastha.parent.memory import Memory
 from fastha.parent.overrides import Change, Decided, apply, decide, describe, match, wish
 from fastha.parent.protocol import BadRequest
 from fastha.parent.state import State
@@ -245,7 +246,7 @@ def test_a_decision_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     log = Log("test", syslog="")
     memory = Memory(str(tmp_path / "file" / "state.json"), log, Events(log))
     memory.load()
-    config = Config(virtual_servers=tuple(SERVERS.values()))
+    config = configured(Config(virtual_servers=tuple(SERVERS.values())))
     fields = {"action": "drain", "virtual_servers": ["10.0.0.1:80"], "real_servers": ["10.2.0.11"]}
     with pytest.raises(BadRequest) as caught:
         memory.decide(fields, config, {}, 0)
@@ -259,7 +260,7 @@ def test_a_decision_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 def test_a_listing_says_what_is_carried_out(tmp_path: Path) -> None:
     log = Log("test", syslog="")
     memory = Memory(str(tmp_path / "state.json"), log, Events(log))
-    config = Config(virtual_servers=tuple(SERVERS.values()))
+    config = configured(Config(virtual_servers=tuple(SERVERS.values())))
     key, rs = "10.0.0.1:80/tcp", "10.2.0.11:80"
     memory.decide({"action": "drain", "virtual_servers": [key], "real_servers": [rs]}, config, {}, 1000)
     (one,) = memory.listing(config, {})
@@ -267,7 +268,7 @@ def test_a_listing_says_what_is_carried_out(tmp_path: Path) -> None:
     told = {"override": {"mode": "drain", "since": one["since"], "state": "draining"}, "active": 3, "in_table": 0}
     (one,) = memory.listing(config, {key: {"real_servers": {rs: told}}})
     assert (one["in_force"], one["state"], one["active"]) == (True, "draining", 3)
-    (one,) = memory.listing(Config(), {})
+    (one,) = memory.listing(configured(Config()), {})
     assert one["known"] is False
     assert memory.plain() == {key: {rs: asdict(memory.decided[key][rs])}}
     log.close()
@@ -279,12 +280,12 @@ def test_names_of_services() -> None:
         GroupMember(first_ip="2001:db8::f", last_ip="2001:db8::10", port=0, family="inet6"),
         GroupMember(fwmark=9, family="inet6"),
     )
-    config = Config(virtual_servers=(VirtualServer(group="web", members=members), VirtualServer(fwmark=3)))
-    assert service_names(config, {}) == {
+    config = configured(Config(virtual_servers=(VirtualServer(group="web", members=members), VirtualServer(fwmark=3))))
+    assert config.owned("virtual_server", {}) == {
         "10.0.0.8:80/tcp", "10.0.0.9:80/tcp", "10.0.0.10:80/tcp", "[2001:db8::f]:0/tcp", "[2001:db8::10]:0/tcp",
         "fwmark 9/inet6", "fwmark 3/inet",
     }  # fmt: skip
     marked = {"group web/tcp": {"mark": 1000}}
-    assert service_names(config, marked) == {
+    assert config.owned("virtual_server", marked) == {
         "fwmark 1000/inet", "fwmark 1000/inet6", "fwmark 9/inet6", "fwmark 3/inet",
     }  # fmt: skip

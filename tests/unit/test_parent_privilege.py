@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastha.model import Config, VirtualServer, VrrpInstance
+from fastha.parent.configuration import configured
 from fastha.parent.privilege import CAP_NET_ADMIN, CAP_NET_RAW, effective, needed
 
 INSTANCE = VrrpInstance(name="VI_1", interface="eth0", vrid=1)
@@ -10,10 +11,10 @@ SERVER = VirtualServer(ip="10.0.0.1", port=80)
 
 
 def test_needs() -> None:
-    assert set(needed(Config(), "auto")) == set()
-    assert set(needed(Config(instances=(INSTANCE,)), "none")) == {CAP_NET_ADMIN, CAP_NET_RAW}
-    assert set(needed(Config(virtual_servers=(SERVER,)), "none")) == set()
-    assert set(needed(Config(virtual_servers=(SERVER,)), "auto")) == {CAP_NET_ADMIN}
+    assert set(needed(configured(Config()), "auto")) == set()
+    assert set(needed(configured(Config(instances=(INSTANCE,))), "none")) == {CAP_NET_ADMIN, CAP_NET_RAW}
+    assert set(needed(configured(Config(virtual_servers=(SERVER,))), "none")) == set()
+    assert set(needed(configured(Config(virtual_servers=(SERVER,))), "auto")) == {CAP_NET_ADMIN}
 
 
 def test_effective_capabilities() -> None:

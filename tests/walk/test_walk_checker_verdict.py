@@ -23,6 +23,7 @@ def test_verdicts_equal_the_slow_twin() -> None:
             "delay_ns": rng.randrange(1, 1000),
             "retry_delay_ns": rng.randrange(1, 1000),
             "alpha": rng.random() < 0.3,
+            "rise": rng.choice([1, 1, 2, 4]),
         }
         check = (
             HttpCheck(
@@ -43,6 +44,7 @@ def test_verdicts_equal_the_slow_twin() -> None:
             check.retry_delay_ns,
             fast_recovery=isinstance(check, HttpCheck) and check.fast_recovery,
             is_http=bool(urls),
+            rise=check.rise,
             counts_as_up=not check.alpha,
         )
         started = rng.randrange(1000)

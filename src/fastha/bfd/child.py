@@ -23,9 +23,11 @@ from fastha.channel.endpoint import Endpoint
 from fastha.channel.messages import Message
 from fastha.child import Child
 from fastha.child.child import EXIT_ORPHANED, EXIT_STOPPED
+from fastha.child.parts import Draft, Parts
+from fastha.child.work import run
 from fastha.errors import SystemFault
 from fastha.loop.reactor import Reactor
-from fastha.model import BfdInstance, Config, codec
+from fastha.model import BfdInstance, Config
 from fastha.model.config import diff
 from fastha.model.units import NS_PER_MS, NS_PER_US
 
@@ -49,6 +51,8 @@ class BfdChild:
         self.sessions: dict[str, BfdSession] = {}
         self._by_index: dict[int, BfdSession] = {}
         self._house: House | None = None
+        self.parts = Parts()
+        self._draft: Draft | None = None
         self._prepared: tuple[int, Config, dict[str, Any], int] | None = None
         self._told: dict[str, bool] = {}  # what vrrp and checker know
         self._silent: set[str] = set()  # not spoken of yet
@@ -58,6 +62,8 @@ class BfdChild:
         self._more_due = False
         self._stopping = False
         for kind, handler in {
+            "parts": self.parts.take_parts,
+            "previous": self.parts.take_previous,
             "propose": self._propose,
             "commit": self._commit,
             "abandon": self._abandon,
@@ -77,10 +83,12 @@ class BfdChild:
     def _propose(self, message: Message) -> None:
         generation = message["generation"]
         try:
-            self.prepare(generation, codec.read(Config, message["config"]), message["previous"])
+            draft, previous = self.parts.built(message)
+            self.prepare(generation, draft.config, previous)
         except (SystemFault, ValueError) as error:
             self.child.send("refused", generation=generation, reason=str(error))
         else:
+            self._draft = draft
             self.child.send("ready", generation=generation)
 
     def prepare(self, generation: int, config: Config, previous: dict[str, Any]) -> None:
@@ -99,11 +107,15 @@ class BfdChild:
         self._prepared = generation, config, previous, self.child.reactor.now_ns()
 
     def _abandon(self, message: Message) -> None:
+        self.parts.abandon(message["generation"])
         if self._prepared is not None and self._prepared[0] == message["generation"]:
             self._prepared = None
 
     def _commit(self, message: Message) -> None:
+        assert self._draft is not None
         self.commit()
+        run(self.parts.commit(self._draft))
+        self._draft = None
         self.child.send("committed", generation=message["generation"])
         if self._told:
             self.child.send("bfd", states=self._told)

@@ -14,7 +14,7 @@ from fastha.channel.frame import Decoder, encode
 from fastha.channel.messages import Message, check
 
 READ_BYTES = 1 << 16  # one recv: a larger buffer would be mapped and unmapped by malloc each time
-READ_PORTION = 1 << 22  # one receive(), about 10 ms of decoding
+READ_PORTION = 1 << 18  # one receive(), about a millisecond of decoding
 WRITE_BYTES = 1 << 20
 
 

@@ -28,14 +28,24 @@ def _kind(direction: str, fields: str, meaning: str) -> Kind:
 
 MESSAGES: Mapping[str, Kind] = {
     # -- configuration, in two phases (docs/ARCHITECTURE.md, "Reload in two phases") --
+    "parts": _kind(
+        "down",
+        "generation base parts",
+        "Some of what makes the configuration of generation `base` (one that this child has committed; 0: none) into "
+        "the proposed one, as rows: [kind, name] it is gone; [kind, name, head, chunks] it is new or other "
+        "(model/parts.py; plain data; a chunk is an array of real servers, or the number of a chunk it has in `base`); "
+        "head null: more chunks of the row before. A new generation forgets those of an older one.",
+    ),
+    "previous": _kind("down", "generation facts", "Some of the `previous` of a proposal, to be merged into it."),
     "propose": _kind(
         "down",
         "generation config dataplane previous",
-        "Prepare this Config slice (plain data); answer ready or refused. It replaces an earlier proposal that was "
-        "neither committed nor abandoned. `previous`: the facts this child's predecessor last reported, and "
-        "died_ago_ns, the age of its last sign of life; {} on a cold start and on a reload. A child that starts "
-        "also finds what its predecessors may have added: owned_services: [service key text] (checker), "
-        'owned_addresses: ["INTERFACE IP/PREFIX"] (vrrp).',
+        "Prepare what the `parts` before it made of their `base`, or, if it is not null, `config`: a whole Config "
+        "(plain data); answer ready or refused. It replaces an earlier proposal that was neither committed nor "
+        "abandoned. `previous`: the facts this child's predecessor last reported, and died_ago_ns, the age of its "
+        "last sign of life; {} on a cold start and on a reload. A child that starts also finds what its "
+        "predecessors may have added: owned_services: [service key text] (checker), owned_addresses: "
+        '["INTERFACE IP/PREFIX"] (vrrp).',
     ),
     "commit": _kind("down", "generation", "Make the prepared configuration the running one."),
     "abandon": _kind("down", "generation", "Forget the prepared configuration."),
@@ -45,7 +55,9 @@ MESSAGES: Mapping[str, Kind] = {
     # -- life --
     "hello": _kind("up", "role pid", "First message of a child."),
     "heartbeat": _kind(
-        "up", "turns lag_ns rss_kb", "The child's own loop moved; lag is its worst timer lateness since the last."
+        "up",
+        "turns lag_ns rss_kb",
+        "The child's own loop moved; lag is its worst lateness of a timer, or longest slice of work, since the last.",
     ),
     "stop": _kind("down", "", "Give up everything in an orderly way, then exit 0."),
     # -- facts --
@@ -59,12 +71,18 @@ MESSAGES: Mapping[str, Kind] = {
     "script": _kind(
         "up", "script subject", "Run this Script (plain data) for `subject`; the parent runs scripts in order."
     ),
+    "notify": _kind("up", "line", "A line for the notify FIFOs, without its end (fastha.scripts.lines)."),
     # -- runtime decisions of operators (fastha rs ...), kept by the parent, carried out by the checker --
     "overrides": _kind(
         "down",
         "overrides",
         "{virtual server key: {real server key: Override (plain data)}}: all that are in force, whole; "
         "before every commit, so that no row is ever as if there were none, and whenever they change.",
+    ),
+    "accept": _kind(
+        "down",
+        "virtual_servers",
+        "[virtual server key]: real servers that panic_threshold or removal_limit keep in the set may fall now.",
     ),
     "resync": _kind("down", "ticket", "Dump the kernel's table and repair it now; answer resynced."),
     "resynced": _kind("up", "ticket ok operations text", "Done: how many operations it took, and what differed."),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import socket
 import sys
 
 from fastha.channel.endpoint import Endpoint
@@ -24,7 +23,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run until stopped; the exit status."""
     options = _options(argv)
     log = setup("checker")
-    endpoint = Endpoint(socket.socket(fileno=options.channel), "up") if options.channel is not None else None
+    endpoint = Endpoint.inherited(options.channel) if options.channel is not None else None
     child = Child("checker", endpoint)
     checker = Checker(child)
     try:

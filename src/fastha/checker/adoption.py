@@ -23,6 +23,9 @@ class Adopted:
 
     up: Mapping[str, bool] = field(default_factory=dict)
     quorum: bool | None = None
+    kept: frozenset[str] = frozenset()  # down by their checks and still in the set (guard.py)
+    panic: bool = False
+    weights: Mapping[str, int] = field(default_factory=dict)  # that checks had made of the configured ones
 
 
 def adopted(server: VirtualServer, previous: Facts, kernel: Table, rulings: Rulings = (), mark: int = 0) -> Adopted:
@@ -30,7 +33,11 @@ def adopted(server: VirtualServer, previous: Facts, kernel: Table, rulings: Ruli
     facts = previous.get("virtual_servers", {}).get(server.key)
     if facts is not None:
         known = {key: _reported(rs) for key, rs in facts.get("real_servers", {}).items()}
-        return Adopted({key: up for key, up in known.items() if up is not None}, facts.get("up"))
+        servers = facts.get("real_servers", {})
+        kept = frozenset(key for key, rs in servers.items() if rs.get("kept"))
+        weights = {key: rs["weight"] for key, rs in servers.items() if rs.get("weight_from") == "check"}
+        ups = {key: up for key, up in known.items() if up is not None}
+        return Adopted(ups, facts.get("up"), kept, bool(facts.get("panic")), weights)
     # Of a group any service will do: the first that is there.
     row = next((kernel[key] for key in plan.keys(server, mark) if key in kernel), None)
     if row is None:

@@ -4,44 +4,60 @@ from __future__ import annotations
 
 import logging
 import resource
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
+import orjson
+
 from fastha.channel.messages import Message
-from fastha.checker import adoption, bfd_check, facts, lvs, marks, native, plan
+from fastha.checker import adoption, bfd_check, facts, gate, lvs, marks, native, plan
+from fastha.checker.adoption import Adopted
 from fastha.checker.bfd_check import BfdStates
 from fastha.checker.drain import Stance
 from fastha.checker.engine import Answer, Deliver, Engines
+from fastha.checker.file_check import FileValues
+from fastha.checker.guard import Guard, Passed
 from fastha.checker.lvs_keeper import LvsKeeper
 from fastha.checker.marks_keeper import MarksKeeper
+from fastha.checker.misc import Commands
 from fastha.checker.overrides import Overrides
-from fastha.checker.plan import Effect, QuorumChanged, RunScript, ServerChanged
+from fastha.checker.plan import Effect, QuorumChanged, RunScript, ServerChanged, WeightChanged
 from fastha.checker.prepare import fitted, refusal
 from fastha.checker.presence import Presence
 from fastha.checker.probe import Probes
-from fastha.checker.roster import Roster, Server, Ward
+from fastha.checker.roster import Roster, Server, Ward, Watch
 from fastha.checker.table import TableKeeper
 from fastha.child import Child
+from fastha.child.files import Files
+from fastha.child.parts import Draft, Parts
+from fastha.child.process import release_memory
+from fastha.child.runner import Runner
+from fastha.child.work import Steps, Work, run
 from fastha.dataplane.backend import Backend, KernelBalancer, Patient
 from fastha.dataplane.choose import open_backend
 from fastha.dataplane.nft_library import Library
-from fastha.dataplane.rows import Table
+from fastha.dataplane.rows import ServiceKey, Table
 from fastha.errors import SystemFault
-from fastha.model import Config
-from fastha.model.codec import read
-from fastha.model.units import NS_PER_S
+from fastha.loop.reactor import Timer
+from fastha.model import Config, VirtualServer
+from fastha.model.codec import dumps
+from fastha.model.parts import GLOBALS
+from fastha.model.units import NS_PER_MS, NS_PER_S
+from fastha.scripts import lines
+from fastha.scripts.configured import defaults
 
-STATS_NS = NS_PER_S  # counters of steady probes are reported by a fifth of the wards each second
-STATS_SLICES = 5
+REFRESH_NS = 50 * NS_PER_MS  # counters of steady probes are reported by a few real servers each time,
+ROUND = 100  # and by all of them in so many
+TOLD_TOGETHER = 16  # virtual servers of a commit whose rows and facts go out together
 SPARE_FDS = 128  # descriptors that are not for probes
 MOST_PROBES = 4096  # in flight at once
 
 
 @dataclass(slots=True)
 class Proposal:
-    generation: int
-    config: Config
+    draft: Draft
     previous: Mapping[str, Any]
     marks: Mapping[str, int] = field(default_factory=dict)  # nftables_ipvs: {virtual server key: mark}
     tables: Mapping[str, str] = field(default_factory=dict)  # and the tables that set them
@@ -62,16 +78,31 @@ class Checker:
         self._open_backend = open_backend
         self._backend_name = ""
         self._proposal: Proposal | None = None
+        self._refused = ""  # why the last proposal was
+        self._abandoned = -1
         probes = make_probes(self._results) if make_probes else Probes(child.reactor, self._results, probe_limit())
         self.probes = probes
+        self._runner = Runner(child.reactor)
         self.bfds = BfdStates(child.reactor, self._deliver(bfd_check.KIND))
-        self.engines = Engines(dict.fromkeys(native.KINDS, native.Native(probes)) | {bfd_check.KIND: self.bfds})
-        self.roster = Roster(self.engines, child.reactor.now_ns, self._changed, self._seen, self._short, child.progress)
+        self.engines = Engines(
+            dict.fromkeys(native.KINDS, native.Native(probes))
+            | {"MISC_CHECK": Commands(child.reactor, self._runner, self._deliver("MISC_CHECK"))}
+            | {"FILE_CHECK": FileValues(child.reactor, Files(child.reactor), self._deliver("FILE_CHECK"))}
+            | {bfd_check.KIND: self.bfds}
+        )
+        self.roster = Roster(
+            self.engines, child.reactor.now_ns, self._changed, self._seen, self._short, child.progress, self._failed
+        )
         self.overrides = Overrides(self.roster, child.reactor, self._ruled, self._seen, self._flush)
+        self.roster.guarded = self._guarded
+        self.roster.wake = self._wake
         self._quorums: dict[str, bool] = {}
         self._noted: set[str] = set()
-        self._told: dict[str, set[str]] = {}  # keys in the parent's picture: {virtual server: its real servers}
-        self._slice = 0
+        self._share = 0  # real servers of one turn of `_refresh`
+        self.parts = Parts()
+        self.work = Work(child.reactor, child.stalled)
+        self._round: Iterator[tuple[str, Server]] = iter(())
+        self._release: Timer | None = None
         self._running = False
         self._lvs: LvsKeeper | None = None
         self._marks: MarksKeeper | None = None
@@ -79,49 +110,76 @@ class Checker:
         self._flush_on_stop = ""
         self._presence = Presence(child.reactor, self._addresses_changed)
         child.on("masters", self._masters)
-        child.on("propose", self._propose)
-        child.on("commit", self._commit)
+        child.on("parts", self.parts.take_parts)
+        child.on("previous", self.parts.take_previous)
+        child.on("propose", lambda message: self.work.add(self._propose(message)))
+        child.on("commit", lambda message: self.work.add(self._commit(message)))
         child.on("abandon", self._abandon)
         child.on("stop", self._stop)
         child.on("overrides", lambda message: self.overrides.take(message["overrides"]))
         child.on("resync", self._resync)
+        child.on("accept", self._accept)
         child.on("bfds", lambda message: self.bfds.update(message["states"]))
 
     def begin(self, config: Config, dataplane: str) -> None:
         """By hand: prepare and commit at once. SystemFault with the reason if it cannot be run."""
-        if reason := self.prepare(0, config, dataplane, {}):
-            raise SystemFault(reason)
-        self.commit()
+        for draft in self.parts.whole(1, orjson.loads(dumps(config))):
+            if draft is not None:
+                run(self._prepare(draft, dataplane, {}))
+        if self._refused:
+            raise SystemFault(self._refused)
+        run(self._apply())
 
-    # -- configuration, in two phases --
+    # -- configuration, in two phases: both go on while checks are made and answered --
 
-    def _propose(self, message: Message) -> None:
-        config = read(Config, message["config"])
-        if reason := self.prepare(message["generation"], config, message["dataplane"], message["previous"]):
-            self.child.send("refused", generation=message["generation"], reason=reason)
+    def _propose(self, message: Message) -> Steps:
+        """Phase one: nothing that runs is changed. A proposal before this one is forgotten."""
+        generation, self._proposal = message["generation"], None
+        rows, base, previous = self.parts.proposed(message)
+        whole = message["config"] is not None
+        steps = self.parts.whole(generation, message["config"]) if whole else self.parts.draft(generation, rows, base)
+        for draft in steps:
+            yield
+            if draft is not None:
+                yield from self._prepare(draft, message["dataplane"], previous)
+        if generation == self._abandoned:
+            self._proposal = None  # it was too late to stop
+        if self._refused:
+            self.child.send("refused", generation=generation, reason=self._refused)
         else:
-            self.child.send("ready", generation=message["generation"])
+            self.child.send("ready", generation=generation)
 
-    def prepare(self, generation: int, config: Config, dataplane: str, previous: Mapping[str, Any]) -> str:
-        """Phase one; "" or why it is refused."""
-        self._proposal = None
+    def _prepare(self, draft: Draft, dataplane: str, previous: Mapping[str, Any]) -> Steps:
+        """`_proposal`, or why it is `_refused`."""
+        self._refused = ""
         try:
             table = self._open_table(dataplane)
-            reason = lvs.refusal(config.globals.lvs, config.virtual_servers, table.backend)
-            reason = reason or refusal(config.virtual_servers, table.backend)
-            proposal = Proposal(generation, fitted(config, table.backend), previous)
+            self._fit(draft, table.backend)
+            reason = lvs.refusal(draft.config.globals.lvs, draft.config.virtual_servers, table.backend)
+            for key, held in draft.changed.items():
+                if isinstance(held.value, VirtualServer):
+                    runs = self.parts.held(key)
+                    tried = runs.value.real_servers if runs and isinstance(runs.value, VirtualServer) else ()
+                    reason = reason or refusal(held.value, table.backend, tried)
+                    yield
+            proposal = Proposal(draft, previous)
             reason = reason or self._prepare_marks(proposal)
-            if not reason and any(s.ha_suspend for s in config.virtual_servers):
+            if not reason and any(s.ha_suspend for s in draft.virtual_servers):
                 self._presence.listen(True)
             if not reason and not self._running:
                 table.backend.dump()  # a kernel that does not answer is found out before anybody commits
         except SystemFault as fault:
-            return str(fault)
+            reason = str(fault)
         except OSError as error:
-            return f"dataplane {dataplane}: {error.strerror or error}"
-        if not reason:
-            self._proposal = proposal
-        return reason
+            reason = f"dataplane {dataplane}: {error.strerror or error}"
+        self._refused = reason
+        self._proposal = None if reason else proposal
+
+    @staticmethod
+    def _fit(draft: Draft, backend: Backend) -> None:
+        for key, held in draft.changed.items():
+            if isinstance(held.value, VirtualServer):
+                draft.changed[key] = replace(held, value=fitted(held.value, backend))
 
     def _open_table(self, dataplane: str) -> TableKeeper:
         if self.table is not None:
@@ -142,49 +200,115 @@ class Checker:
         )
         return self.table
 
-    def _commit(self, message: Message) -> None:
-        if self._proposal is None or self._proposal.generation != message["generation"]:
+    def _commit(self, message: Message) -> Steps:
+        if self._proposal is None or self._proposal.draft.generation != message["generation"]:
             raise ValueError(f"commit of generation {message['generation']}, which is not prepared")
-        self.commit()
+        yield from self._apply()
 
-    def commit(self) -> None:
-        """Phase two: run what was prepared."""
+    def _apply(self) -> Steps:
+        """Phase two: go through what differs, one virtual server after another, each as a whole. Operators' decisions,
+        health and the kernel's table may change between any two of them."""
         proposal, table = self._proposal, self.table
         assert proposal is not None
         assert table is not None
         self._proposal = None
-        servers, defs, marked = proposal.config.virtual_servers, proposal.config.globals.lvs, proposal.marks
-        kernel = {} if self._running else self._adopt_kernel(table, proposal)
-        self.overrides.prepare(servers, kernel, marked)
-        known = {}
-        if not self._running:
-            rulings = self.roster.rulings
-            known = {
-                s.key: adoption.adopted(s, proposal.previous, kernel, rulings(s), marked.get(s.key, 0)) for s in servers
-            }
-        self._presence.listen(any(s.ha_suspend for s in servers))
-        self.roster.addresses(self._presence.has)
-        before = {ward: ward.keys for ward in self.roster.wards.values()}
-        self.roster.replace(servers, known, marked)
-        wards = self.roster.wards.values()
-        wanted = {key for ward in wards for key in ward.keys}
-        for key in {key for keys in before.values() for key in keys} - wanted:
-            table.forget(key)
-        for ward in wards:
-            if before.get(ward) != ward.keys:
-                self.child.progress()
-                self._want(table, ward)
+        draft, marked, first = proposal.draft, proposal.marks, not self._running
+        kernel = self._adopt_kernel(table, proposal) if first else {}
+        defs = draft.config.globals
+        self._runner.configure(defaults(defs), defs.scripts.secure)
+        suspends = any(s.ha_suspend for s in draft.config.virtual_servers)
+        self._presence.listen(suspends)
+        if suspends:
+            self._addresses_changed()
+        dropped: set[ServiceKey] = set()
+        for number, key in enumerate(draft.gone_of("virtual_server")):
+            dropped.update(self.roster.drop(key).keys)
+            self.overrides.drop(key)
+            self._quorums.pop(key, None)
+            self.child.facts({"virtual_servers": {key: None}})
+            yield from self._breath(number)
+        to_apply = self._to_apply(draft, marked)
+        if not first and any(self._asks_anew(server) for server in to_apply):
+            yield from self.roster.recall()
+        for number, server in enumerate(to_apply):
+            dropped.update(self._put(table, server, proposal, kernel, first))
+            yield from self._breath(number)
+        self.roster.settled()
+        if dropped:
+            yield from self._forget(table, dropped)
+        yield from self.parts.commit(draft)
         self._commit_balancer(proposal)
         table.flush()
         table.start()
         self.overrides.committed(table.backend)
-        self._tell_all()
-        self._flush_on_stop = defs.flush_on_stop
-        self._note(table, proposal.config)
-        self.child.send("committed", generation=proposal.generation)
-        if not self._running:
+        self._tell_quorums()
+        self._flush_on_stop = draft.config.globals.lvs.flush_on_stop
+        if draft.changed:
+            self._note(table, draft)
+        self.child.facts({"dataplane": facts.dataplane(table)})
+        self.child.flush_facts()
+        self.child.beat()
+        self.child.send("committed", generation=draft.generation)
+        if first:
             self._running = True
-            self.child.reactor.call_later(STATS_NS, self._refresh)
+            self.child.reactor.call_later(REFRESH_NS, self._refresh)
+
+    def _to_apply(self, draft: Draft, marked: Mapping[str, int]) -> list[VirtualServer]:
+        """Those that changed, and groups that have another mark now."""
+        out = {server.key: server for server in draft.virtual_servers}
+        if marked != self._marked:
+            for key, ward in self.roster.wards.items():
+                if ward.mark != marked.get(key, 0):
+                    out.setdefault(key, ward.plan.server)
+        return list(out.values())
+
+    def _asks_anew(self, server: VirtualServer) -> bool:
+        """Whether there is a check that it does not have yet: somebody else may be asking the same."""
+        ward = self.roster.wards.get(server.key)
+        had = {id(s.config) for s in ward.servers} if ward is not None else set()
+        known = {check for s in ward.servers for check in s.config.checks} if ward is not None else set()
+        return any(check not in known for rs in server.real_servers if id(rs) not in had for check in rs.checks)
+
+    def _breath(self, number: int) -> Steps:
+        """A place to pause. What has changed goes to the kernel and into the parent's picture bit by bit, not all at
+        the end (at the start the kernel gets it in one go: nothing waits for it)."""
+        if number % TOLD_TOGETHER == TOLD_TOGETHER - 1:
+            self._flush()
+            self.child.flush_facts()
+        yield
+
+    def _put(
+        self, table: TableKeeper, server: VirtualServer, proposal: Proposal, kernel: Table, first: bool
+    ) -> set[ServiceKey]:
+        """Make one virtual server what it shall be; the services that it has no more."""
+        key, mark = server.key, proposal.marks.get(server.key, 0)
+        old = self.roster.wards.get(key)
+        before, had, looked = (old.keys, list(old.servers), _look(old)) if old is not None else ((), [], None)
+        self.overrides.prepare(server, kernel, mark)
+        adopt = Adopted()
+        if first:
+            adopt = adoption.adopted(server, proposal.previous, kernel, self.roster.rulings(server), mark)
+        ward = self.roster.put(server, adopt, mark)
+        self._want(table, ward)
+        shown: Sequence[Server] = ward.servers
+        if looked == _look(ward):  # of the others nothing is other than it was
+            known = set(map(id, had))
+            shown = [s for s in ward.servers if id(s) not in known]
+        row = table.wanted(ward.key)
+        real: dict[str, Any] = dict.fromkeys({s.config.key for s in had} - {s.config.key for s in ward.servers})
+        real |= {s.config.key: facts.real_server(self.roster, s, row) for s in shown}
+        self.child.facts({"virtual_servers": {key: facts.virtual_server(ward) | {"real_servers": real}}})
+        return set(before) - set(ward.keys)
+
+    def _forget(self, table: TableKeeper, dropped: set[ServiceKey]) -> Steps:
+        """Services that nobody has any more. One that went from one virtual server to another is the other's."""
+        for ward in self.roster.wards.values():
+            if not dropped.isdisjoint(ward.keys):
+                dropped.difference_update(ward.keys)
+                self._want(table, ward)
+        yield
+        for key in dropped:
+            table.forget(key)
 
     def _adopt_kernel(self, table: TableKeeper, proposal: Proposal) -> Table:
         try:
@@ -192,7 +316,7 @@ class Checker:
         except OSError:
             table.resync()  # says what is wrong and keeps trying
             return {}
-        config, ours = proposal.config, adoption.once_ours(proposal.previous, kernel)
+        config, ours = proposal.draft.config, adoption.once_ours(proposal.previous, kernel)
         defs, backend, first = config.globals.lvs, table.backend, "died_ago_ns" not in proposal.previous
         if isinstance(backend, KernelBalancer) and lvs.flush_whole(
             defs, first, (k for s in config.virtual_servers for k in plan.keys(s, proposal.marks.get(s.key, 0))), kernel
@@ -210,7 +334,7 @@ class Checker:
     # -- the balancer besides its table --
 
     def _prepare_marks(self, proposal: Proposal) -> str:
-        defs, servers = proposal.config.globals.lvs, proposal.config.virtual_servers
+        defs, servers = proposal.draft.config.globals.lvs, proposal.draft.config.virtual_servers
         if not defs.marks_table or self._marks is None:
             return ""
         try:
@@ -223,11 +347,11 @@ class Checker:
         return self._marks.prepare(defs.marks_table, proposal.tables)
 
     def _commit_balancer(self, proposal: Proposal) -> None:
-        defs = proposal.config.globals.lvs
+        defs = proposal.draft.config.globals.lvs
         self._marked = dict(proposal.marks)
         if self._marks is not None:
             self._marks.commit(defs.marks_table, proposal.tables)
-        if self._lvs is not None:
+        if self._lvs is not None and (not self._running or GLOBALS in proposal.draft.changed):
             self._lvs.commit(defs, {} if self._running else proposal.previous)
             self.child.facts({"lvs": self._lvs.facts()})
 
@@ -255,15 +379,18 @@ class Checker:
             table.want(key, row)
 
     def _abandon(self, message: Message) -> None:
-        if self._proposal is not None and self._proposal.generation == message["generation"]:
+        """Work on it that is under way goes to its end; then it is forgotten."""
+        self._abandoned = message["generation"]
+        self.parts.abandon(self._abandoned)
+        if self._proposal is not None and self._proposal.draft.generation == message["generation"]:
             self._proposal = None
 
-    def _note(self, table: TableKeeper, config: Config) -> None:
+    def _note(self, table: TableKeeper, draft: Draft) -> None:
         """What a backend wants operators to know, each line once."""
         notes = getattr(table.backend, "notes", None)
         warnings = getattr(table.backend, "warnings", None)
-        lines = [line for s in config.virtual_servers if notes and (line := notes(s))]
-        lines += warnings(config.virtual_servers) if warnings else []
+        lines = [line for s in draft.virtual_servers if notes and (line := notes(s))]
+        lines += warnings(draft.config.virtual_servers) if warnings else []
         for line in lines:
             if line not in self._noted:
                 self._noted.add(line)
@@ -280,11 +407,11 @@ class Checker:
 
     def _answers(self, answers: Iterable[Answer]) -> None:
         self.roster.answers(answers)
-        if self.table is not None:
-            self.table.flush()
+        self._flush()
 
     def _flush(self) -> None:
-        if self.table is not None:
+        """Not before the first commit is complete: until then rows of ours in the kernel may look unwanted."""
+        if self.table is not None and self._running:
             self.table.flush()
 
     def _ruled(self, ward: Ward, effects: Sequence[Effect], changed: Sequence[Server]) -> None:
@@ -295,6 +422,40 @@ class Checker:
             if ruling is not None and ruling.ended and ruling.stance is Stance.OUT:
                 name = f"{ward.plan.server.key} {server.config.key}"
                 self.child.event("drained", name, f"drained, out of the table: {ruling.ended}")
+        self.roster.judge(ward)
+
+    def _guarded(self, ward: Ward, before: Guard, passed: Passed) -> None:
+        kind, text = gate.told(ward, before, passed)
+        if kind:
+            level = logging.INFO if kind == "panic_over" else logging.ERROR if kind == "panic" else logging.WARNING
+            self.child.event(kind, ward.plan.server.key, text, level)
+            self.child.reactor.call_at(self.child.reactor.now_ns(), lambda: self._tell_ward(ward))
+
+    def _tell_ward(self, ward: Ward) -> None:
+        """All of its facts, unless it is gone meanwhile."""
+        key = ward.plan.server.key
+        if self.table is not None and self.roster.wards.get(key) is ward:
+            one = facts.ward_facts(self.roster, ward, self.table.wanted(ward.key))
+            self.child.facts({"virtual_servers": {key: one}})
+
+    def _wake(self, when_ns: int, callback: Callable[[], object]) -> None:
+        def woken() -> None:
+            callback()
+            self._flush()
+
+        self.child.reactor.call_at(when_ns, woken)
+
+    def _accept(self, message: Message) -> None:
+        """An operator says that what the guard keeps in the set is down indeed."""
+        for key in message["virtual_servers"]:
+            ward = self.roster.wards.get(key)
+            if ward is not None and ward.guard.kept:
+                panic = ward.guard.panic
+                count = self.roster.accept(ward)
+                text = f"{count} real servers that were kept in the set fall: accepted by an operator"
+                self.child.event("panic_over" if panic else "accepted", key, text, logging.WARNING)
+                self._tell_ward(ward)
+        self._flush()
 
     def _resync(self, message: Message) -> None:
         if self.table is None:
@@ -315,20 +476,26 @@ class Checker:
         self._want(self.table, ward)
         name = ward.plan.server.key
         servers = {s.config.key: s for s in ward.servers}
+        said: list[str] = []
         for effect in effects:
             if isinstance(effect, ServerChanged):
                 server = servers[effect.server.key]
                 word = "up" if effect.up else "down"
+                why = f"kept in the set, though its checks fail: {server.why}" if server.kept else server.why
                 self.child.event(
                     f"real_server_{word}",
                     f"{name} {effect.server.key}",
-                    f"{word}: {server.why}",
+                    f"{word}: {why}",
                     logging.INFO if effect.up else logging.WARNING,
                 )
+                said.append(lines.real_server(ward.plan.server, effect.server, effect.up))
             elif isinstance(effect, QuorumChanged):
                 self._quorum_changed(ward, effect)
+                said.append(lines.virtual_server(ward.plan.server, effect.up))
             elif isinstance(effect, RunScript):
                 self.child.script(effect.script, effect.subject)
+        for line in said:
+            self.child.send("notify", line=line)
         row = self.table.wanted(ward.key)
         shown = ward.servers if any(isinstance(e, QuorumChanged) for e in effects) else _named(effects, servers)
         shown = [*shown, *also]
@@ -351,55 +518,61 @@ class Checker:
 
     def _seen(self, server: Server) -> None:
         """An answer that changes no row: the health may have become known, a failure may be on its way."""
-        if self.table is None or not self._running:
+        if self.table is None:
             return
         ward = server.ward
         one = facts.real_server(self.roster, server, self.table.wanted(ward.key))
-        self.child.facts({"virtual_servers": {ward.plan.server.key: {"real_servers": {server.config.key: one}}}})
+        patch: dict[str, Any] = {"real_servers": {server.config.key: one}}
+        if ward.limits is not None:
+            patch["panic"] = facts.panic(ward)
+        self.child.facts({"virtual_servers": {ward.plan.server.key: patch}})
 
     def _short(self, text: str) -> None:
         self.child.limited(
             f"shortage {text}", 0.1, f"a check could not be made here: {text}; no server is blamed for it"
         )
 
+    def _failed(self, watch: Watch) -> None:
+        """log_all_failures: one line for each failed check, whoever asks it."""
+        names = sorted({f"{s.ward.plan.server.key} {s.config.key}" for s in watch.servers})
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        self.child.log.info("%s%s: %s failed: %s", names[0], more, watch.check.kind, watch.why)
+
     def _drifted(self, text: str) -> None:
         self.child.event("drift", "dataplane", f"the kernel's table had changed and is repaired: {text}", logging.DEBUG)
 
     def _refresh(self) -> None:
-        """Counters of steady probes, a slice at a time: they change without anybody being told."""
-        self.child.reactor.call_later(STATS_NS, self._refresh)
+        """Counters of steady probes, a few at a time: they change without anybody being told."""
+        self.child.reactor.call_later(REFRESH_NS, self._refresh)
         if self.child.by_hand or self.table is None:
             return
-        self._slice = (self._slice + 1) % STATS_SLICES
+        wards = self.roster.wards
         patch: dict[str, Any] = {}
-        for ward in list(self.roster.wards.values())[self._slice :: STATS_SLICES]:
-            moving = {}
-            for server in ward.servers:
-                checks, failures, took = self.roster.stats(server)
-                moving[server.config.key] = {"checks": checks, "failures": failures, "response_ns": took}
-            patch[ward.plan.server.key] = {"real_servers": moving}
-        self.child.facts(
-            {
-                "virtual_servers": patch,
-                "dataplane": facts.dataplane(self.table),
-                "probes": facts.probes(self.engines),
-            }
-        )
+        some = list(islice(self._round, self._share))
+        if len(some) < max(1, self._share):  # the round is over
+            self._round = _servers(wards)
+            self._share = max(1, sum(len(ward.servers) for ward in wards.values()) // ROUND)
+            self.child.facts({"dataplane": facts.dataplane(self.table), "probes": facts.probes(self.engines)})
+        for key, server in some:
+            if server.ward is not wards.get(key):
+                continue  # it is watched no more
+            checks, failures, took = self.roster.stats(server)
+            moving = patch.setdefault(key, {"real_servers": {}})["real_servers"]
+            moving[server.config.key] = {"checks": checks, "failures": failures, "response_ns": took}
+        if patch:
+            self.child.facts({"virtual_servers": patch})
 
-    def _tell_all(self) -> None:
-        """The whole picture, after a commit."""
-        assert self.table is not None
-        wards, told = self.roster.wards, self._told
-        self._told = {key: {s.config.key for s in ward.servers} for key, ward in wards.items()}
-        picture: dict[str, Any] = {key: None for key in told if key not in wards}
-        for key, ward in wards.items():
-            self.child.progress()
-            picture[key] = facts.ward_facts(self.roster, ward, self.table.wanted(ward.key))
-            picture[key]["real_servers"] |= dict.fromkeys(told.get(key, set()) - self._told[key])
-        self.child.facts({"virtual_servers": picture, "dataplane": facts.dataplane(self.table)})
-        self.child.flush_facts()
-        self._quorums = {key: ward.plan.quorum for key, ward in wards.items()}
-        self.child.send("quorum", states=self._quorums)
+    def _tell_quorums(self) -> None:
+        """Those that the parent has not heard of."""
+        now = {key: ward.plan.quorum for key, ward in self.roster.wards.items()}
+        news = {key: up for key, up in now.items() if self._quorums.get(key) is not up}
+        self._quorums = now
+        if news:
+            self.child.send("quorum", states=news)
+        # What a commit needs for a moment (its text, the whole picture) is many times what stays.
+        if self._release is not None:
+            self._release.cancel()
+        self._release = self.child.reactor.call_later(NS_PER_S, release_memory)
 
     # -- the end --
 
@@ -408,6 +581,10 @@ class Checker:
         for ward in self.roster.wards.values():
             for effect in plan.farewell(ward.plan):
                 self.child.script(effect.script, effect.subject)
+            if ward.plan.server.omega:
+                for line in _farewell_lines(ward):
+                    self.child.send("notify", line=line)
+        self.work.clear()  # whatever is half done: all of it goes now
         self.overrides.close()
         self.roster.replace((), {})
         if self.table is not None:
@@ -431,6 +608,7 @@ class Checker:
 
     def close(self) -> None:
         """Let go of everything; rows stay. Idempotent."""
+        self.work.clear()
         self._presence.close()
         for keeper in (self._lvs, self._marks):
             if keeper is not None:
@@ -441,8 +619,30 @@ class Checker:
         self.engines.close()
 
 
+def _servers(wards: Mapping[str, Ward]) -> Iterator[tuple[str, Server]]:
+    """Every real server once, however the wards change meanwhile."""
+    for key in list(wards):
+        ward = wards.get(key)
+        for server in list(ward.servers) if ward is not None else ():
+            yield key, server
+
+
+def _look(ward: Ward) -> tuple[bool, ...]:
+    """What of a virtual server concerns the facts of all its real servers."""
+    return ward.plan.quorum, ward.plan.sorry, ward.suspended, bool(ward.plan.rulings)
+
+
+def _farewell_lines(ward: Ward) -> list[str]:
+    """What `omega` says into the FIFOs: all that was up goes down."""
+    server = ward.plan.server
+    said = [
+        lines.real_server(server, rs, False) for rs, up in zip(server.real_servers, ward.plan.up, strict=True) if up
+    ]
+    return [*said, lines.virtual_server(server, False)] if ward.plan.quorum else said
+
+
 def _named(effects: Sequence[Effect], servers: Mapping[str, Server]) -> list[Server]:
-    return [servers[e.server.key] for e in effects if isinstance(e, ServerChanged)]
+    return [servers[e.server.key] for e in effects if isinstance(e, ServerChanged | WeightChanged)]
 
 
 def probe_limit() -> int:

@@ -11,14 +11,23 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from fastha.checker.ending import Ending
-from fastha.model import Check
+from fastha.model import Check, HttpCheck
 
 SHIFT = 3  # bits of a slot's number that say which engine it is of
+HTTP_REGEX = "HTTP_GET with regex"  # a way of its own: expressions are matched in Python
+
+
+def way(check: Check) -> str:
+    """By which of the ways of `Engines` a check is asked: its kind, unless what it asks for needs another engine."""
+    if isinstance(check, HttpCheck) and any(url.regex for url in check.urls):
+        return HTTP_REGEX
+    return check.kind
 
 
 class Answer(NamedTuple):
     """How one probe ended. `url`: which of several it was; `detail`: errno or HTTP status; `text`: what the peer or the
-    program said, for people; `weight`: what it asks the real server's weight to be (None: says nothing)."""
+    program said, for people; `weight`: what it asks the real server's weight to be (None: says nothing); `added`: what it
+    adds to that. Both hold until the next good answer of the check."""
 
     slot: int
     generation: int
@@ -29,6 +38,7 @@ class Answer(NamedTuple):
     ended_ns: int
     text: str = ""
     weight: int | None = None
+    added: int = 0
 
 
 Deliver = Callable[[Iterable[Answer]], object]
@@ -64,20 +74,22 @@ class Engine(Protocol):
 
 
 class Engines:
-    """All engines: `kinds` says which one a kind of check is asked by."""
+    """All engines: `ways` says which one a check is asked by (`way`)."""
 
-    def __init__(self, kinds: Mapping[str, Engine]) -> None:
-        self._all = list(dict.fromkeys(kinds.values()))
+    def __init__(self, ways: Mapping[str, Engine]) -> None:
+        self._all = list(dict.fromkeys(ways.values()))
         assert len(self._all) <= 1 << SHIFT
-        self._number = {kind: self._all.index(engine) for kind, engine in kinds.items()}
+        self._number = {name: self._all.index(engine) for name, engine in ways.items()}
 
     def open(self, check: Check) -> int:
-        number = self._number[check.kind]
+        number = self._number.get(way(check))
+        if number is None:
+            raise ValueError(f"no engine for {way(check)}")
         return self._all[number].open(check) << SHIFT | number
 
-    def slot(self, kind: str, slot: int) -> int:
-        """The number here of a slot of the engine that asks for `kind`."""
-        return slot << SHIFT | self._number[kind]
+    def slot(self, way: str, slot: int) -> int:
+        """The number here of a slot of the engine of this way."""
+        return slot << SHIFT | self._number[way]
 
     def close_slot(self, slot: int) -> None:
         self._of(slot).close_slot(slot >> SHIFT)

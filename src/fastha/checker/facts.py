@@ -23,8 +23,9 @@ def real_server(roster: Roster, server: Server, row: ServiceRow) -> Facts:
         "health": server.health.value,
         "since": server.since,
         "why": server.why,
-        "weight": drain.weight(ruling, server.config.weight),
-        "weight_from": "override" if ruling is not None and ruling.counts else "configured",
+        "weight": drain.weight(ruling, server.ward.plan.weight(server.index)),
+        "weight_from": _weight_from(server),
+        "kept": server.kept or None,
         "override": drain.facts(ruling),
         "active": ruling.active if ruling is not None else None,
         "in_table": dest.weight if dest else None,
@@ -46,7 +47,21 @@ def virtual_server(ward: Ward) -> Facts:
         "scheduler": config.scheduler,
         "forward": config.forward,
         "suspended": ward.suspended or None,
+        "panic": panic(ward),
     }
+
+
+def panic(ward: Ward) -> Facts | None:
+    """None while there is none."""
+    return {"since": ward.panic_since, "kept": len(ward.guard.kept)} if ward.guard.panic else None
+
+
+def _weight_from(server: Server) -> str:
+    plan = server.ward.plan
+    ruling = plan.ruling(server.index)
+    if ruling is not None and ruling.counts:
+        return "override"
+    return "check" if plan.weights and plan.weights[server.index] is not None else "configured"
 
 
 def _group(ward: Ward) -> Facts:

@@ -53,15 +53,18 @@ class Overrides:
         self._flush()
         self._watch()
 
-    def prepare(self, servers: Iterable[VirtualServer], kernel: Table, marks: Mapping[str, int]) -> None:
-        """Before the roster gets a new configuration. `kernel`: what a starting checker has found; `marks`: of groups,
-        by key."""
-        old, self._rulings = self._rulings, {}
-        for server in servers:
-            if server.key in self._decided:
-                ward = self._roster.wards.get(server.key)
-                present = plan.row(ward.plan).dests.keys() if ward else _dests(kernel, server, marks.get(server.key, 0))
-                self._rulings[server.key] = self._new(server, old.get(server.key, {}), present)
+    def prepare(self, server: VirtualServer, kernel: Table, mark: int = 0) -> None:
+        """Before the roster gets this virtual server, new or other than it was. `kernel`: what a starting checker has
+        found; `mark`: of a group."""
+        old = self._rulings.pop(server.key, {})
+        if server.key in self._decided:
+            ward = self._roster.wards.get(server.key)
+            present = plan.row(ward.plan).dests.keys() if ward else _dests(kernel, server, mark)
+            self._rulings[server.key] = self._new(server, old, present)
+
+    def drop(self, key: str) -> None:
+        """The roster has this virtual server no more."""
+        self._rulings.pop(key, None)
 
     def of(self, server: VirtualServer) -> Rulings:
         """The rulings for its real servers, () if there is none."""

@@ -13,12 +13,13 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from ipaddress import ip_address
 
 from fastha.checker import drain
 from fastha.checker.drain import Ruling, Rulings
 from fastha.dataplane.rows import Dest, DestKey, Forward, Service, ServiceFlag, ServiceKey, ServiceRow, TunnelType
-from fastha.model import GroupMember, RealServer, Script, SorryServer, VirtualServer
+from fastha.model import GroupMember, RealServer, Script, SorryServer, Tunnel, VirtualServer
 
 SCHEDULER_FLAGS = {
     "ops": ServiceFlag.ONEPACKET,
@@ -39,22 +40,35 @@ SORRY_WEIGHT = 1
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A virtual server and what is known of it; `up[i]` is real_servers[i], `dests[i]` its row while it serves."""
+    """A virtual server and what is known of it; `up[i]` is real_servers[i], `keys[i]` and `dests[i]` its row while it
+    serves."""
 
     server: VirtualServer
     up: tuple[bool, ...]
     quorum: bool
-    dests: tuple[tuple[DestKey, Dest], ...]
+    keys: tuple[DestKey, ...]
+    dests: tuple[Dest, ...]
     rulings: Rulings = ()  # operators' decisions
+    weights: tuple[
+        int | None, ...
+    ] = ()  # what checks made of the configured weights (None: nothing); () where none did
 
     def ruling(self, index: int) -> Ruling | None:
         return self.rulings[index] if self.rulings else None
 
+    def weight(self, index: int) -> int:
+        """Its weight by configuration and checks, without operators' decisions."""
+        dynamic = self.weights[index] if self.weights else None
+        return self.server.real_servers[index].weight if dynamic is None else dynamic
+
+    def counts(self, index: int) -> bool:
+        """Whether it would have a share of the traffic if it were up."""
+        return drain.live(self.ruling(index), self.weight(index)) > 0
+
     @property
     def live_weight(self) -> int:
-        if self.rulings:
-            servers = zip(self.server.real_servers, self.up, self.rulings, strict=True)
-            return sum(drain.live(ruling, rs.weight) for rs, up, ruling in servers if up)
+        if self.rulings or self.weights:
+            return sum(drain.live(self.ruling(i), self.weight(i)) for i, up in enumerate(self.up) if up)
         return sum(rs.weight for rs, up in zip(self.server.real_servers, self.up, strict=True) if up)
 
     @property
@@ -78,6 +92,14 @@ class QuorumChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class WeightChanged:
+    """A check makes another weight of a real server's."""
+
+    server: RealServer
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunScript:
     """A notify script for the parent to run; `subject` is what it is about."""
 
@@ -85,24 +107,35 @@ class RunScript:
     subject: str
 
 
-Effect = ServerChanged | QuorumChanged | RunScript
+Effect = ServerChanged | WeightChanged | QuorumChanged | RunScript
 
 
-def start(server: VirtualServer, up: Sequence[bool], quorum: bool | None = None, rulings: Rulings = ()) -> Plan:
+def start(
+    server: VirtualServer,
+    up: Sequence[bool],
+    quorum: bool | None = None,
+    rulings: Rulings = (),
+    weights: Sequence[int | None] = (),
+    known: Mapping[int, DestKey] | None = None,
+) -> Plan:
     """The plan at the beginning; no script runs for it. `quorum` is what a predecessor had, None if there was none:
-    then it is there unless `alpha` says that it has to be proved, or too few servers count as up."""
-    dests = tuple(
-        (DestKey(rs.ip, rs.port), _dest(rs, rs.weight, rs.uthreshold, rs.lthreshold)) for rs in server.real_servers
+    then it is there unless `alpha` says that it has to be proved, or too few servers count as up. `known`: keys of
+    real servers that were there before, by identity."""
+    known = known or {}
+    keys = tuple([known.get(id(rs)) or DestKey(rs.ip, rs.port) for rs in server.real_servers])
+    dests = tuple([_dest(rs, rs.weight, rs.uthreshold, rs.lthreshold) for rs in server.real_servers])
+    plan = Plan(
+        server, tuple(up), (not server.alpha) if quorum is None else quorum, keys, dests, rulings, _some(weights)
     )
-    plan = Plan(server, tuple(up), (not server.alpha) if quorum is None else quorum, dests, rulings)
     return replace(plan, quorum=_has_quorum(plan))
 
 
 def carry(
-    old: Plan, server: VirtualServer, up: Sequence[bool], rulings: Rulings = ()
+    old: Plan, server: VirtualServer, up: Sequence[bool], rulings: Rulings = (), weights: Sequence[int | None] = ()
 ) -> tuple[Plan, tuple[Effect, ...]]:
     """The plan of a virtual server whose configuration changed: it has the quorum it had, judged by the new numbers."""
-    new = start(server, up, old.quorum, rulings)
+    known = {id(rs): key for rs, key in zip(old.server.real_servers, old.keys, strict=True)}
+    new = start(server, up, old.quorum, rulings, weights, known)
     return new, tuple(_quorum_effects(old, new))
 
 
@@ -113,11 +146,17 @@ def rule(plan: Plan, rulings: Rulings) -> tuple[Plan, tuple[Effect, ...]]:
     return new, tuple(_quorum_effects(plan, new))
 
 
-def step(plan: Plan, changes: Mapping[int, bool]) -> tuple[Plan, tuple[Effect, ...]]:
+def _some(weights: Sequence[int | None]) -> tuple[int | None, ...]:
+    return tuple(weights) if any(weight is not None for weight in weights) else ()
+
+
+def step(
+    plan: Plan, changes: Mapping[int, bool], weights: Sequence[int | None] | None = None
+) -> tuple[Plan, tuple[Effect, ...]]:
     """Real servers {index: is now up}; those of one turn together, so that a storm costs O(servers) and not its square,
-    and a quorum is judged once by all of them."""
+    and a quorum is judged once by all of them. `weights`: what checks now make of all the configured weights."""
     changes = {index: up for index, up in changes.items() if plan.up[index] != up}
-    if not changes:
+    if not changes and weights is None:
         return plan, ()
     effects: list[Effect] = []
     ups = list(plan.up)
@@ -127,7 +166,10 @@ def step(plan: Plan, changes: Mapping[int, bool]) -> tuple[Plan, tuple[Effect, .
         effects.append(ServerChanged(server, up))
         if script := server.notify_up if up else server.notify_down:
             effects.append(RunScript(script, f"{plan.server.key} {server.key}"))
-    new = replace(plan, up=tuple(ups))
+    new = replace(plan, up=tuple(ups), weights=plan.weights if weights is None else _some(weights))
+    if new.weights != plan.weights:
+        changed = [i for i in range(len(ups)) if plan.weight(i) != new.weight(i)]
+        effects += (WeightChanged(new.server.real_servers[i], new.weight(i)) for i in changed)
     new = replace(new, quorum=_has_quorum(new))
     return new, (*effects, *_quorum_effects(plan, new))
 
@@ -218,7 +260,13 @@ def service(server: VirtualServer, family: int = 0) -> Service:
 
 
 def _dest(server: RealServer | SorryServer, weight: int, uthreshold: int = 0, lthreshold: int = 0) -> Dest:
-    forward, tunnel = Forward[server.forward], server.tunnel
+    return _one_dest(server.forward, server.tunnel, weight, uthreshold, lthreshold)
+
+
+@lru_cache(4096)
+def _one_dest(method: str, tunnel: Tunnel, weight: int, uthreshold: int, lthreshold: int) -> Dest:
+    """One object for all destinations that are served alike."""
+    forward = Forward[method]
     if forward is not Forward.TUN:
         return Dest(forward, weight, uthreshold, lthreshold)
     kind, flags = TUNNELS[tunnel.kind], TUNNEL_FLAGS[tunnel.checksum]
@@ -240,13 +288,14 @@ def row(plan: Plan) -> ServiceRow:
     server = plan.server
     dests = {}
     sorry_serves = plan.sorry
-    for index, (rs, up, (dest_key, dest)) in enumerate(zip(server.real_servers, plan.up, plan.dests, strict=True)):
+    served = zip(server.real_servers, plan.up, plan.keys, plan.dests, strict=True)
+    for index, (rs, up, dest_key, dest) in enumerate(served):
         if (ruling := plan.ruling(index)) is not None:
             weight = drain.in_table(ruling, up and not sorry_serves, rs.inhibit_on_failure)
             if weight is not None:
                 dests[dest_key] = replace(dest, weight=weight)
         elif up and not sorry_serves:
-            dests[dest_key] = dest
+            dests[dest_key] = replace(dest, weight=plan.weight(index)) if plan.weights else dest
         elif rs.inhibit_on_failure:
             dests[dest_key] = replace(dest, weight=0)
     sorry = server.sorry_server

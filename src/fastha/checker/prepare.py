@@ -6,25 +6,36 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from fastha.checker import plan
-from fastha.checker.request import request
+from fastha.checker.native import talk
 from fastha.dataplane.backend import Backend
-from fastha.model import Check, Config, HttpCheck, Networked, VirtualServer
+from fastha.model import (
+    Check,
+    DnsCheck,
+    HttpCheck,
+    Networked,
+    PingCheck,
+    RealServer,
+    TcpCheck,
+    UdpCheck,
+    VirtualServer,
+)
 
 
-def refusal(servers: Iterable[VirtualServer], backend: Backend) -> str:
-    """Why these virtual servers cannot be run here ("" if they can), in one line that names the first that cannot."""
-    for server in servers:
-        if reason := backend.refuse(server) or _unbuildable(server):
-            return f"virtual server {server.key}: {reason}"
+def refusal(server: VirtualServer, backend: Backend, tried: Iterable[RealServer] = ()) -> str:
+    """Why this virtual server cannot be run here ("" if it can), in one line that names it. `tried`: real servers that
+    run, by identity: they are not tried again."""
+    known = set(map(id, tried))
+    fresh = tuple(rs for rs in server.real_servers if id(rs) not in known)
+    if reason := backend.refuse(server) or _unbuildable(replace(server, real_servers=fresh)):
+        return f"virtual server {server.key}: {reason}"
     return ""
 
 
-def fitted(config: Config, backend: Backend) -> Config:
-    """`config` without what this backend gives no choice in: `masquerade` (IPVS never does, nft may)."""
-    if getattr(backend, "masquerades", False) or all(server.masquerade for server in config.virtual_servers):
-        return config
-    servers = tuple(replace(server, masquerade=True) for server in config.virtual_servers)
-    return replace(config, virtual_servers=servers)
+def fitted(server: VirtualServer, backend: Backend) -> VirtualServer:
+    """`server` without what this backend gives no choice in: `masquerade` (IPVS never does, nft may)."""
+    if server.masquerade or getattr(backend, "masquerades", False):
+        return server
+    return replace(server, masquerade=True)
 
 
 def _unbuildable(server: VirtualServer) -> str:
@@ -48,12 +59,14 @@ def _try(check: Check) -> None:
         raise ValueError("delay_loop is more than 0")
     if isinstance(check, Networked):
         _try_connection(check)
+    if isinstance(check, TcpCheck | UdpCheck | DnsCheck):
+        talk(check)
     if isinstance(check, HttpCheck):
         _try_urls(check)
 
 
 def _try_connection(check: Networked) -> None:
-    if not 0 < check.port < 65536:
+    if not 0 < check.port < 65536 and not isinstance(check, PingCheck):
         raise ValueError("which port to connect to? (connect_port)")
     if check.timeout_ns <= 0:
         raise ValueError("connect_timeout is more than 0")
@@ -64,8 +77,8 @@ def _try_connection(check: Networked) -> None:
 def _try_urls(check: HttpCheck) -> None:
     if not check.urls:
         raise ValueError("no url")
+    talk(check)
     for url in check.urls:
-        request(check, url)
         if len(bytes.fromhex(url.digest)) not in (0, 16):
             raise ValueError(f"digest {url.digest!r} is not 32 hexadecimal digits")
         if not all(100 <= low <= high <= 599 for low, high in url.status):

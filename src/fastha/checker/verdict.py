@@ -4,9 +4,10 @@
     outcome    what one probe found: ok, fail, or ours (our own machine could not ask: no port, no descriptor)
 
 The rules are keepalived's. While up, a failure is followed by up to `retry` more tries, `retry_delay_ns` apart; the one
-after those means down. While down, one success means up. Before the first verdict there is no retry: the
-first failure means down. HTTP_GET fetches its URLs in order, one each period; a failing URL has its own retries,
-is the only one polled while down, and once it works the whole list is walked from its start: up after one clean pass.
+after those means down. While down, `rise` successes in a row mean up (keepalived: one). Before the first verdict there
+is no retry: the first failure means down. HTTP_GET fetches its URLs in order, one each period; a failing URL has its own retries,
+is the only one polled while down, and once it works the whole list is walked from its start: up after `rise` clean
+passes in a row. Before the first verdict one pass is enough.
 
 Where keepalived waits one more period after the last URL of a clean pass, the verdict falls at once.
 
@@ -19,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import blake2b
 
 from fastha.model import Check, HttpCheck
@@ -59,6 +61,7 @@ class Rules:
     poll_ns: int
     urls: int = 1
     fast_recovery: bool = False
+    rise: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class Verdict:
     failures: int = 0  # further failures seen of this URL while up
     url: int = 0
     walking: bool = True  # not up: URLs before `url` were clean in this pass; False: polling a failed URL
+    passes: int = 0  # down: clean passes since the last failure
 
     @property
     def up(self) -> bool:
@@ -83,7 +87,11 @@ class Verdict:
 
 
 def rules(check: Check) -> Rules:
-    """The table's numbers for a configured check."""
+    """The table's numbers for a configured check; one object for all that have the same."""
+    return _shared(_rules(check))
+
+
+def _rules(check: Check) -> Rules:
     if isinstance(check, HttpCheck):
         return Rules(
             retry=check.retry,
@@ -92,30 +100,47 @@ def rules(check: Check) -> Rules:
             poll_ns=max(check.retry_delay_ns, check.delay_ns),
             urls=max(1, len(check.urls)),
             fast_recovery=check.fast_recovery,
+            rise=check.rise,
         )
     return Rules(
-        retry=check.retry, retry_delay_ns=check.retry_delay_ns, delay_ns=check.delay_ns, poll_ns=check.delay_ns
+        retry=check.retry,
+        retry_delay_ns=check.retry_delay_ns,
+        delay_ns=check.delay_ns,
+        poll_ns=check.delay_ns,
+        rise=check.rise,
     )
 
 
 def start(check: Check) -> Verdict:
     """A check that was never run: unknown, which counts as up unless `alpha`."""
-    return Verdict(Health.UNKNOWN, assumed_up=not check.alpha)
+    return _one(Verdict(Health.UNKNOWN, assumed_up=not check.alpha))
 
 
 def assume(up: bool) -> Verdict:
     """A check whose configuration changed: unknown, and what was so far counts until it has an answer."""
-    return Verdict(Health.UNKNOWN, assumed_up=up)
+    return _one(Verdict(Health.UNKNOWN, assumed_up=up))
 
 
 def adopt(up: bool) -> Verdict:
     """A check whose health a predecessor knew: it has all its retries, and a server that is down must prove itself."""
-    return Verdict(Health.UP if up else Health.DOWN)
+    return _one(Verdict(Health.UP if up else Health.DOWN))
 
 
 def step(r: Rules, v: Verdict, outcome: Outcome) -> tuple[Verdict, Wait]:
     """The verdict after one probe of URL `v.url`, and when to probe again."""
-    return TABLE[v.health, outcome](r, v)
+    new, wait = TABLE[v.health, outcome](r, v)
+    return _one(new), wait
+
+
+@lru_cache(4096)
+def _one(v: Verdict) -> Verdict:
+    """One object for all checks in this state: there are few states, and many checks."""
+    return v
+
+
+@lru_cache(4096)
+def _shared(r: Rules) -> Rules:
+    return r
 
 
 def _walk(r: Rules, v: Verdict) -> tuple[Verdict, Wait]:
@@ -124,6 +149,8 @@ def _walk(r: Rules, v: Verdict) -> tuple[Verdict, Wait]:
         return replace(v, url=0, walking=True), _gap(r)
     if v.url + 1 < r.urls:
         return replace(v, url=v.url + 1, walking=True), _gap(r)
+    if v.health is Health.DOWN and v.passes + 1 < r.rise:
+        return Verdict(Health.DOWN, passes=v.passes + 1), Wait.PERIOD
     return Verdict(Health.UP), Wait.PERIOD
 
 

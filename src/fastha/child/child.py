@@ -12,6 +12,7 @@ import os
 import select
 import signal
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from fastha.channel.endpoint import Closed, Endpoint
@@ -60,6 +61,7 @@ class Child:
         self._memory = Memory()
         self._heartbeat_ns = 0
         self._beaten_ns = 0
+        self._stall_ns = 0
         self._exit_code: int | None = None
 
     def on(self, kind: str, handler: Callable[[Message], object]) -> None:
@@ -115,7 +117,7 @@ class Child:
         if self.by_hand:
             self.log.info("%s: not running %s: scripts are run by the parent", subject, script.argv[0])
             return
-        self.send("script", script={"argv": script.argv, "user": script.user, "group": script.group}, subject=subject)
+        self.send("script", script=asdict(script), subject=subject)
 
     # -- life --
 
@@ -161,24 +163,30 @@ class Child:
         """Call between the parts of a long step (a commit of thousands of servers): the loop stands still meanwhile,
         and a heartbeat that is due says that the work does not."""
         if self.reactor.now_ns() - self._beaten_ns >= HEARTBEAT_NS:
-            self._beat()
+            self.beat()
+
+    def stalled(self, ns: int) -> None:
+        """One piece of work took so long: the loop stood still, whether or not a timer was due meanwhile."""
+        self._stall_ns = max(self._stall_ns, ns)
 
     def _heartbeat(self) -> None:
         """Sent from our own loop, so it proves that the loop moved; kept on a fixed grid of 250 ms."""
         now = self.reactor.now_ns()
         self._heartbeat_ns = max(self._heartbeat_ns + HEARTBEAT_NS, now)
         self.reactor.call_at(self._heartbeat_ns, self._heartbeat)
-        self._beat()
+        self.beat()
 
-    def _beat(self) -> None:
+    def beat(self) -> None:
+        """A heartbeat now: also before an answer, so that who gets it knows what the work has cost."""
         self._beaten_ns = self.reactor.now_ns()
         if self._endpoint is not None:
             self.send(
                 "heartbeat",
                 turns=self.reactor.turns,
-                lag_ns=self.reactor.take_lag_ns(),
+                lag_ns=max(self.reactor.take_lag_ns(), self._stall_ns),
                 rss_kb=self._memory.rss_kb(),
             )
+        self._stall_ns = 0
 
     # -- the channel --
 

@@ -21,6 +21,8 @@ def main(options: argparse.Namespace) -> int:
         print(fault, file=sys.stderr)
     if answer["ok"]:
         print(f"{answer['outcome']}: {answer['text']}")
+        if stalls := answer["stalls_ms"]:
+            print("longest standstill: " + ", ".join(f"{role} {ms:g} ms" for role, ms in stalls.items()))
         return Exit.OK
     print(f"fastha: refused: {answer['text']}", file=sys.stderr)
     return Exit.REFUSED

@@ -31,7 +31,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    from fastha.config.load import load
     from fastha.log import Log
     from fastha.parent.daemon import Daemon
 
@@ -39,7 +38,6 @@ def main(options: argparse.Namespace) -> int:
     log = Log("fastha", verbose=options.verbose)
     return Daemon(
         options.file,
-        load,
         dataplane=options.dataplane,
         control_path=options.control,
         pid_path=options.pid_file,

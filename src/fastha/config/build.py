@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from fastha.config.build_balancer import settle_balancer
 from fastha.config.build_bfd import build_bfds, check_bfd_checks
+from fastha.config.build_file import build_track_files
 from fastha.config.build_globals import Globals, build_globals
 from fastha.config.build_group import build_groups, warn_unused
 from fastha.config.build_lvs import build_virtual_server
 from fastha.config.build_vrrp import build_instance
 from fastha.config.crosscheck import check_instances, check_services, check_sync, check_virtual_servers
+from fastha.config.inherit import Timing
 from fastha.config.keywords.table import ROOT
 from fastha.config.shape import items
 from fastha.config.tree import Faults, Tree
@@ -28,10 +30,14 @@ def build(tree: Tree) -> tuple[Config, tuple[Fault, ...]]:
     for item in top:
         if item.name == "global_defs":
             build_globals(item.statement.block or [], globals_, faults)
+    files = build_track_files([item for item in top if item.name == "track_file"], faults)
+    above = Timing(log_all_failures=globals_.log_all_failures, files=files)
     bfds = build_bfds([item for item in top if item.name == "bfd_instance"], faults)
     groups = build_groups([item for item in top if item.name == "virtual_server_group"], faults)
     drafts = (
-        build_virtual_server(item, groups, globals_.masquerade, faults) for item in top if item.name == "virtual_server"
+        build_virtual_server(item, groups, globals_.masquerade, faults, above)
+        for item in top
+        if item.name == "virtual_server"
     )
     built = [b for b in drafts if b]
     warn_unused(groups, faults)
@@ -50,9 +56,10 @@ def build(tree: Tree) -> tuple[Config, tuple[Fault, ...]]:
     if globals_.balancer.daemon_at is not None and lvs.sync_daemon is not None:
         check_sync(globals_.balancer.daemon_at.place(), servers.values(), faults)
     config = Config(
-        globals=globals_.defs(lvs),
+        globals=globals_.defs(lvs, globals_.notify.settle(faults)),
         instances=tuple(i.value for i in instances),
         virtual_servers=tuple(servers.values()),
+        track_files=tuple(files.values()),
         bfds=tuple(bfds.values()),
     )
     return config, in_order(faults, tree.files)

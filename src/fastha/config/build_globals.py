@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fastha.config import values
 from fastha.config.build_balancer import WORDS, Balancer, read_balancer
+from fastha.config.build_notify import NOTIFY_WORDS, Notify, read_notify
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement
-from fastha.model import Garp, GlobalDefs, LvsDefs
+from fastha.model import Fifo, Garp, GlobalDefs, LvsDefs
 
 # keyword (without the vrrp_ of global_defs) -> field of Garp, how it is read
 GARP = {
@@ -20,6 +21,7 @@ GARP = {
     "garp_lower_prio_delay": ("lower_prio_delay_ns", values.whole_seconds_ns),
     "garp_lower_prio_repeat": ("lower_prio_repeat", values.number),
 }
+RELOAD_FILE = "/run/fastha/keepalived.reload"  # of `reload_file` without a path
 # What vrrp_min_garp makes of fields that global_defs does not set.
 MIN_GARP = {"master_delay_ns": 0, "master_repeat": 1, "master_refresh_ns": 0, "master_refresh_repeat": 1}
 
@@ -37,10 +39,25 @@ class Globals:
     garp_interval_ns: int = 0
     garp: dict[str, int] | None = None
     masquerade: bool = True
+    reload_time_file: str = ""
+    reload_repeat: bool = False
+    reload_file: str = ""
+    log_all_failures: bool = False
     balancer: Balancer = field(default_factory=Balancer)
+    notify: Notify = field(default_factory=Notify)
 
-    def defs(self, lvs: LvsDefs) -> GlobalDefs:
-        return GlobalDefs(self.router_id, self.script_user, self.script_group, lvs)
+    def defs(self, lvs: LvsDefs, fifos: tuple[Fifo, ...]) -> GlobalDefs:
+        return GlobalDefs(
+            self.router_id,
+            self.script_user,
+            self.script_group,
+            lvs,
+            self.notify.defs,
+            fifos,
+            self.reload_time_file,
+            self.reload_repeat,
+            self.reload_file,
+        )
 
     def garp_with(self, own: dict[str, int]) -> Garp:
         """An instance's policy: its own settings over these. Lower-priority values that nothing sets follow the global
@@ -61,7 +78,8 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
             case "router_id":
                 into.router_id = words[1]
             case "script_user":
-                into.script_user, into.script_group = values.owner(words[1:])
+                into.script_user, into.script_group, wide = values.owner_and_groups(words[1:])
+                into.notify.defs = replace(into.notify.defs, user_supplementary=wide)
             case "vrrp_version":
                 into.version = values.number(item, faults) or into.version
             case "vrrp_down_timer_adverts":
@@ -70,8 +88,18 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
                 into.garp_interval_ns = values.seconds_ns(item, faults) or 0
             case "vrrp_min_garp":
                 into.min_garp = bool(values.boolean(item, faults))
+            case "checker_log_all_failures":
+                into.log_all_failures = bool(values.boolean(item, faults))
             case "nft_masquerade":
                 into.masquerade = values.boolean(item, faults) is not False
+            case "reload_time_file":
+                into.reload_time_file = words[1]
+            case "reload_repeat":
+                into.reload_repeat = True
+            case "reload_file":
+                into.reload_file = words[1] if len(words) > 1 else RELOAD_FILE
+            case name if name in NOTIFY_WORDS:
+                read_notify(item, into.notify, faults)
             case name if name in WORDS:
                 read_balancer(item, into.balancer, faults)
             case _:

@@ -38,6 +38,8 @@ class _Draft:
     quorum: int = 1
     hysteresis: int = 0
     omega: bool = False
+    panic_percent: int = 0
+    removal_limit: int = 0
     ha_suspend: bool = False
     masquerade: bool | None = None
     inhibit: bool = False
@@ -62,13 +64,15 @@ class _Draft:
 
 
 def build_virtual_server(
-    item: Item, groups: Mapping[str, Group], masquerade: bool, faults: Faults
+    item: Item, groups: Mapping[str, Group], masquerade: bool, faults: Faults, above: Timing | None = None
 ) -> Built[VirtualServer] | None:
-    """The virtual server of one block; None if it has no identity or no real server."""
+    """The virtual server of one block; None if it has no identity or no real server. `above`: what holds for the checks
+    of all virtual servers."""
     statement = item.statement
     draft = _head(statement, groups, faults)
     if draft is None:
         return None
+    draft.timing = replace(above or Timing())
     wrong = len(faults)
     for inner in items(statement.block or [], "virtual_server", faults):
         _keyword(inner, draft, faults)
@@ -91,6 +95,7 @@ def build_virtual_server(
         persistence_timeout_s=draft.persistence_timeout_s, persistence_prefix=draft.persistence_prefix,
         persistence_engine=draft.persistence_engine, quorum=draft.quorum, hysteresis=draft.hysteresis,
         alpha=alpha, omega=draft.omega, quorum_up=draft.quorum_up, quorum_down=draft.quorum_down,
+        panic_percent=draft.panic_percent, removal_limit=draft.removal_limit,
         sorry_server=draft.sorry, real_servers=tuple(real),
     )  # fmt: skip
     return Built(server, statement)
@@ -160,6 +165,10 @@ def _keyword(item: Item, draft: _Draft, faults: Faults) -> None:
             draft.quorum = values.number(item, faults) or 1
         case "hysteresis":
             draft.hysteresis = values.number(item, faults) or 0
+        case "panic_threshold":
+            draft.panic_percent = values.number(item, faults) or 0
+        case "removal_limit":
+            draft.removal_limit = values.number(item, faults) or 0
         case "omega":
             draft.omega = bool(values.boolean(item, faults))
         case "nft_masquerade":

@@ -129,7 +129,7 @@ def script(item: Item, faults: Faults) -> Script | None:
     if not argv or not argv[0]:
         faults.error(statement.place(1), f"{item.keyword.word}: the command is empty")
         return None
-    user, group = owner(words[2:])
+    user, group, supplementary = owner_and_groups(words[2:])
     if user.startswith(("-", "/")) or 2 in statement.quoted:
         faults.error(
             statement.place(2),
@@ -137,7 +137,7 @@ def script(item: Item, faults: Faults) -> Script | None:
             "quote the whole command to give it arguments",
         )
         return None
-    return Script(argv=tuple(argv), user=user, group=group)
+    return Script(argv=tuple(argv), user=user, group=group, supplementary=supplementary)
 
 
 def owner(words: list[str]) -> tuple[str, str]:
@@ -146,6 +146,11 @@ def owner(words: list[str]) -> tuple[str, str]:
     if not group and ":" in user:
         user, _, group = user.partition(":")
     return user, group.lstrip(":")
+
+
+def owner_and_groups(words: list[str]) -> tuple[str, str, bool]:
+    """`owner`, and whether `:GROUP` as a word of its own asks for all groups of the user."""
+    return *owner(words), len(words) > 1 and words[1].startswith(":")
 
 
 def parse_unsigned(word: str, high: int = (1 << 32) - 1) -> int | None:

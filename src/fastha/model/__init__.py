@@ -23,7 +23,7 @@ from fastha.model.checks import (
     Tls,
     UdpCheck,
 )
-from fastha.model.config import Config, GlobalDefs, LvsDefs, SyncDaemon
+from fastha.model.config import Config, Fifo, GlobalDefs, LvsDefs, ScriptDefs, SyncDaemon
 from fastha.model.lvs import GroupMember, RealServer, SorryServer, Tunnel, VirtualServer
 from fastha.model.script import Script
 from fastha.model.track import BfdInstance, TrackFile
@@ -36,6 +36,7 @@ __all__ = [
     "Check",
     "Config",
     "DnsCheck",
+    "Fifo",
     "FileCheck",
     "Garp",
     "GlobalDefs",
@@ -51,6 +52,7 @@ __all__ = [
     "Regex",
     "Scheduled",
     "Script",
+    "ScriptDefs",
     "SmtpCheck",
     "SorryServer",
     "SslCheck",

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from fastha.model.lvs import VirtualServer
+from fastha.model.script import Script
 from fastha.model.track import BfdInstance, TrackFile
+from fastha.model.units import NS_PER_S
 from fastha.model.vrrp import VrrpInstance
 
 T = TypeVar("T")
@@ -43,6 +45,32 @@ class LvsDefs:
 
 
 @dataclass(frozen=True, slots=True)
+class ScriptDefs:
+    """What global_defs says of scripts besides script_user. `supplementary`: all groups of their users, for every script
+    (`user_supplementary`: for those of script_user); `secure`: not as root if others could change the file."""
+
+    supplementary: bool = False
+    user_supplementary: bool = False
+    secure: bool = False
+    startup: Script | None = None
+    startup_timeout_ns: int = 10 * NS_PER_S
+    shutdown: Script | None = None
+    shutdown_timeout_ns: int = 10 * NS_PER_S
+
+
+@dataclass(frozen=True, slots=True)
+class Fifo:
+    """A notify FIFO. `what`: "all", "lvs" (virtual and real servers) or "vrrp" (instances and groups); `user`, `group`:
+    its owner, "" ours; `script`: reads it, and is given its path as last argument."""
+
+    what: str
+    path: str
+    user: str = ""
+    group: str = ""
+    script: Script | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class GlobalDefs:
     """`global_defs` and the single-line roots that have meaning so far."""
 
@@ -50,6 +78,11 @@ class GlobalDefs:
     script_user: str = ""
     script_group: str = ""
     lvs: LvsDefs = LvsDefs()
+    scripts: ScriptDefs = ScriptDefs()
+    fifos: tuple[Fifo, ...] = ()
+    reload_time_file: str = ""
+    reload_repeat: bool = False
+    reload_file: str = ""  # a path; "": none
 
 
 @dataclass(frozen=True, slots=True)

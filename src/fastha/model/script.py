@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A command the parent runs: argv already split, user and group names ("" = script_user)."""
+    """A command: argv already split, user and group names ("" = script_user). `supplementary`: with all groups of its
+    user (written `USER :GROUP`)."""
 
     argv: tuple[str, ...]
     user: str = ""
     group: str = ""
+    supplementary: bool = False

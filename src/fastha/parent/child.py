@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Any, Protocol
 
@@ -22,11 +22,14 @@ from fastha.channel.endpoint import Closed, Endpoint
 from fastha.channel.messages import Message
 from fastha.log import Log
 from fastha.model.units import NS_PER_MS, NS_PER_S
-from fastha.parent import watchdog
+from fastha.parent import changes, watchdog
+from fastha.parent.configuration import Configuration
 from fastha.parent.loop import READ, WRITE, Loop, Timer
 from fastha.parent.restart import Ending, History, Then, died, ending_of
 from fastha.parent.spawn import Process, spawn
 
+SLICE_NS = 2 * NS_PER_MS  # of a proposal per turn
+QUEUED_BYTES = 1 << 17  # more is not worked out before the child has taken some of it
 CHILD_WAIT_NS = 5 * NS_PER_S  # an orderly end may take so long
 
 
@@ -70,6 +73,7 @@ class Child:
         self.generation = 0  # of the last proposal it was sent
         self.sign_of_life_ns = 0  # last one while it did its work; outlives the process
         self.pulse: Mapping[str, Any] = {}  # its last heartbeat
+        self.worst_lag_ns = 0  # of the heartbeats since somebody set it to 0
         self.last_end = ""
         self.ended_well = False  # the last process ended with status 0
         self._loop, self._log, self._owner = loop, log, owner
@@ -78,6 +82,9 @@ class Child:
         self._endpoint: Endpoint | None = None
         self._pidfd = -1
         self._ending: Ending | None = None  # why we ended it
+        self._outgoing: Iterator[Message] | None = None  # what is still to be said of a proposal
+        self._proposed = Configuration()
+        self._has: tuple[int, Configuration] = (0, Configuration())  # what this process was last told to run
         self._timer: Timer | None = None  # of STOPPING: kill; of WAITING: start again
 
     @property
@@ -112,20 +119,47 @@ class Child:
             self._history = History()
             self.start()
 
-    def propose(self, generation: int, config: object, dataplane: str, previous: Mapping[str, Any]) -> None:
-        self.generation = generation
+    def propose(
+        self, generation: int, configuration: Configuration, dataplane: str, previous: Mapping[str, Any]
+    ) -> None:
+        """Send what differs from what its process runs, in slices, and then the proposal itself."""
+        self.generation, self._proposed = generation, configuration
         if self.state is not State.RUNNING:
             self.state = State.PREPARING
         self._watch = watchdog.proposed(self._watch, self._loop.now_ns())
-        self.send(type="propose", generation=generation, config=config, dataplane=dataplane, previous=previous)
+        self._outgoing = self._proposing(generation, configuration, dataplane, previous)
+        self._pump()
+
+    def _proposing(
+        self, generation: int, configuration: Configuration, dataplane: str, previous: Mapping[str, Any]
+    ) -> Iterator[Message]:
+        base, has = self._has
+        yield from changes.messages(has.parts, configuration.parts, self.process.sees, generation, base)
+        yield from changes.previous_slices(previous, generation)
+        yield {"type": "propose", "generation": generation, "config": None, "dataplane": dataplane, "previous": {}}
+
+    def _pump(self) -> None:
+        """Say more of the proposal, no faster than the child takes it."""
+        end_ns = self._loop.now_ns() + SLICE_NS
+        while self._outgoing is not None and self._endpoint is not None and self._endpoint.queued() < QUEUED_BYTES:
+            message = next(self._outgoing, None)
+            if message is None:
+                self._outgoing = None
+                return
+            self.send(**message)
+            if self._loop.now_ns() >= end_ns:
+                self._loop.call_later(0, self._pump)
+                return
 
     def commit(self, generation: int) -> None:
+        self._has = generation, self._proposed
         if self.state is not State.RUNNING:
             self.state = State.COMMITTING
         self._watch = watchdog.proposed(self._watch, self._loop.now_ns())
         self.send(type="commit", generation=generation)
 
     def abandon(self, generation: int) -> None:
+        self._outgoing = None
         self._watch = watchdog.settled(self._loop.now_ns())
         self.send(type="abandon", generation=generation)
 
@@ -150,6 +184,7 @@ class Child:
         self.state = State.STOPPING
         self._ending = ending
         self._timer = self._loop.call_later(CHILD_WAIT_NS, self._stop_expired)
+        self._outgoing = None
         self.send(type="stop")
 
     def kill(self, ending: Ending) -> None:
@@ -188,7 +223,8 @@ class Child:
         try:
             if events & WRITE:
                 self._endpoint.flush()
-            if events & READ:
+                self._pump()
+            if events & READ and self._endpoint is not None:
                 self._receive(self._endpoint)
         except Closed:
             self._close_channel()
@@ -214,6 +250,7 @@ class Child:
     def _beat(self, message: Message) -> None:
         now = self._loop.now_ns()
         self.pulse = {name: int(message[name]) for name in ("turns", "lag_ns", "rss_kb")}
+        self.worst_lag_ns = max(self.worst_lag_ns, self.pulse["lag_ns"])
         self._watch = watchdog.beat(self._watch, now)
         if self.state in (State.RUNNING, State.STOPPING):
             self.sign_of_life_ns = now
@@ -262,6 +299,8 @@ class Child:
             self._loop.modify(self._endpoint.fileno(), READ | WRITE if self._endpoint.wants_write() else READ)
 
     def _close_channel(self) -> None:
+        self._outgoing = None
+        self._has = 0, Configuration()
         if self._endpoint is not None:
             self._loop.remove(self._endpoint.fileno())
             self._endpoint.close()

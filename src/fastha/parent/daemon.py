@@ -20,20 +20,26 @@ import fastha
 from fastha.channel.status import Exit
 from fastha.errors import ConfigError, FasthaError, SystemFault
 from fastha.log import Log
+from fastha.model import ScriptDefs
 from fastha.model.units import NS_PER_MS, NS_PER_S
 from fastha.parent import protocol
+from fastha.parent.configuration import Configuration
 from fastha.parent.control import Reply, Server
 from fastha.parent.events import Events
+from fastha.parent.fifos import Fifos
 from fastha.parent.loop import READ, Loop
+from fastha.parent.marker import clear
 from fastha.parent.memory import Memory
 from fastha.parent.protocol import BadRequest, Request
 from fastha.parent.readiness import notify
-from fastha.parent.reloads import Load, Outcome, Reloads
+from fastha.parent.reading import ARGV, Read
+from fastha.parent.reloads import Outcome, Reloads
 from fastha.parent.scripts import Scripts
 from fastha.parent.spawn import PROCESSES, Process
 from fastha.parent.state import STATE_PATH
 from fastha.parent.status import document
 from fastha.parent.supervisor import Supervisor
+from fastha.parent.timed import Timed
 
 SNAPSHOT_NS = 100 * NS_PER_MS  # `status` may be so old, however many ask; not older than an event or an admin's answer
 SCRIPT_WAIT_NS = 5 * NS_PER_S  # for scripts that the children asked for in their last words
@@ -45,8 +51,8 @@ class Daemon:
     def __init__(
         self,
         config_path: str,
-        load: Load,
         *,
+        reading: Sequence[str] = ARGV,
         dataplane: str = "auto",
         control_path: str = protocol.CONTROL_PATH,
         pid_path: str = "",
@@ -60,13 +66,22 @@ class Daemon:
         self._loop = Loop()
         self._events = Events(self._log)
         self._scripts = Scripts(self._loop, self._log)
+        self._fifos = Fifos(self._loop, self._log)
         self._memory = Memory(os.path.abspath(state_path or beside(control_path)), self._log, self._events)
         self._supervisor = Supervisor(
-            self._loop, self._log, self._events, self._scripts, processes, dataplane, self._memory
+            self._loop, self._log, self._events, self._scripts, processes, dataplane, self._memory, self._fifos
         )
         self._reloads = Reloads(
-            self._loop, self._log, self._events, self._supervisor, load, self._config_path, dataplane
+            self._loop,
+            self._log,
+            self._events,
+            self._supervisor,
+            self._config_path,
+            dataplane,
+            argv=reading,
+            committed=self._committed,
         )
+        self._timed = Timed(self._loop, self._log, self._reloads.request)
         self._server: Server | None = None
         self._state = "starting"
         self._exit = Exit.OK
@@ -79,15 +94,16 @@ class Daemon:
         """Start, serve until told to stop, leave nothing behind."""
         try:
             with Signals(self._loop, self._signal):
-                loaded = self._reloads.read()
+                read = self._read_first()
+                if read is None or read.configuration is None:
+                    return self._exit  # told to stop meanwhile
                 self._server = Server(self._loop, self._control_path, self._command)
                 self._write_pid()
                 self._memory.load()  # after the control socket: nobody else is using the file now
                 self._log.info(f"fastha {fastha.__version__} starts with {self._config_path}")
-                config = loaded.config
-                if not config or not (config.instances or config.virtual_servers or config.bfds):
+                if not any(read.configuration.has(kind) for kind in ("instance", "virtual_server", "bfd")):
                     self._log.warning(f"{self._config_path}: no vrrp_instance and no virtual_server: nothing to do")
-                self._reloads.first(loaded, self._begun)
+                self._started(read.configuration, lambda: self._reloads.first(read, self._begun))
                 self._loop.run()
         except ConfigError as error:
             self._log.error(f"not started: {self._config_path} has {len(error.faults)} error(s)")
@@ -101,6 +117,35 @@ class Daemon:
         finally:
             self._close()
         return self._exit
+
+    def _read_first(self) -> Read | None:
+        """What the start needs before anything else; None if a signal ended the daemon meanwhile. FasthaError."""
+        outcome: list[Read | FasthaError] = []
+        self._reloads.start(outcome.append)
+        while not outcome and self._state == "starting":
+            self._loop.turn()
+        if not outcome:
+            return None
+        if isinstance(outcome[0], FasthaError):
+            raise outcome[0]
+        clear(outcome[0].configuration.globals.reload_file if outcome[0].configuration else "")
+        return outcome[0]
+
+    def _committed(self) -> None:
+        """A configuration has taken effect: what the parent itself takes from it."""
+        config = self._supervisor.config
+        assert config is not None
+        self._timed.follow(config.globals.reload_time_file, config.globals.reload_repeat)
+
+    def _started(self, configuration: Configuration, then: Callable[[], object]) -> None:
+        """keepalived.md 1.3: startup_script runs before the children start."""
+        defs = configuration.globals
+        self._scripts.configure(defs)
+        if defs.scripts.startup is None:
+            then()
+            return
+        self._scripts.run(defs.scripts.startup, "startup_script", defs.scripts.startup_timeout_ns)
+        self._scripts.when_idle(lambda: None if self._state == "stopping" else then())
 
     def _begun(self, outcome: Outcome) -> None:
         if outcome.status is Exit.OK:
@@ -119,17 +164,31 @@ class Daemon:
         self._state, self._exit = "stopping", status
         notify("STOPPING=1")
         self._log.info("stopping")
+        self._timed.close()
         self._reloads.cancel()
         self._supervisor.stop(self._children_gone)
 
     def _children_gone(self) -> None:
         if self._scripts.pending:
             self._log.info(f"waiting for {self._scripts.pending} scripts")
-        self._loop.call_later(SCRIPT_WAIT_NS, self._loop.stop)
+        once = Once(self._shutdown)
+        self._loop.call_later(SCRIPT_WAIT_NS, once)
+        self._scripts.when_idle(once)
+
+    def _shutdown(self) -> None:
+        """keepalived.md 1.3: shutdown_script runs after they have stopped."""
+        config = self._supervisor.config
+        defs = config.globals.scripts if config is not None else ScriptDefs()
+        if defs.shutdown is None:
+            self._loop.stop()
+            return
+        self._scripts.run(defs.shutdown, "shutdown_script", defs.shutdown_timeout_ns)
+        self._loop.call_later(defs.shutdown_timeout_ns + SCRIPT_WAIT_NS, self._loop.stop)
         self._scripts.when_idle(self._loop.stop)
 
     def _close(self) -> None:
         self._scripts.abandon()
+        self._fifos.close()
         if self._server is not None:
             self._server.close()
             self._remove_pid()
@@ -155,7 +214,7 @@ class Daemon:
         if protocol.COMMANDS[command].admin:
             reply = self._outdating(reply)
         if command == "status":
-            reply(self._status())
+            reply(self._status(request.fields.get("only")))
         elif command == "version":
             reply(protocol.answer({"version": fastha.__version__, "protocol": protocol.VERSION}))
         elif command == "reload":
@@ -194,9 +253,14 @@ class Daemon:
 
         return answered
 
-    def _status(self) -> bytes:
+    def _status(self, only: Any = None) -> bytes:
         now = self._loop.now_ns()
         supervisor = self._supervisor
+        if only is not None:
+            if not isinstance(only, list) or not all(isinstance(word, str) for word in only):
+                return protocol.refusal(BadRequest("malformed", "only is a list of words"))
+            whole = document(supervisor, self._about(now), now)
+            return protocol.answer({word: whole[word] for word in only if word in whole})
         of = (self._state, self._events.last, supervisor.generation, *(c.state for c in supervisor.children.values()))
         if now >= self._snapshot_until_ns or of != self._snapshot_of:
             self._snapshot_until_ns, self._snapshot_of = now + SNAPSHOT_NS, of
@@ -213,10 +277,12 @@ class Daemon:
             "uptime_s": round((now_ns - self._started_ns) / 1e9, 3),
             "dataplane": self._dataplane,
             "config": {"file": self._config_path, "files": reloads.files, "loaded": reloads.loaded_at},
+            "next_reload": self._timed.at or None,
             "last_reload": reloads.last.plain() if reloads.last else None,
             "state_file": self._memory.path,
             "overrides": self._memory.listing(self._supervisor.config, self._supervisor.servers),
             "scripts": {**self._scripts.counts, "pending": self._scripts.pending},
+            "fifos": self._fifos.facts(),
             "events": self._events.last,
         }
 
@@ -256,6 +322,18 @@ def beside(control_path: str) -> str:
     """Where the state is kept unless somebody says otherwise: a daemon with a control socket of its own (a second one
     on this machine) has its state beside it."""
     return STATE_PATH if control_path == protocol.CONTROL_PATH else f"{control_path}.state"
+
+
+class Once:
+    """Calls `then` the first time it is called."""
+
+    def __init__(self, then: Callable[[], object]) -> None:
+        self._then: Callable[[], object] | None = then
+
+    def __call__(self) -> None:
+        then, self._then = self._then, None
+        if then is not None:
+            then()
 
 
 class Signals:

@@ -37,6 +37,7 @@ class Loop:
         self._heap: list[tuple[int, int, Timer]] = []
         self._order = count()  # equal deadlines fire in the order they were set
         self._running = False
+        self._longest_ns = 0
 
     def now_ns(self) -> int:
         """CLOCK_MONOTONIC."""
@@ -79,7 +80,9 @@ class Loop:
         if self._heap:
             until = max(0, self._heap[0][0] - self.now_ns()) / 1e9
             wait_s = until if wait_s is None else min(wait_s, until)
-        for key, events in self._selector.select(wait_s):
+        ready = self._selector.select(wait_s)
+        began_ns = self.now_ns()
+        for key, events in ready:
             # A callback before this one may have closed the descriptor, or given its number to somebody else.
             if self._selector.get_map().get(key.fd) is key:
                 key.data(events)
@@ -89,6 +92,12 @@ class Loop:
             if (callback := timer.callback) is not None:
                 timer.callback = None
                 callback()
+        self._longest_ns = max(self._longest_ns, self.now_ns() - began_ns)
+
+    def take_longest_ns(self) -> int:
+        """How long the longest turn since the last call took: nobody was served meanwhile."""
+        longest_ns, self._longest_ns = self._longest_ns, 0
+        return longest_ns
 
     def close(self) -> None:
         """Release the selector. Idempotent."""

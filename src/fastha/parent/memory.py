@@ -8,13 +8,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
-from ipaddress import ip_address
 from typing import Any
 
 from fastha.log import WARNING, Log
-from fastha.model import Config, VirtualServer
-from fastha.model.lvs import host_port
 from fastha.parent import overrides, state
+from fastha.parent.configuration import Configuration
 from fastha.parent.events import Events
 from fastha.parent.overrides import Change, Decided
 from fastha.parent.protocol import BadRequest
@@ -77,11 +75,11 @@ class Memory:
         return {vs: {rs: asdict(one) for rs, one in those.items()} for vs, those in self.decided.items()}
 
     def decide(
-        self, fields: Mapping[str, Any], config: Config | None, facts: Mapping[str, Any], uid: int
+        self, fields: Mapping[str, Any], config: Configuration | None, facts: Mapping[str, Any], uid: int
     ) -> list[Change]:
         """Carry out the `override` command; what it changed, or would (dry_run). BadRequest: nothing was changed."""
         wish = overrides.wish(fields)
-        servers = {server.key: server for server in config.virtual_servers} if config is not None else {}
+        servers = config.servers if config is not None else {}
         changes = overrides.decide(wish, servers, self.decided, facts, time.time(), f"uid {uid}")
         real = [change for change in changes if change.before != change.after]
         if wish.dry_run or not real:
@@ -99,11 +97,12 @@ class Memory:
             self._events.log("override", f"{change.virtual_server} {change.real_server}", text)
         return changes
 
-    def listing(self, config: Config | None, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def listing(self, config: Configuration | None, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Every decision, with what the checker says of it. `known`: the configuration has such a server."""
-        known = {(vs.key, rs.key) for vs in config.virtual_servers for rs in vs.real_servers} if config else set()
+        servers = config.servers if config is not None else {}
         out = []
         for vs, those in self.decided.items():
+            known = {rs.key for rs in servers[vs].real_servers} if vs in servers else set()
             for rs, one in those.items():
                 told = facts.get(vs, {}).get("real_servers", {}).get(rs, {})
                 now = told.get("override", {})
@@ -113,40 +112,6 @@ class Memory:
                 seen = {key: now[key] for key in ("state", "ended") if key in now} if current else {}
                 if current:
                     seen |= {key: told[key] for key in ("active", "in_table", "health") if key in told}
-                about = {"virtual_server": vs, "real_server": rs, "known": (vs, rs) in known, "in_force": current}
+                about = {"virtual_server": vs, "real_server": rs, "known": rs in known, "in_force": current}
                 out.append(about | asdict(one) | seen)
         return out
-
-
-def owned_names(role: str, config: Config, facts: Mapping[str, Any]) -> frozenset[str]:
-    """What `role` puts into the kernel for `config`. `facts`: what the checker reports of the virtual servers."""
-    if role not in OWNERS:
-        return frozenset()
-    return address_names(config) if role == "vrrp" else service_names(config, facts)
-
-
-def address_names(config: Config) -> frozenset[str]:
-    """`eth0 10.0.0.1/24`: addresses that instances of `config` may hold."""
-    return frozenset(f"{a.dev or i.interface} {a}" for i in config.instances for a in i.addresses)
-
-
-def service_names(config: Config, facts: Mapping[str, Any]) -> frozenset[str]:
-    """Key texts of the kernel's services that `config` asks for (`10.0.0.1:80/tcp`, `fwmark 7/inet`). `facts`: what the
-    checker reports of the virtual servers; only it knows the marks that nftables gives groups."""
-    return frozenset(
-        name
-        for server in config.virtual_servers
-        for name in _names(server, facts.get(server.key, {}).get("mark", 0) if server.group else 0)
-    )
-
-
-def _names(server: VirtualServer, mark: int) -> Iterable[str]:
-    if not server.group:
-        yield server.key
-    for member in server.members:
-        if member.fwmark or mark:
-            yield f"fwmark {member.fwmark or mark}/{member.family}"
-            continue
-        first, last = ip_address(member.first_ip), ip_address(member.last_ip)
-        for number in range(int(first), int(last) + 1):
-            yield f"{host_port(str(type(first)(number)), member.port)}/{server.protocol.lower()}"

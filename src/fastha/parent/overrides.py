@@ -17,6 +17,7 @@ from typing import Any
 from fastha.model import RealServer, VirtualServer
 from fastha.model.lvs import host_port
 from fastha.model.override import Override
+from fastha.parent.configuration import RealKeys
 from fastha.parent.protocol import BadRequest
 
 ACTIONS = ("drain", "enable", "disable", "weight", "forget")
@@ -90,9 +91,9 @@ def decide(
     """What `wish` changes, also where before equals after. `servers` are those of the running configuration; `facts`
     what the checker reports of them. BadRequest if any word matches nothing, or a quorum would be lost."""
     if wish.action == "forget":
-        known: dict[str, list[str]] = {vs: list(those) for vs, those in decided.items()}
+        known: Mapping[str, Sequence[str]] = {vs: list(those) for vs, those in decided.items()}
     else:
-        known = {vs: [rs.key for rs in server.real_servers] for vs, server in servers.items()}
+        known = RealKeys(servers)
     changes = []
     for vs, rs in match(wish, known):
         before = decided.get(vs, {}).get(rs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastha.errors import SystemFault
-from fastha.model import Config
+from fastha.parent.configuration import Configuration
 
 # linux/capability.h
 CAP_NET_ADMIN = 12
@@ -11,13 +11,13 @@ CAP_NET_RAW = 13
 NAMES = {CAP_NET_ADMIN: "CAP_NET_ADMIN", CAP_NET_RAW: "CAP_NET_RAW"}
 
 
-def needed(config: Config, dataplane: str) -> dict[int, str]:
+def needed(config: Configuration, dataplane: str) -> dict[int, str]:
     """{capability: what it is needed for}."""
     needs = {}
-    if config.instances:
+    if config.has("instance"):
         needs[CAP_NET_RAW] = "to send and receive adverts"
         needs[CAP_NET_ADMIN] = "to add addresses"
-    if config.virtual_servers and dataplane != "none":
+    if config.has("virtual_server") and dataplane != "none":
         needs.setdefault(CAP_NET_ADMIN, "to program the load balancer")
     return needs
 
@@ -30,7 +30,7 @@ def effective(status: str) -> int:
     return 0
 
 
-def demand(config: Config, dataplane: str) -> None:
+def demand(config: Configuration, dataplane: str) -> None:
     """SystemFault with one clear line if this process lacks what `config` needs."""
     needs = needed(config, dataplane)
     if not needs:

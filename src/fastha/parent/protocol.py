@@ -37,7 +37,11 @@ class Request:
 
 
 COMMANDS: dict[str, Command] = {
-    "status": Command(False, "the merged picture: daemon, children, instances, virtual servers, dataplane"),
+    "status": Command(
+        False,
+        "the merged picture: daemon, children, instances, virtual servers, dataplane; `only` some of its parts",
+        frozenset(("only",)),
+    ),
     "version": Command(False, "version of fastha and of this protocol"),
     "overrides": Command(False, "what operators have decided about real servers, and how far it is"),
     "override": Command(

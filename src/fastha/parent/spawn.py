@@ -14,10 +14,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-
-from fastha.model import Config
+from dataclasses import dataclass
 
 CHANNEL_FD = 3
 # What an unprivileged or careless environment must not decide for a process that runs as root.
@@ -26,13 +23,13 @@ DROPPED = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_PID", "LIST
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One row of the table. `sees` cuts out the part of the configuration this process may ever see; `idle` says of
-    that part that there is nothing to do."""
+    """One row of the table. `sees`: the kinds of parts (model/parts.py) this process may ever see; `works_on`: the kind
+    without which it has nothing to do."""
 
     role: str
     argv: tuple[str, ...]  # after the interpreter
-    sees: Callable[[Config], Config]
-    idle: Callable[[Config], bool]
+    sees: frozenset[str]
+    works_on: str
     wants_quorums: bool = False  # it is told which virtual servers have quorum
     wants_bfds: bool = False  # it is told which BFD sessions are up
     owned: str = ""  # the field of `previous` that names what earlier daemons put into the kernel
@@ -45,8 +42,8 @@ PROCESSES: tuple[Process, ...] = (
     Process(
         role="vrrp",
         argv=("-m", "fastha.vrrp"),
-        sees=lambda config: replace(config, virtual_servers=(), bfds=()),
-        idle=lambda config: not config.instances,
+        sees=frozenset(("globals", "instance", "track_file")),
+        works_on="instance",
         wants_quorums=True,
         wants_bfds=True,
         owned="owned_addresses",
@@ -54,8 +51,8 @@ PROCESSES: tuple[Process, ...] = (
     Process(
         role="checker",
         argv=("-m", "fastha.checker"),
-        sees=lambda config: replace(config, instances=(), bfds=()),
-        idle=lambda config: not config.virtual_servers,
+        sees=frozenset(("globals", "virtual_server", "track_file")),
+        works_on="virtual_server",
         wants_bfds=True,
         owned="owned_services",
         balances=True,
@@ -63,10 +60,15 @@ PROCESSES: tuple[Process, ...] = (
     Process(
         role="bfd",
         argv=("-m", "fastha.bfd"),
-        sees=lambda config: Config(bfds=config.bfds),
-        idle=lambda config: not config.bfds,
+        sees=frozenset(("bfd",)),
+        works_on="bfd",
     ),
 )
+
+
+def every_signal() -> list[int]:
+    """All that can have a handler: a new program starts with none of ours."""
+    return [s for s in signal.valid_signals() if s not in (signal.SIGKILL, signal.SIGSTOP)]
 
 
 def spawn(process: Process) -> tuple[int, int, socket.socket]:
@@ -86,7 +88,7 @@ def spawn(process: Process) -> tuple[int, int, socket.socket]:
             ],
             setsid=True,
             setsigmask=[],
-            setsigdef=[s for s in signal.valid_signals() if s not in (signal.SIGKILL, signal.SIGSTOP)],
+            setsigdef=every_signal(),
         )
     except BaseException:
         ours.close()

@@ -10,15 +10,17 @@ from typing import Any
 
 from fastha.channel.messages import Message
 from fastha.log import ERROR, INFO, WARNING, Log
-from fastha.model import Config, Script
+from fastha.model import Script
 from fastha.model.codec import read
 from fastha.model.units import NS_PER_S
-from fastha.parent import reload
+from fastha.parent import init_files, reload
 from fastha.parent.child import Child, State
+from fastha.parent.configuration import Configuration
 from fastha.parent.events import Events
 from fastha.parent.facts import Picture
+from fastha.parent.fifos import Fifos
 from fastha.parent.loop import Loop, Timer
-from fastha.parent.memory import Memory, owned_names
+from fastha.parent.memory import Memory
 from fastha.parent.reload import Phase, Proposal
 from fastha.parent.restart import Ending
 from fastha.parent.scripts import Scripts
@@ -30,7 +32,7 @@ PHASE_NS = START_NS + PREPARE_NS + NS_PER_S  # the watchdog speaks first, and sa
 
 
 class Supervisor:
-    """Owns the children. `running` is what each of them does or should do: {role: its part of the configuration}."""
+    """Owns the children. `running` is what each of them should do: {role: the configuration it has parts of}."""
 
     def __init__(
         self,
@@ -41,13 +43,15 @@ class Supervisor:
         processes: Iterable[Process],
         dataplane: str,
         memory: Memory,
+        fifos: Fifos | None = None,
     ) -> None:
+        self._fifos = fifos or Fifos(loop, log)
         self.memory = memory
         self.picture = Picture()
         self.quorums: dict[str, bool] = {}
         self.bfds: dict[str, bool] = {}  # sessions that somebody has spoken of: is it up? They outlive their process
-        self.config: Config | None = None
-        self.running: dict[str, Config] = {}
+        self.config: Configuration | None = None
+        self.running: dict[str, Configuration] = {}
         self.generation = 0
         self.children = {p.role: Child(p, loop, log, self) for p in processes}
         self._loop, self._log, self._events, self._scripts = loop, log, events, scripts
@@ -56,8 +60,8 @@ class Supervisor:
         self._resyncs = Tickets(loop)
         self._worked: set[str] = set()  # roles whose process of now has committed something
         self._proposal: Proposal | None = None
-        self._next: Config = Config()
-        self._next_parts: dict[str, Config] = {}
+        self._next = Configuration()
+        self._next_running: dict[str, Configuration] = {}
         self._deadline: Timer | None = None
         self._done: Callable[[Proposal, Ending | None], object] | None = None
         self._first_ending: Ending | None = None
@@ -73,20 +77,24 @@ class Supervisor:
         """Whether a proposal is under way."""
         return self._proposal is not None
 
-    def propose(self, config: Config, done: Callable[[Proposal, Ending | None], object]) -> None:
+    def propose(self, config: Configuration, done: Callable[[Proposal, Ending | None], object]) -> None:
         """Bring `config` to every child it concerns; `done(proposal, ending)` once it is DONE or ABANDONED.
 
         `ending`: how a child died that was the reason to abandon it. Not while `busy`."""
         assert self._proposal is None
         self._next, self._done, self._first_ending = config, done, None
-        self._next_parts = {
-            role: part
+        self._next_running = {
+            role: config
             for role, child in self.children.items()
-            if not child.process.idle(part := child.process.sees(config)) or self._has_leftovers(child)
+            if config.has(child.process.works_on) or self._has_leftovers(child)
         }
-        concerned = [role for role, part in self._next_parts.items() if self.running.get(role) != part]
+        concerned = [
+            role
+            for role in self._next_running
+            if not config.same(self.running.get(role), self.children[role].process.sees)
+        ]
         self._proposal = reload.propose(self._new_generation(), concerned)
-        for role in self.running.keys() & self._next_parts.keys() - set(concerned):
+        for role in self.running.keys() & self._next_running.keys() - set(concerned):
             self.children[role].revive()
         for role in concerned:
             child = self.children[role]
@@ -98,6 +106,17 @@ class Supervisor:
         if not concerned:
             self._commit()
 
+    def begin_measuring(self) -> None:
+        """From now on `stalls` counts."""
+        self._loop.take_longest_ns()
+        for child in self.children.values():
+            child.worst_lag_ns = 0
+
+    def stalls(self) -> dict[str, int]:
+        """The longest standstill of the parent's loop and of each child's that runs, ns."""
+        running = {c.role: c.worst_lag_ns for c in self.children.values() if c.state is State.RUNNING}
+        return {"parent": self._loop.take_longest_ns()} | running
+
     def _has_leftovers(self, child: Child) -> bool:
         """An earlier daemon left in the kernel what nobody would remove."""
         return child.role not in self.running and bool(self.memory.owned(child.role))
@@ -106,7 +125,7 @@ class Supervisor:
         """The proposal under way if it concerns `child`, else what it should be running."""
         proposal = self._proposal
         if proposal is not None and proposal.phase is Phase.PREPARING and child.role in proposal.roles:
-            generation, part = proposal.generation, self._next_parts[child.role]
+            generation, part = proposal.generation, self._next_running[child.role]
         elif child.role in self.running:
             generation, part = self._new_generation(), self.running[child.role]
         else:
@@ -140,14 +159,17 @@ class Supervisor:
     def _commit(self) -> None:
         proposal = self._proposal
         assert proposal is not None
-        left = self.running.keys() - self._next_parts.keys()
-        self.config, self.running = self._next, self._next_parts
-        self._scripts.user, self._scripts.group = self.config.globals.script_user, self.config.globals.script_group
-        for role in self.children:
-            self.memory.own(role, self.memory.owned(role) | owned_names(role, self.config, self.servers))
-        known = {server.key for server in self.config.virtual_servers}
+        left = self.running.keys() - self._next_running.keys()
+        init_files.make(self._next.track_files, self.config.track_files if self.config else (), self._log)
+        self.config, self.running = self._next, self._next_running
+        self._scripts.configure(self.config.globals)
+        self._fifos.commit(self.config.globals)
+        for role, child in self.children.items():
+            if child.process.owned:
+                self.memory.own(role, self.memory.owned(role) | self._owned(role, self.config))
+        known = self.config.servers
         self.quorums = {key: up for key, up in self.quorums.items() if key in known}
-        sessions = {bfd.name for bfd in self.config.bfds}
+        sessions = {part.key[1] for part in self.config.of("bfd")}
         self.bfds = {name: up for name, up in self.bfds.items() if name in sessions}
         self._set_deadline()
         for role, child in self.children.items():
@@ -159,6 +181,9 @@ class Supervisor:
             self.picture.forget(role)
         if not proposal.roles:
             self._step(reload.expired(proposal))
+
+    def _owned(self, role: str, config: Configuration) -> frozenset[str]:
+        return config.owned(self.children[role].process.works_on, self.servers)
 
     def _abandon(self) -> None:
         proposal = self._proposal
@@ -189,8 +214,9 @@ class Supervisor:
         """A new configuration runs: what it does not have is out of the kernel, and who only removed it is done."""
         for role, child in self.children.items():
             if child.state is State.RUNNING and role in self.running:
-                self.memory.own(role, owned_names(role, self.running[role], self.servers))
-                if child.process.idle(self.running[role]):
+                if child.process.owned:
+                    self.memory.own(role, self._owned(role, self.running[role]))
+                if not self.running[role].has(child.process.works_on):
                     del self.running[role]
                     child.stop()
                     child.sign_of_life_ns = 0
@@ -240,6 +266,8 @@ class Supervisor:
             self._events.add(role, str(event["kind"]), str(event.get("subject", "")), str(event["text"]))
         elif kind == "script":
             self._scripts.run(read(Script, message["script"]), str(message["subject"]))
+        elif kind == "notify":
+            self._fifos.line(role, str(message["line"]))
         elif kind == "quorum":
             changes = {str(key): bool(up) for key, up in message["states"].items()}
             self.quorums.update(changes)
@@ -290,6 +318,12 @@ class Supervisor:
             if child.process.balances and child.state is State.RUNNING:
                 child.send(type="overrides", overrides=self.memory.plain())
 
+    def accept(self, keys: Iterable[str]) -> None:
+        """Real servers of these virtual servers that are kept in the set may fall."""
+        for child in self.children.values():
+            if child.process.balances and child.state is State.RUNNING:
+                child.send(type="accept", virtual_servers=list(keys))
+
     def resync(self, done: Callable[[dict[str, Any]], object]) -> None:
         """`done({ok, operations, text})` once the checker has compared and repaired, or cannot."""
         child = next((c for c in self.children.values() if c.process.balances), None)
@@ -339,7 +373,12 @@ class Supervisor:
             self._resyncs.fail(text)
         if child.role in self._worked:
             self._worked.discard(child.role)
-            if expected and child.ended_well and (self._stopping is not None or child.role not in self.running):
+            if (
+                child.process.owned
+                and expected
+                and child.ended_well
+                and (self._stopping is not None or child.role not in self.running)
+            ):
                 self.memory.own(child.role, ())  # it has removed everything
         if self._stopping is not None:
             self._stop_next()

@@ -35,8 +35,7 @@ def by_hand(path: str) -> int:
     from fastha.config.load import load  # the child under a parent never reads files
 
     vrrp = VrrpChild(None)
-    vrrp.prepare(1, load(path).checked(), {})
-    vrrp.commit()
+    vrrp.begin(load(path).checked())
     return vrrp.run()
 
 

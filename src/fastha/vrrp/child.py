@@ -6,24 +6,26 @@ Decisions of this process:
   (role init). Run by hand nobody speaks, so such tracking is said to be ignored.
 - When the parent dies it stops in an orderly way (priority 0, addresses removed): nobody would restart it, and a new
   daemon on this host must not find a second speaker for the same virtual routers.
-- Python's garbage collector is off from the first commit on, and what exists then is frozen: a collection of some tens
-  of milliseconds would delay adverts. Objects made per event hold no cycles; reloads may leave a few.
+- Python's garbage collector is off from the first proposal on, and what exists after each is frozen: a collection of
+  some tens of milliseconds would delay adverts. Objects made per event or reload hold no cycles.
 """
 
 from __future__ import annotations
 
-import gc
 import os
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
+
+import orjson
 
 from fastha.channel.endpoint import Endpoint
 from fastha.channel.messages import Message
 from fastha.child import Child
 from fastha.child.child import EXIT_ORPHANED, EXIT_STOPPED
+from fastha.child.parts import Draft, Parts
+from fastha.child.work import Steps, Work, run
 from fastha.errors import SystemFault
 from fastha.link import rtnl
 from fastha.link.addresses import Operation
@@ -31,7 +33,6 @@ from fastha.link.monitor import Changes
 from fastha.link.rtnl import Link
 from fastha.loop.reactor import Reactor
 from fastha.model import Config, VrrpInstance, codec
-from fastha.model.config import diff
 from fastha.model.units import NS_PER_MS
 from fastha.vrrp import frames, lane, machine
 from fastha.vrrp.house import House
@@ -55,7 +56,10 @@ class VrrpChild:
         self.routers: dict[tuple[int, str, str], Router] = {}
         self._by_index: dict[int, Router] = {}
         self._house: House | None = None
-        self._prepared: tuple[int, Config, dict[str, Any], int] | None = None
+        self.parts = Parts()
+        self.work = Work(self.child.reactor, self.child.stalled, self._breathe, collects=False)
+        self._prepared: tuple[Draft, dict[str, Any], int] | None = None
+        self._abandoned = -1
         self._events: deque[tuple[int, int, int, int, int, int]] = deque()
         self._to_survey: dict[Router, None] = {}
         self._interfaces: dict[str, dict[str, int]] = {}
@@ -65,8 +69,10 @@ class VrrpChild:
         self._beat = 0
         self._stopping = False
         for kind, handler in {
-            "propose": self._propose,
-            "commit": self._commit,
+            "parts": self.parts.take_parts,
+            "previous": self.parts.take_previous,
+            "propose": lambda message: self.work.add(self._propose(message)),
+            "commit": lambda message: self.work.add(self._commit(message)),
             "abandon": self._abandon,
             "quorums": lambda message: self._tracked("virtual_server", message),
             "bfds": lambda message: self._tracked("bfd", message),
@@ -83,89 +89,117 @@ class VrrpChild:
 
     # -- configuration --
 
-    def _propose(self, message: Message) -> None:
-        generation = message["generation"]
+    def begin(self, config: Config) -> None:
+        """By hand: prepare and commit at once. SystemFault or ValueError, one line."""
+        for draft in self.parts.whole(1, orjson.loads(codec.dumps(config))):
+            if draft is not None:
+                run(self._prepare(draft, {}))
+        run(self._apply())
+
+    def _propose(self, message: Message) -> Steps:
+        """Phase one, between which adverts come and go; nothing that runs is changed."""
+        generation, self._prepared = message["generation"], None
+        rows, base, previous = self.parts.proposed(message)
+        whole = message["config"] is not None
+        steps = self.parts.whole(generation, message["config"]) if whole else self.parts.draft(generation, rows, base)
         try:
-            self.prepare(generation, self._read(message["config"]), message["previous"])
+            for draft in steps:
+                yield
+                if draft is not None:
+                    yield from self._prepare(draft, previous)
         except (SystemFault, ValueError) as error:
             self.child.send("refused", generation=generation, reason=str(error))
-        else:
-            self.child.send("ready", generation=generation)
-
-    def _read(self, data: dict[str, Any]) -> Config:
-        """The configuration, with a breath after each instance: there may be thousands."""
-        instances = []
-        for item in data["instances"]:
-            instances.append(codec.read(VrrpInstance, item))
-            self._breathe()
-        return replace(codec.read(Config, {**data, "instances": ()}), instances=tuple(instances))
+            return
+        if generation == self._abandoned:
+            self._prepared = None  # it was too late to stop
+        self.child.send("ready", generation=generation)
 
     def _breathe(self) -> None:
         """In the middle of long work: adverts that are due leave now."""
         if self._house is not None:
             self._house.lane.breathe()
 
-    def prepare(self, generation: int, config: Config, previous: dict[str, Any]) -> None:
+    def _prepare(self, draft: Draft, previous: dict[str, Any]) -> Steps:
         """Everything that can fail, before anything changes. SystemFault or ValueError, one line."""
-        seen: dict[object, str] = {}
-        for instance in config.instances:
-            other = seen.setdefault(instance.identity, instance.name)
-            if other != instance.name:
-                raise ValueError(f"{instance.name}: same interface and VRID as {other}")
+        prepared_ns = self.child.reactor.now_ns()
+        if draft.changed:
+            seen: dict[object, str] = {}
+            for instance in draft.config.instances:
+                other = seen.setdefault(instance.identity, instance.name)
+                if other != instance.name:
+                    raise ValueError(f"{instance.name}: same interface and VRID as {other}")
+        for instance in draft.instances:
             try:
                 frames.advert_frames(instance, instance.unicast_src or "127.0.0.1", SOMEWHERE)
             except ValueError as error:
                 raise ValueError(f"{instance.name}: {error}") from None
-            self._breathe()
+            yield
         if self._house is None:
             self._house = House(self.child, self._host_changed)
-        self._prepared = generation, config, previous, self.child.reactor.now_ns()
+        self._prepared = draft, previous, prepared_ns
 
     def _abandon(self, message: Message) -> None:
-        if self._prepared is not None and self._prepared[0] == message["generation"]:
+        self._abandoned = message["generation"]
+        self.parts.abandon(self._abandoned)
+        if self._prepared is not None and self._prepared[0].generation == self._abandoned:
             self._prepared = None
 
-    def _commit(self, message: Message) -> None:
-        self.commit()
+    def _commit(self, message: Message) -> Steps:
+        if self._prepared is None or self._prepared[0].generation != message["generation"]:
+            raise ValueError(f"commit of generation {message['generation']}, which is not prepared")
+        yield from self._apply()
+        self.child.beat()
         self.child.send("committed", generation=message["generation"])
 
-    def commit(self) -> None:
-        """Make the prepared configuration the running one."""
+    def _apply(self) -> Steps:
+        """Phase two: go through what differs, one instance after another, each as a whole."""
         assert self._prepared is not None
-        _, config, previous, prepared_ns = self._prepared
+        draft, previous, prepared_ns = self._prepared
         self._prepared = None
-        house, reactor = self.house, self.child.reactor
-        changes = diff(
-            [(key, r.instance) for key, r in self.routers.items()], [(i.identity, i) for i in config.instances]
-        )
-        house.service_ips = {a.ip for i in config.instances for a in i.addresses}
-        tracked = {(t.kind, t.name) for i in config.instances for t in i.trackers}
-        house.states = {one: up for one, up in house.states.items() if one in tracked}
+        house, config, first = self.house, draft.config, not self._beat
+        of_name = {router.instance.name: key for key, router in self.routers.items()}
+        now = {instance.identity for instance in draft.instances}
+        gone = [
+            of_name[name]
+            for name in (*draft.gone_of("instance"), *(i.name for i in draft.instances))
+            if name in of_name
+        ]
+        if draft.instances or gone:
+            house.service_ips = {a.ip for i in config.instances for a in i.addresses}
+            tracked = {(t.kind, t.name) for i in config.instances for t in i.trackers}
+            house.states = {one: up for one, up in house.states.items() if one in tracked}
         if self.child.by_hand:
             self._assume(config)
-        for instance in changes.removed:
-            self._remove(instance)
-            self._breathe()
-        for _, instance in changes.changed:
-            self.routers[instance.identity].change(instance, reactor.now_ns())
-            self._breathe()
-        self._remove_leftovers(config, previous.get("owned_addresses", ()))
+        wanted = {i.identity for i in config.instances} if gone else set()
+        for key in gone:
+            if key not in now and key not in wanted and key in self.routers:  # also one that changed its identity
+                self._remove(self.routers[key].instance)
+                yield
+        if first:
+            self._remove_leftovers(config, previous.get("owned_addresses", ()))
         told: dict[str, dict[str, Any]] = previous.get("instances", {})
-        for instance in changes.added:
-            known = told.get(instance.name, {})
-            router = self.routers[instance.identity] = Router(house, instance, known)
-            self._by_index[router.index] = router
-            age_ns = previous.get("died_ago_ns", 1 << 62) + reactor.now_ns() - prepared_ns
-            router.survey(reactor.now_ns(), resume=resumable(instance, router.rules, known, age_ns))
-            router.publish()
-            self._breathe()
-        house.close_stale_receivers({i.interface for i in config.instances})
+        for instance in draft.instances:
+            self._put(instance, told.get(instance.name, {}), previous, prepared_ns)
+            yield
+        if draft.instances or gone:
+            house.close_stale_receivers({i.interface for i in config.instances})
         house.addresses.pump()
-        if not self._beat:
+        yield from self.parts.commit(draft)
+        if first:
             self._count()
-            gc.collect()
-            gc.disable()
-        gc.freeze()
+
+    def _put(self, instance: VrrpInstance, known: dict[str, Any], previous: dict[str, Any], prepared_ns: int) -> None:
+        """Make one instance what it shall be. `known`: what a predecessor of this process reported of it."""
+        reactor = self.child.reactor
+        router = self.routers.get(instance.identity)
+        if router is not None:
+            router.change(instance, reactor.now_ns())
+            return
+        router = self.routers[instance.identity] = Router(self.house, instance, known)
+        self._by_index[router.index] = router
+        age_ns = previous.get("died_ago_ns", 1 << 62) + reactor.now_ns() - prepared_ns
+        router.survey(reactor.now_ns(), resume=resumable(instance, router.rules, known, age_ns))
+        router.publish()
 
     def _remove_leftovers(self, config: Config, owned: Sequence[str]) -> None:
         """Addresses that an earlier daemon may have added and that left the configuration while none ran."""
@@ -317,6 +351,7 @@ class VrrpChild:
         if self._stopping:
             return
         self._stopping = True
+        self.work.clear()  # whatever is half done: all of it goes now
         for router in self.routers.values():
             router.give_up(self.child.reactor.now_ns())
         if self._house is not None:
@@ -329,6 +364,7 @@ class VrrpChild:
         try:
             return self.child.run()
         finally:
+            self.work.clear()
             if self._house is not None:
                 self._house.close()
             self.child.reactor.close()

@@ -18,7 +18,7 @@ garp_group               | {garp_group}                    |             |      
 vrrp_instance            | NAME {vrrp_instance}            |             |       | yes | One virtual router
 vrrp_script              | NAME {vrrp_script}              |             |       | -   | A command whose result instances can track
 vrrp_track_process       | NAME {vrrp_track_process}       |             |       | -   | A process whose presence instances can track
-track_file               | NAME {track_file}               |             |       | -   | A file with a number that instances and checks can track
+track_file               | NAME {track_file}               |             |       | yes | A file with a number that instances and checks can track
 vrrp_track_file          | NAME {track_file}               |             |       | =track_file | -
 bfd_instance             | NAME {bfd_instance}             |             |       | yes | A BFD session with a neighbour
 SSL                      | {SSL}                           |             |       | -   | Client key and certificate for SSL_GET
@@ -45,13 +45,13 @@ smtp_alert_checker       | [BOOL]                          |             |      
 no_email_faults          | -                               | off         |       | -   | No mail for FAULT
 no_checker_emails        | -                               | off         |       | -   | No mail for single checks
 script_user              | USER [GROUP]                    | keepalived_script, if there is such a user | | yes | Who runs the scripts
-enable_script_security   | -                               | off         |       | -   | Do not run scripts as root if others can change them
-set_supplementary_groups | [BOOL]                          | off         |       | - @2.4.4 | Give scripts all groups of their user
+enable_script_security   | -                               | off         |       | yes | Do not run scripts as root if others can change them
+set_supplementary_groups | [BOOL]                          | off         |       | yes @2.4.4 | Give scripts all groups of their user
 use_symlink_paths        | [BOOL]                          | off         |       | - @2.3.0 | Run scripts by the path as written
-startup_script           | CMD [USER [GROUP]]              |             |       | -   | Run before anything starts
-shutdown_script          | CMD [USER [GROUP]]              |             |       | -   | Run after everything has stopped
-startup_script_timeout   | s                               | 10          | 1..1000 | - | How long startup_script may take
-shutdown_script_timeout  | s                               | 10          | 1..1000 | - | How long shutdown_script may take
+startup_script           | CMD [USER [GROUP]]              |             |       | yes | Run before anything starts
+shutdown_script          | CMD [USER [GROUP]]              |             |       | yes | Run after everything has stopped
+startup_script_timeout   | s                               | 10          | 1..1000 | yes | How long startup_script may take
+shutdown_script_timeout  | s                               | 10          | 1..1000 | yes | How long shutdown_script may take
 umask                    | MASK...                         | 0177        |       | -   | Permissions withheld from files
 random_seed              | N                               |             |       | -   | Makes random numbers repeatable
 process_names            | -                               | off         |       | -   | Children show their own names
@@ -138,7 +138,7 @@ lvs_flush                | -                               | off         |      
 lvs_flush_on_stop        | [VS]                            | off         |       | yes | Empty the kernel's table at the end
 lvs_flush_onstop         | [VS]                            |             |       | =lvs_flush_on_stop | -
 lvs_sync_daemon          | IF [WORD...]                    |             |       | yes | The kernel's connection synchronisation
-checker_log_all_failures | [BOOL]                          | off         |       | -   | Log every failed check
+checker_log_all_failures | [BOOL]                          | off         |       | yes | Log every failed check
 rs_init_notifies         | -                               | off         |       | -   | Notify of the first state too
 snmp_socket              | STRING                          |             |       | -   | AgentX socket
 enable_traps             | -                               | off         |       | -   | Send SNMP traps
@@ -153,17 +153,17 @@ snmp_rs_stats_update_interval | SEC                        | 5           |      
 enable_dbus              | -                               | off         |       | -   | Offer the D-Bus interface
 dbus_service_name        | NAME                            |             |       | -   | D-Bus name
 dbus_no_interface_name   | NAME                            | none        |       | - @2.3.0 | D-Bus path of instances without interface
-notify_fifo              | PATH [USER [GROUP]]             |             |       | -   | Pipe that gets all changes
+notify_fifo              | PATH [USER [GROUP]]             |             |       | yes | Pipe that gets all changes
 vrrp_notify_fifo         | PATH [USER [GROUP]]             |             |       | -   | Pipe that gets changes of instances
-lvs_notify_fifo          | PATH [USER [GROUP]]             |             |       | -   | Pipe that gets changes of servers
-notify_fifo_script       | CMD [USER [GROUP]]              |             |       | -   | Reads notify_fifo
+lvs_notify_fifo          | PATH [USER [GROUP]]             |             |       | yes | Pipe that gets changes of servers
+notify_fifo_script       | CMD [USER [GROUP]]              |             |       | yes | Reads notify_fifo
 vrrp_notify_fifo_script  | CMD [USER [GROUP]]              |             |       | -   | Reads vrrp_notify_fifo
-lvs_notify_fifo_script   | CMD [USER [GROUP]]              |             |       | -   | Reads lvs_notify_fifo
+lvs_notify_fifo_script   | CMD [USER [GROUP]]              |             |       | yes | Reads lvs_notify_fifo
 fifo_write_vrrp_states_on_reload | -                       | off         |       | -   | Repeat all states after a reload
-reload_file              | [PATH]                          |             |       | -   | File that exists while the configuration is read
+reload_file              | [PATH]                          | off; without a path /run/fastha/keepalived.reload | | yes | File that is there while a reload reads the configuration
 reload_check_config      | [PATH]                          | off         |       | -   | Test a configuration before reloading it (fastha always does)
-reload_time_file         | PATH                            |             |       | -   | File with the time of the next reload
-reload_repeat            | -                               | off         |       | -   | Keep that file after the reload
+reload_time_file         | PATH                            |             |       | yes | File with the time of the next reload: [[YY]YY-MM-DD ]HH:MM:SS[Z]
+reload_repeat            | -                               | off         |       | yes | Keep that file after the reload: the same time of every day
 include_check            | [WORD...]                       |             |       | -   | What is an error about include
 config_save_dir          | PATH                            |             |       | -   | Directory that gets every configuration read
 tmp_config_directory     | PATH                            |             |       | -   | Directory for the expanded configuration

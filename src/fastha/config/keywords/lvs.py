@@ -11,6 +11,7 @@ ip_family               | inet|inet6    | of the address |   | yes | Family of a
 delay_loop              | SEC           | 60      |          | yes | Time between checks
 delay_before_retry      | SEC           | of the check |     | yes | Time between a failed check and the next
 retry                   | N             | of the check | 1.. | yes | Further failures until a server is down
+rise                    | N             | 1       | 1..      | own | Successes in a row until a server that is down is up
 warmup                  | SEC           | delay_loop |       | yes | First checks are spread over this time
 connect_timeout         | SEC           | 5       |          | yes | How long a check may take
 lb_algo                 | NAME          | wlc     |          | =lvs_sched | -
@@ -33,6 +34,8 @@ nft_masquerade          | [BOOL]        | of global_defs |  | own | With nft, re
 quorum                  | N             | 1       | ~1..4294967295 | yes | Weight of living servers that makes the service up
 hysteresis              | N             | 0       | 0..      | yes | How far from quorum the weight must get to change that
 alpha                   | [BOOL]        | off     |          | yes | Servers start down until a check succeeds
+panic_threshold         | N             | off     | 1..99    | own | When more than this percentage of the living servers falls within one interval, all of them stay
+removal_limit           | N             | off     | 1..      | own | How many servers may fall within one interval; the others wait for the next
 omega                   | [BOOL]        | off     |          | yes | Run the down scripts when the daemon stops
 ha_suspend              | [BOOL]        | off     |          | yes | Check only while this director has the address
 quorum_up               | CMD [USER [GROUP]] |    |          | yes | Run when the quorum is gained
@@ -58,6 +61,7 @@ smtp_alert              | [BOOL]        |         |          | -   | Mail on cha
 virtualhost             | STRING        | of the virtual server | | yes | Host header of HTTP checks
 retry                   | N             | of the virtual server | 1.. | yes | Further failures until it is down
 delay_before_retry      | SEC           | of the virtual server | | yes | Time between a failed check and the next
+rise                    | N             | of the virtual server | 1.. | own | Successes in a row until it is up again
 warmup                  | SEC           | of the virtual server | | yes | The first check is within this time
 connect_timeout         | SEC           | of the virtual server | | yes | How long a check may take
 delay_loop              | SEC           | of the virtual server | | yes | Time between checks
@@ -68,10 +72,10 @@ TCP_CHECK               | {TCP_CHECK}   |         |          | yes | Can it be c
 HTTP_GET                | {HTTP_GET}    |         |          | yes | Does it answer HTTP requests?
 SSL_GET                 | {SSL_GET}     |         |          | -   | Does it answer HTTPS requests?
 SMTP_CHECK              | {SMTP_CHECK}  |         |          | -   | Does it answer as a mail server?
-DNS_CHECK               | {DNS_CHECK}   |         |          | -   | Does it answer DNS queries?
-MISC_CHECK              | {MISC_CHECK}  |         |          | -   | Does a command succeed?
-UDP_CHECK               | {UDP_CHECK}   |         |          | -   | Does it take UDP packets?
-PING_CHECK              | {PING_CHECK}  |         |          | -   | Does it answer pings?
-FILE_CHECK              | {FILE_CHECK}  |         |          | -   | What does a tracked file say?
+DNS_CHECK               | {DNS_CHECK}   |         |          | yes | Does it answer DNS queries?
+MISC_CHECK              | {MISC_CHECK}  |         |          | yes | Does a command succeed?
+UDP_CHECK               | {UDP_CHECK}   |         |          | yes | Does it take UDP packets?
+PING_CHECK              | {PING_CHECK}  |         |          | yes | Does it answer pings?
+FILE_CHECK              | {FILE_CHECK}  |         |          | yes | What does a tracked file say?
 BFD_CHECK               | {BFD_CHECK}   |         |          | yes | Is a BFD session up?
 """  # noqa: E501

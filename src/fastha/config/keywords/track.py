@@ -40,9 +40,9 @@ delay        | SEC              | 0 |          | - | Both of these
 full_command | -                | off |        | - | Compare the command line instead of the kernel's short name
 
 [track_file]
-file         | PATH             |   |          | - | The file; it holds one number
-weight       | N [reverse]      | 0 | -254..254 | - | Times the number is added to the priority; 0: not zero is FAULT
-init_file    | [N [overwrite]]  |   |          | - | Create the file at start
+file         | PATH             |   |          | yes | The file; it holds one number
+weight       | N [reverse]      | 0 | -254..254 | yes | Times the number is added to the priority; 0: not zero is FAULT
+init_file    | [N [overwrite]]  |   |          | yes | Create the file at start
 
 [bfd_instance]
 neighbor_ip  | ADDR             |   |          | yes | The neighbour
