@@ -70,6 +70,7 @@ class FakeChild:
         assert draft is not None
         config = json.loads(dumps(draft.config))
         names = [i["name"] for i in config["instances"]] + [s["scheduler"] for s in config["virtual_servers"]]
+        names += [b["name"] for b in config["bfds"]]
         words = set(names[0].split()) if names else set()
         self.pending = {"words": words, "names": names, "config": config, "draft": draft}
         if "crash" in words:
@@ -105,6 +106,9 @@ class FakeChild:
             gone = dict.fromkeys(self.reported)
             self.endpoint.send(type="facts", facts={"instances": gone | {n: {"state": "master"} for n in names}})
             self.reported = names
+        elif self.role == "bfd":
+            self.endpoint.send(type="facts", facts={"sessions": {n: {"state": "up"} for n in names}})
+            self.endpoint.send(type="bfd", states=dict.fromkeys(names, True))
         else:
             keys = [f"{s['ip']}:{s['port']}/{s['protocol'].lower()}" for s in self.pending["config"]["virtual_servers"]]
             self.endpoint.send(type="facts", facts={"virtual_servers": {k: {"up": True} for k in keys}})
@@ -127,7 +131,7 @@ class FakeChild:
     def on_overrides(self, message: Message) -> None:
         pass
 
-    on_masters = on_overrides
+    on_masters = on_bfds = on_overrides
 
     def on_resync(self, message: Message) -> None:
         self.endpoint.send(type="resynced", ticket=message["ticket"], ok=True, operations=2, text="as told")

@@ -149,5 +149,5 @@ def test_mastership_and_health_follow_a_session(network: Network) -> None:
 
         a.process.terminate()
         assert a.process.wait(10) == 0
-        peer.until_state("down", "one", 1)
+        peer.until_state("down", "one", 5)
         assert peer.session("one")["diag"] == 3, "its admin-down was heard"

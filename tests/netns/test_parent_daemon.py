@@ -147,7 +147,8 @@ def running(tmp_path: Path) -> Iterator[Running]:
 def test_starts_and_stops_in_order_and_leaves_nothing(running: Running) -> None:
     running.start(config())
     assert running.pid_file.read_text() == f"{running.pid}\n"
-    assert {running.child(role)["state"] for role in ("vrrp", "checker")} == {"running"}
+    assert running.child("bfd")["state"] == "idle", "there is no session"
+    assert {c["state"] for role, c in running.daemon()["children"].items() if role != "bfd"} == {"running"}
     os.kill(running.pid, signal.SIGTERM)
     assert running.wait() == 0
     assert [n["role"] for n in running.notes("stopped")] == ["vrrp", "checker"], "addresses move before rows go"
@@ -290,6 +291,30 @@ def test_a_replacement_is_told_what_its_predecessor_reported(running: Running) -
     quorums = running.notes("quorums", "vrrp")[-1]
     assert quorums["states"] == {"10.0.0.1:80/tcp": True}
     assert quorums["pid"] != pid, "the replacement knows every quorum too"
+
+
+def test_states_of_bfd_sessions_reach_who_follows_them(running: Running) -> None:
+    session = {"name": "gw", "neighbor_ip": "10.0.0.1"}
+    running.start({**config(), "bfds": [session]})
+    for role in ("vrrp", "checker"):
+        running.until(lambda role=role: running.notes("bfds", role), f"{role} is told")  # type: ignore[misc]
+        assert running.notes("bfds", role)[-1]["states"] == {"gw": True}
+    assert running.status()["bfd"] == {"sessions": {"gw": {"state": "up"}}}
+    pid = running.child_pid("bfd")
+    os.kill(pid, signal.SIGKILL)
+    running.until(lambda: running.replaced("bfd", pid), "bfd is replaced")
+    again = running.notes("propose", "bfd")[-1]["previous"]
+    assert again["sessions"] == {"gw": {"state": "up"}}, "what the peers know of us"
+    assert 0 < again["died_ago_ns"] < 2_000_000_000
+    assert all(n["states"] == {"gw": True} for n in running.notes("bfds")), "nobody heard of its death"
+    pid = running.child_pid("vrrp")
+    os.kill(pid, signal.SIGKILL)
+    running.until(lambda: running.replaced("vrrp", pid), "vrrp is replaced")
+    running.until(lambda: running.notes("bfds", "vrrp")[-1]["pid"] != pid, "the replacement knows every session too")
+    running.write(config())
+    os.kill(running.pid, signal.SIGHUP)
+    running.until(lambda: running.child("bfd")["state"] == "idle", "without a session there is no such process")
+    assert "bfd" not in running.status()
 
 
 def test_a_child_that_goes_mute_is_replaced(running: Running) -> None:

@@ -76,10 +76,10 @@ class Director:
         self.endpoint.send(
             type="propose", generation=self.generation, config=config, dataplane="none", previous=self.previous
         )
-        self.until(lambda: "ready" in self.said or "refused" in self.said, "an answer to the proposal")
+        self.until(lambda: "ready" in self.said or "refused" in self.said, "an answer to the proposal", 20)
         assert "ready" in self.said, f"{self.reasons}\n{self.log}"
         self.endpoint.send(type="commit", generation=self.generation)
-        self.until(lambda: "committed" in self.said, "the commit")
+        self.until(lambda: "committed" in self.said, "the commit", 20)
         self.said.clear()
 
     def config(self, values: tuple[Any, ...]) -> Config:

@@ -152,7 +152,7 @@ def test_packets_agree_with_the_machine(bench: Bench) -> None:
         bench.load(session)
         expected, effects = step(RULES, session, event(packet), NOW + 7)
         if bench.hear(packet, NOW + 7):
-            ((index, what, fields, heard_ns),) = bench.lane.take()
+            ((index, what, fields, heard_ns),) = bench.lane.take(99)
             assert (index, what, heard_ns) == (bench.index, PACKET, NOW + 7)
             assert fields == bfd.decode(packet)[1]
             assert bench.session(session) == session, "what is left to the machine is not touched"
@@ -176,13 +176,29 @@ def test_a_dirty_session_keeps_the_last_packet_and_every_question(bench: Bench) 
     assert bench.hear(data(flags=bfd.POLL), NOW)
     assert not bench.hear(data(flags=bfd.FINAL), NOW + 1), "already dirty"
     assert not bench.hear(data(DOWN), NOW + 2)
-    ((_, what, fields, heard_ns),) = bench.lane.take()
+    ((_, what, fields, heard_ns),) = bench.lane.take(99)
     assert fields is not None
     assert (what, fields["state"], heard_ns) == (PACKET, DOWN, NOW + 2)
     assert fields["flags"] == bfd.POLL | bfd.FINAL
-    assert bench.lane.take() == []
+    assert bench.lane.take(99) == []
     bench.hear(data(DOWN), NOW)
-    assert bench.lane.take()[0][2] == bfd.decode(data(DOWN))[1], "nothing is left of the time before"
+    assert bench.lane.take(99)[0][2] == bfd.decode(data(DOWN))[1], "nothing is left of the time before"
+
+
+def test_those_that_are_not_taken_stay_dirty(bench: Bench) -> None:
+    indexes = [bench.add(100 + i, bytes([10, 0, 1, i])) for i in range(5)]
+    for i in range(5):
+        assert bench.hear(data(DOWN, yours=100 + i), NOW)
+    assert [e[0] for e in bench.lane.take(2)] == indexes[:2]
+    assert not bench.hear(data(INIT, yours=104), NOW + 1), "it is dirty still"
+    assert bench.hear(data(DOWN, yours=100), NOW + 1), "and this one again"
+    last = bench.lane.take(99)
+    assert [e[0] for e in last] == [*indexes[2:], indexes[0]]
+    assert last[2][2] is not None
+    assert last[2][2]["state"] == INIT
+    assert bench.lane.take(99) == []
+    assert bench.hear(data(DOWN, yours=101), NOW)
+    assert [e[0] for e in bench.lane.take(99)] == [indexes[1]]
 
 
 def test_silence_is_the_machines(bench: Bench) -> None:
@@ -192,7 +208,7 @@ def test_silence_is_the_machines(bench: Bench) -> None:
     bench.hear(data(), NOW + NS_PER_MS)
     assert not bench.lane.fire(bench.index, TIMER, at), "heard since"
     assert bench.lane.fire(bench.index, TIMER, at + 2 * NS_PER_MS)
-    assert bench.lane.take() == [(bench.index, TIMER, None, 0)]
+    assert bench.lane.take(99) == [(bench.index, TIMER, None, 0)]
     assert bench.lane.counters(bench.index)["detect_late_max_ns"] == NS_PER_MS
 
 
@@ -209,7 +225,7 @@ def test_what_the_kernel_has_is_heard_before_silence_counts() -> None:
         now = bench.reactor.now_ns()
         bench.load(replace(up(), detect_at_ns=now - 5 * NS_PER_S))
         assert not bench.lane.fire(bench.index, TIMER, now)
-        assert bench.lane.take() == []
+        assert bench.lane.take(99) == []
         assert bench.lane.counters(bench.index)["received"] == 1
         assert bench.lane.detect_at(bench.index) > now
         bench.load(replace(up(), detect_at_ns=now - 5 * NS_PER_S))
@@ -248,12 +264,12 @@ def test_a_socket_that_does_not_send_is_reported_once_a_second(bench: Bench) -> 
     bench.load(up())
     bench.wire.close()
     assert bench.lane.fire(bench.index, PACKET, NOW), "EPIPE"
-    assert bench.lane.take() == [(bench.index, REOPEN, None, 0)]
+    assert bench.lane.take(99) == [(bench.index, REOPEN, None, 0)]
     assert not bench.lane.fire(bench.index, PACKET, NOW + NS_PER_S // 2)
     assert bench.lane.fire(bench.index, PACKET, NOW + NS_PER_S)
     assert bench.lane.counters(bench.index)["send_errors"] == 3
     bench.lane.connect(bench.index, -1)
-    bench.lane.take()
+    bench.lane.take(99)
     assert not bench.lane.fire(bench.index, PACKET, NOW + 5 * NS_PER_S), "without a socket there is nothing to report"
 
 
@@ -317,21 +333,21 @@ def test_which_session(bench: Bench) -> None:
     hello = data(DOWN, yours=0)
     for local, index in here.items():
         assert bench.hear(hello, src=other, dst=local)
-        assert [e[0] for e in bench.lane.take()] == [index]
+        assert [e[0] for e in bench.lane.take(99)] == [index]
     assert bench.lane.hear(bench.multi_slot, hello, 250, other, first, NOW)
-    assert [e[0] for e in bench.lane.take()] == [far]
+    assert [e[0] for e in bench.lane.take(99)] == [far]
     assert not bench.lane.hear(bench.multi_slot, hello, 249, other, first, NOW)
     assert bench.lane.counters(far)["discarded"] == {"ttl": 1}
     assert not bench.hear(hello, src=other, dst=OURS)
     assert bench.strangers() == {"no_session": 1}
     assert bench.hear(data(DOWN, yours=101), src=second, dst=second), "section 6.3: the discriminator alone"
-    assert [e[0] for e in bench.lane.take()] == [here[second]]
+    assert [e[0] for e in bench.lane.take(99)] == [here[second]]
     assert not bench.hear(data(DOWN, yours=200), src=other), "single hop packet for a multihop session"
     assert bench.lane.counters(far)["discarded"] == {"ttl": 1, "port": 1}
     bench.lane.configure(far, multihop=True, peer=other, local=b"", least_ttl=0, family=socket.AF_INET)
     assert bench.lane.hear(bench.multi_slot, hello, 1, other, first, NOW)
     bench.lane.remove(far)
-    assert bench.lane.take() == [], "what was pending goes with it"
+    assert bench.lane.take(99) == [], "what was pending goes with it"
     assert not bench.lane.hear(bench.multi_slot, hello, 250, other, first, NOW)
 
 
@@ -343,9 +359,9 @@ def test_many_sessions_find_themselves(bench: Bench) -> None:
         known[bench.add(mine, bytes([10, 1, i >> 8, i & 255]))] = mine, bytes([10, 1, i >> 8, i & 255])
     for index, (mine, peer) in known.items():
         assert bench.hear(data(DOWN, yours=mine), src=OURS)
-        assert [e[0] for e in bench.lane.take()] == [index]
+        assert [e[0] for e in bench.lane.take(99)] == [index]
         assert bench.hear(data(DOWN, yours=0), src=peer)
-        assert [e[0] for e in bench.lane.take()] == [index]
+        assert [e[0] for e in bench.lane.take(99)] == [index]
         bench.lane.remove(index)
     assert not bench.hear(data(DOWN, yours=mine))
 

@@ -35,6 +35,16 @@ PICTURE: dict[str, Any] = {
         },
         "VI_2": {"state": "fault", "since": NOW - 7, "why": "eth1 is down", "faults": ["eth1 is down", "no address"]},
     }},
+    "bfd": {"sessions": {
+        "gateway": {
+            "state": "up", "since": NOW - 60, "why": "the neighbour hears us", "neighbor": "2001:db8:1::1",
+            "multihop": True, "remote_state": "up", "remote_discriminator": 7, "remote_diag": 3, "tx_us": 3300,
+            "detection_us": 16_500, "sent": 1_000_000, "received": 999_999, "late_max_ns": 1_200_000,
+            "discarded": {"ttl": 4},
+        },
+        "other": {"state": "down", "since": NOW - 5, "why": "nothing heard for 50 ms", "neighbor": "10.0.0.2",
+                  "remote_state": "down", "remote_discriminator": 0, "tx_us": 0, "detection_us": 0},
+    }},
     "checker": {
         "virtual_servers": {
             "10.0.0.1:80/tcp": {
@@ -78,6 +88,14 @@ def test_each_real_server_is_on_a_line_of_its_own_when_piped() -> None:
     assert line.endswith(WHY)
 
 
+def test_bfd_sessions() -> None:
+    text = {line.split()[0]: " ".join(line.split()) for line in lines(None) if line}
+    assert text["gateway"] == "gateway up 1m00s 2001:db8:1::1 up 1000000 999999 1.20ms the neighbour hears us"
+    assert text["other"] == "other down 5s 10.0.0.2 - - - - nothing heard for 50 ms"
+    assert text["multihop,"] == "multihop, sends every 3.30ms, waits 16ms, its diag 3"
+    assert "discarded: ttl 4" in " ".join(lines(None))
+
+
 def test_what_operators_decided_is_plain() -> None:
     def one(**real: Any) -> dict[str, Any]:
         return {"health": "up", "weight": 1, "weight_from": "configured", "since": NOW - 70, "why": "fine", **real}
@@ -111,6 +129,7 @@ def test_a_child_that_reports_nothing_breaks_nothing() -> None:
     bare = {
         "daemon": {**PICTURE["daemon"], "children": {"vrrp": {"state": "waiting"}}, "last_reload": None},
         "vrrp": {"instances": {"VI_1": {}}},
+        "bfd": {"sessions": {"gateway": {}}},
         "checker": {"virtual_servers": {"a": {"real_servers": {"b": {}}}}, "dataplane": {"backend": "nft"}},
     }
     assert any("VI_1" in line for line in lines(80, bare))

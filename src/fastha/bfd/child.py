@@ -11,6 +11,7 @@ Decisions of this process:
 from __future__ import annotations
 
 import gc
+import resource
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -33,10 +34,13 @@ from fastha.model.units import NS_PER_MS, NS_PER_US
 if TYPE_CHECKING:
     from fastha.wire.bfd import Control
 
+SLICE_NS = 2 * NS_PER_MS  # of events per turn: the lane is served between slices
+TAKE = 4  # sessions at a time
 COUNT_NS = 100 * NS_PER_MS  # a tenth of the sessions publish their counters
 COUNT_MOST = 20  # at a time
 GOODBYE_NS = 20 * NS_PER_MS  # from the first AdminDown to the last
 FIRST_WORD = 3  # slow intervals
+SPARE_FDS = 64  # descriptors that are not for sessions
 
 
 class BfdChild:
@@ -55,6 +59,7 @@ class BfdChild:
         self._totals: dict[str, object] = {}
         self._to_count: deque[BfdSession] = deque()
         self._beat = 0
+        self._more_due = False
         self._stopping = False
         for kind, handler in {
             "parts": self.parts.take_parts,
@@ -94,6 +99,7 @@ class BfdChild:
             other = seen.setdefault(key, bfd.name)
             if other != bfd.name:
                 raise ValueError(f"{bfd.name}: same neighbour and source as {other}")
+        ask_for_descriptors(len(config.bfds))
         if self._house is None:
             self._house = House(self.child)
         for bfd in config.bfds:
@@ -171,11 +177,22 @@ class BfdChild:
 
     def _look(self) -> None:
         """Once per turn that concerns Python: what the lane left for the machine."""
-        if self._house is not None:
-            for index, what, fields, heard_ns in self._house.lane.take():
+        if self._house is not None and not self._more_due:
+            self._play_slice()
+
+    def _play_slice(self) -> None:
+        """Sessions that wait for the next slice stay dirty in the lane, which sends for all of them meanwhile."""
+        self._more_due = False
+        end_ns = self.child.reactor.now_ns() + SLICE_NS
+        while events := self.house.lane.take(TAKE):
+            for index, what, fields, heard_ns in events:
                 session = self._by_index.get(index)
                 if session is not None:
                     self._play(session, what, fields, heard_ns)
+            if self.child.reactor.now_ns() >= end_ns:
+                self._more_due = True
+                self.child.reactor.call_at(self.child.reactor.now_ns(), self._play_slice)
+                return
 
     def _play(self, session: BfdSession, what: int, fields: Control | None, heard_ns: int) -> None:
         changed = False
@@ -245,6 +262,16 @@ class BfdChild:
                     session.close()
                 self._house.close()
             self.child.reactor.close()
+
+
+def ask_for_descriptors(sessions: int) -> None:
+    """One for each session. SystemFault if we may not have so many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = sessions + SPARE_FDS
+    if hard != resource.RLIM_INFINITY and wanted > hard:
+        raise SystemFault(f"{sessions} BFD sessions need as many file descriptors; the limit is {hard}")
+    if soft != resource.RLIM_INFINITY and wanted > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _identity(bfd: BfdInstance) -> tuple[str, str, bool]:

@@ -45,8 +45,9 @@ class Lane:
         """The detection deadline, which the lane may have moved since `load`; -1: none."""
     def send(self, index: int, final: bool = False) -> None:
         """Send the packet now; `final`: with the F bit."""
-    def take(self) -> list[tuple[int, int, Control | None, int]]:
-        """(index, PACKET | TIMER | REOPEN, the packet, when it was heard) of all dirty sessions, packets first."""
+    def take(self, most: int) -> list[tuple[int, int, Control | None, int]]:
+        """(index, PACKET | TIMER | REOPEN, the packet, when it was heard) of up to `most` dirty sessions, a packet
+        before a timer. The others stay dirty: they keep the last packet, and take no short cut."""
     def counters(self, index: int) -> dict[str, object]:
         """sent, send_errors, last_errno, received, late_max_ns, late (a list beside LATE_BELOW_NS), detect_late_max_ns,
         discarded {reason: n, only those above 0}."""

@@ -174,11 +174,16 @@ cdef class Lane:
         session_send(self.lane, s, BFD_FINAL if final else 0, -1, now_ns)
         session_arm(self.lane, s, now_ns)
 
-    def take(self) -> list:
-        cdef lane_session *s = self.lane.dirty_first
+    def take(self, int most) -> list:
+        cdef lane_session *s
         cdef uint32_t what
         events = []
-        while s != NULL:
+        while most > 0 and self.lane.dirty_first != NULL:
+            most -= 1
+            s = self.lane.dirty_first
+            self.lane.dirty_first = s.next_dirty
+            if s.next_dirty == NULL:
+                self.lane.dirty_last = NULL
             what = s.pending
             s.pending = 0
             s.dirty = False
@@ -188,8 +193,6 @@ cdef class Lane:
                 events.append((s.index, TIMER, None, 0))
             if what & PENDING_REOPEN:
                 events.append((s.index, REOPEN, None, 0))
-            s = s.next_dirty
-        self.lane.dirty_first = self.lane.dirty_last = NULL
         return events
 
     def counters(self, int index) -> dict:

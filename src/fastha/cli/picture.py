@@ -126,20 +126,17 @@ def sessions(by_name: Doc, now: float, width: int | None) -> list[Line]:
     """BFD."""
     if not by_name:
         return []
-    head = ["BFD", "STATE", "SINCE", "NEIGHBOUR", "REMOTE", "SENDS", "DETECTS", "SENT", "RECV", "LATE", "WHY"]
+    head = ["BFD", "STATE", "SINCE", "NEIGHBOUR", "REMOTE", "SENT", "RECV", "LATE", "WHY"]
     rows: list[list[Cell]] = []
     below: list[list[Line]] = []
     for name, session in by_name.items():
-        remote = str(session.get("remote_state", "-")) if session.get("remote_discriminator") else "-"
         rows.append(
             [
                 name,
                 _coloured(session.get("state", "-")),
                 _since(session, now),
-                f"{session.get('neighbor', '-')}{' multihop' if session.get('multihop') else ''}",
-                f"{remote} diag {session['remote_diag']}" if session.get("remote_diag") else remote,
-                _short_us(session.get("tx_us")),
-                _short_us(session.get("detection_us")),
+                str(session.get("neighbor", "-")),
+                str(session.get("remote_state", "-")) if session.get("remote_discriminator") else "-",
                 str(session.get("sent", "-")),
                 str(session.get("received", "-")),
                 short_ns(session.get("late_max_ns")),
@@ -150,12 +147,17 @@ def sessions(by_name: Doc, now: float, width: int | None) -> list[Line]:
     return table(head, rows, width, below)
 
 
-def _short_us(us: int | None) -> str:
-    return short_ns(us * 1000) if us else "-"
-
-
 def _below_session(session: Doc, width: int | None) -> list[Line]:
-    lines: list[Line] = []
+    about = ["multihop"] if session.get("multihop") else []
+    about += ["passive"] if session.get("passive") else []
+    if tx_us := session.get("tx_us"):
+        about.append(f"sends every {short_ns(tx_us * 1000)}")
+    if detection_us := session.get("detection_us"):
+        about.append(f"waits {short_ns(detection_us * 1000)}")
+    about += [
+        f"{whose} {session[key]}" for whose, key in (("diag", "diag"), ("its diag", "remote_diag")) if session.get(key)
+    ]
+    lines = paragraph(", ".join(about), INDENT, width) if about else []
     if discarded := {reason: n for reason, n in session.get("discarded", {}).items() if n}:
         counts = ", ".join(f"{reason} {n}" for reason, n in discarded.items())
         lines += paragraph(f"discarded: {counts}", INDENT, width, "yellow")
