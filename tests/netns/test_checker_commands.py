@@ -237,7 +237,8 @@ def test_nothing_is_left(bench: Bench) -> None:
             bench.open(MiscCheck(script=Script(("/none",)))),
             bench.check("sleep 43210", timeout_ns=20 * MS),
         ]
-        bench.until(lambda n=len(slots) * (round_ + 1): len(bench.answers) == n + 1, "a round")  # type: ignore[misc]
+        done = 1 + len(slots) * (round_ + 1)
+        bench.until(lambda done=done: len(bench.answers) == done, "a round")  # type: ignore[misc]
     assert (bench.spawner_fds(), len(os.listdir("/proc/self/fd"))) == before
     children = Path(f"/proc/{bench.runner.pid}/task/{bench.runner.pid}/children")
     need.wait_until(lambda: not children.read_text().split() and not alive("43210"), 3, "no process is left")

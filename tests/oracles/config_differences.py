@@ -51,6 +51,7 @@ OURS = [
     (r"is not a prefix length", "a slash without a length"),
     (r"omega: |: alpha: ", "keepalived does not look at what follows `omega` and `alpha`"),
     (r"no check of this real_server is supported yet", "a real server would always count as up"),
+    (r"cannot stand in HELO", "a name with blanks in it would not be SMTP"),
     (r"min_ttl must be|max_ttl must be", "no packet has a TTL of 0"),
 ]  # fmt: skip
 

@@ -316,8 +316,8 @@ class Writer:
 
 # kind of check -> lines it cannot do without, between semicolons
 CHECKS = {
-    "TCP_CHECK": "", "HTTP_GET": "", "SSL_GET": "", "SMTP_CHECK": "", "DNS_CHECK": "", "UDP_CHECK": "", "PING_CHECK": "",
-    "MISC_CHECK": "misc_path /usr/bin/true",
+    "TCP_CHECK": "", "HTTP_GET": "", "SSL_GET": "", "SMTP_CHECK": "", "DNS_CHECK": "", "UDP_CHECK": "",
+    "PING_CHECK": "", "MISC_CHECK": "misc_path /usr/bin/true",
 }  # fmt: skip
 # Written above, grammars that test_config_keepalived has, or values that only other words make good.
 LEFT_OUT = frozenset({

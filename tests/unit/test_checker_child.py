@@ -19,7 +19,17 @@ from fastha.child.patch import apply
 from fastha.dataplane.none import NoneBackend
 from fastha.dataplane.patience import nothing
 from fastha.dataplane.rows import Dest, DestKey, Forward, Op, Service, ServiceKey, Table, Verb
-from fastha.model import Config, GlobalDefs, LvsDefs, RealServer, Script, SorryServer, TcpCheck, VirtualServer
+from fastha.model import (
+    Config,
+    GlobalDefs,
+    LvsDefs,
+    PingCheck,
+    RealServer,
+    Script,
+    SorryServer,
+    TcpCheck,
+    VirtualServer,
+)
 from oracles.fake_probes import FakeProbes
 from oracles.virtual_reactor import VirtualReactor
 
@@ -389,3 +399,31 @@ def test_stop_takes_everything_of_ours_away(world: World) -> None:
     assert {k.ip for k in world.kernel.dump()} == {"198.51.100.1"}
     assert world.scripts == [("/bin/lost", VS.key)]
     assert world.engine.slots == {}
+
+
+def test_every_failure_is_logged_if_asked_for(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    loud = replace(VS, real_servers=tuple(
+        replace(rs, checks=tuple(replace(c, log_all_failures=n == 0) for c in rs.checks))
+        for n, rs in enumerate(VS.real_servers)
+    ))  # fmt: skip
+    world.configure(loud, replace(loud, ip="203.0.113.2"))
+    with caplog.at_level("INFO", logger="fastha"):
+        for _ in range(3):
+            world.end((1, Ending.REFUSED), (2, Ending.REFUSED))
+    lines = [r.getMessage() for r in caplog.records if " failed: " in r.getMessage()]
+    assert (
+        lines
+        == [
+            "203.0.113.1:80/tcp 192.0.2.1:80 and 1 more: TCP_CHECK failed: connection refused",
+        ]
+        * 3
+    )
+
+
+def test_who_may_not_ping_is_told_what_is_missing(world: World) -> None:
+    ping = PingCheck(ip="192.0.2.9", port=0)
+    world.configure(replace(VS, real_servers=(replace(VS.real_servers[0], checks=(ping,)),)))
+    world.engine.end((world.engine.at("192.0.2.9", 0), Ending.DENIED), detail=1)
+    world.turn()
+    (text,) = [text for _, text in world.events if text.startswith("down")]
+    assert "net.ipv4.ping_group_range" in text

@@ -1,4 +1,4 @@
-"""One bad moment of the director never empties a pool: the checker with panic_threshold, removal_limit, weights by checks."""
+"""One bad moment of the director never empties a pool: panic_threshold, removal_limit; and weights that checks make."""
 
 from __future__ import annotations
 

@@ -28,8 +28,16 @@ ELSEWHERE = {
     ("top level", "virtual_server_group"): "golden/config/groups.conf",
     ("virtual_server", "ip_family"): "golden/config/words.conf",
 }
-# Words that a block has with all its kind, and that mean nothing there.
-NOTHING = {("PING_CHECK", "connect_port"), ("PING_CHECK", "bind_port")}
+# Words that a block has with all its kind, and that mean nothing there: pings have no ports, HTTP_GET speaks no TLS,
+# and our expressions need no stack.
+NOTHING = {
+    ("PING_CHECK", "connect_port"),
+    ("PING_CHECK", "bind_port"),
+    ("HTTP_GET", "enable_sni"),
+    ("HTTP_GET", "sni_name"),
+    ("url", "regex_stack"),
+    ("ssl_url", "regex_stack"),
+}
 # What a block cannot do without, {X} being where the keyword goes.
 INSIDE = {
     "vrrp_instance": "interface eth0\nvirtual_router_id 7\nvirtual_ipaddress {\n10.0.0.7\n}\n{X}",
@@ -42,6 +50,8 @@ INSIDE = {
     "ssl_url": "path /first\n{X}",
     "MISC_CHECK": "misc_path /bin/true\n{X}",
     "FILE_CHECK": "track_file known\n{X}",
+    "smtp_host": "connect_ip 10.4.0.8\n{X}",
+    "SSL": "password first\n{X}",
     "BFD_CHECK": "name known\n{X}",
     "UDP_CHECK": "{X}",
     "track_file": "file /tmp/first\n{X}",
@@ -84,6 +94,11 @@ protocol TCP
 real_server 10.1.1.9 80 {
 TCP_CHECK {
 }
+SSL_GET {
+url {
+path /
+}
+}
 }
 }
 track_file known {
@@ -97,7 +112,10 @@ neighbor_ip 10.9.9.9
 }
 """
 # More lines of the block that a keyword needs to mean anything.
-WITH = {
+WITH: dict[str | tuple[str, str], str] = {
+    ("GRPC_CHECK", "tls_verify"): "tls", ("GRPC_CHECK", "tls_verify_name"): "tls", ("GRPC_CHECK", "tls_ca"): "tls",
+    ("GRPC_CHECK", "tls_expiry_days"): "tls", ("GRPC_CHECK", "enable_sni"): "tls",
+    ("GRPC_CHECK", "sni_name"): "tls\nenable_sni", ("SSL", "key"): "certificate /first",
     "notify_fifo_script": "notify_fifo /run/a", "lvs_notify_fifo_script": "lvs_notify_fifo /run/b",
     "vrrp_notify_fifo_script": "vrrp_notify_fifo /run/c",
     "unicast_src_ip": "unicast_peer {\n10.0.0.9\n}", "preempt_delay": "", "sh-port": "lvs_sched sh",
@@ -122,7 +140,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "script_user": ("nobody",),
     "persistence_timeout": ("", "77"), "virtual_server": ("10.0.0.77 80",), "real_server": ("10.1.1.77 80",),
     "payload": ("0a0b",), "require_reply": ("", "0a0b"), "type": ("A", "MX"), "name": ("www.example.org", "known"),
-    "regex": ("abc",), "regex_options": ("caseless",), "regex_stack": ("1 2",), "track_file": ("third", "other"), "vrrp_track_file": ("third",),
+    "regex": ("abc",), "regex_options": ("caseless",), "regex_stack": ("1 2",),
+    "track_file": ("third", "other"), "vrrp_track_file": ("third",),
     "weight": ("7", "5 reverse"), "init_file": ("5",), "neighbor_ip": ("10.9.9.8",), "max_hops": ("3",),
     "vrrp_instance": ("second",), "virtual_server_group": ("known",),
 }  # fmt: skip
@@ -223,7 +242,7 @@ def test_supported_keyword_has_an_effect(block: str, word: str) -> None:
     if key in ELSEWHERE:
         assert re.search(rf"\b{word}\b", (TESTS / ELSEWHERE[key]).read_text()), key
         return
-    more = WITH.get(keyword.alias_of or word, "")
+    more = WITH.get((block, word), WITH.get(keyword.alias_of or word, ""))
     before, _ = built(AROUND + around(block, more))
     tried = []
     for value in candidates(keyword):

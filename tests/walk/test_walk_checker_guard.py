@@ -81,10 +81,9 @@ def test_what_is_promised() -> None:
 def test_who_waits_falls_in_its_order() -> None:
     limits = Limits(0, 2, 100)
     members, healthy, counts = [True] * 7, [True] * 7, [True] * 7
-    state, now, order = Guard(), 0, []
-    for i in (4, 1, 6, 0, 5):
+    state, order = Guard(), []
+    for now, i in enumerate((4, 1, 6, 0, 5), 1):
         healthy[i] = False
-        now += 1
         state, passed = guard.step(limits, state, members, healthy, counts, now)
         order += [(now, n) for n in passed.changes]
         for n in passed.changes:

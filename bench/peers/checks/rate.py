@@ -62,6 +62,7 @@ class Child:
         with theirs:
             argv = [sys.executable, "-m", "fastha.checker", "--channel", str(theirs.fileno())]
             self.process = subprocess.Popen(argv, pass_fds=[theirs.fileno()], stderr=subprocess.DEVNULL)
+        first(self.process.pid)
         self.channel = Endpoint(ours, "down")
         plain = orjson.loads(orjson.dumps(self.config))
         self.channel.send(type="propose", generation=1, config=plain, dataplane="none", previous={})
@@ -119,6 +120,12 @@ class Child:
         return self.probes()
 
 
+def first(pid: int) -> None:
+    """Who is measured (and who answers) goes before other work on the machine, if we may say so."""
+    if os.geteuid() == 0:
+        os.setpriority(os.PRIO_PROCESS, pid, -10)
+
+
 def free_port() -> int:
     with socket.create_server(("0.0.0.0", 0)) as sock:
         port: int = sock.getsockname()[1]
@@ -138,14 +145,17 @@ def pairs(
             if good < 0.98 * gained["ended"]:
                 raise RuntimeError(f"checks fail: {gained}")
             os.kill(child.process.pid, 19)  # SIGSTOP: not while the floor runs
-            done = subprocess.run(
-                [str(floor), kind, str(port), str(rate), str(seconds)], check=True, stdout=subprocess.PIPE, text=True
-            )
+            argv = [str(floor), kind, str(port), str(rate), str(seconds)]
+            with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as other:
+                first(other.pid)
+                told, _ = other.communicate()
             os.kill(child.process.pid, 18)
             child.hear(2)
-            well, ended, cpu = done.stdout.split()
+            if other.returncode:
+                raise RuntimeError("the floor failed")
+            well, ended, cpu = told.split()
             if int(well) < 0.98 * int(ended):
-                raise RuntimeError(f"the floor's checks fail: {done.stdout}")
+                raise RuntimeError(f"the floor's checks fail: {told}")
             out.append((used / good * 1e6, float(cpu) / int(well) * 1e6, good / took))
     return out
 

@@ -3,14 +3,13 @@
     make bench-peers-checks                        some minutes
     python bench/peers/checks/run.py --rounds 3 -n 10000
 
-Needs gcc and a loopback. Ends with 1 if a target is missed. CPU time is compared, in interleaved pairs, so other work on
-the machine bends the ratios little; lateness wants a core that nobody else uses.
+Needs gcc and a loopback. Ends with 1 if a target is missed. CPU time is compared, in interleaved pairs, so other work
+on the machine bends the ratios little; lateness wants a core that nobody else uses.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -38,15 +37,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         port = rate.free_port()
         with subprocess.Popen([str(floor), "serve", str(port)]) as server:
             try:
-                if os.geteuid() == 0:
-                    os.setpriority(os.PRIO_PROCESS, server.pid, -10)  # a prober must not wait for its server
+                rate.first(server.pid)
                 time.sleep(0.3)
                 for kind, wanted in RATES:
                     found = rate.pairs(kind, wanted, options.rounds, options.seconds, floor, port)
                     met.append(rate.report(kind, wanted, found))
                 if options.n:
-                    met.append(memory.report("tcp", options.n, port, 20, bound=True))
-                    met.append(memory.report("http", options.n, port, 20, bound=False))
+                    met.append(memory.report("tcp", options.n, port, 20))
             finally:
                 server.kill()
     return 0 if all(met) else 1

@@ -51,6 +51,7 @@ from fastha.scripts.configured import defaults
 REFRESH_NS = 50 * NS_PER_MS  # counters of steady probes are reported by a few real servers each time,
 ROUND = 100  # and by all of them in so many
 TOLD_TOGETHER = 16  # virtual servers of a commit whose rows and facts go out together
+TRIM_NS = 30 * NS_PER_S
 SPARE_FDS = 128  # descriptors that are not for probes
 MOST_PROBES = 4096  # in flight at once
 
@@ -577,7 +578,11 @@ class Checker:
         # What a commit needs for a moment (its text, the whole picture) is many times what stays.
         if self._release is not None:
             self._release.cancel()
-        self._release = self.child.reactor.call_later(NS_PER_S, release_memory)
+        self._release = self.child.reactor.call_later(NS_PER_S, self._trim)
+
+    def _trim(self) -> None:
+        self._release = self.child.reactor.call_later(TRIM_NS, self._trim)
+        release_memory()
 
     # -- the end --
 

@@ -25,9 +25,10 @@ def way(check: Check) -> str:
 
 
 class Answer(NamedTuple):
-    """How one probe ended. `url`: which of several it was; `detail`: errno or HTTP status; `text`: what the peer or the
-    program said, for people; `weight`: what it asks the real server's weight to be (None: says nothing); `added`: what it
-    adds to that. Both hold until the next good answer of the check."""
+    """How one probe ended. `url`: which of several it was; `detail`: errno or HTTP status; `started_ns`: when it was to
+    start (periods are counted from there, so that one stall does not put all checks in step); `text`: what the peer or
+    the program said, for people; `weight`: what it asks the real server's weight to be (None: says nothing);
+    `added`: what it adds to that. Both hold until the next good answer of the check."""
 
     slot: int
     generation: int

@@ -67,8 +67,8 @@ def told(ward: Ward, before: Guard, passed: Passed) -> tuple[str, str]:
     if now.panic and not before.panic:
         assert limits is not None
         return "panic", (
-            f"panic: {passed.down} of {passed.of} living real servers fell within {limits.interval_ns / 1e9:g} s, more than "
-            f"panic_threshold {limits.panic_percent} %: all of them stay in the set until enough are up again"
+            f"panic: {passed.down} of {passed.of} living real servers fell within {limits.interval_ns / 1e9:g} s, more "
+            f"than panic_threshold {limits.panic_percent} %: all of them stay in the set until enough are up again"
         )
     if before.panic and not now.panic:
         left = f"{passed.down} of {passed.of} are still down" if passed.down else "all that it kept are up again"

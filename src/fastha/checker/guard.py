@@ -34,8 +34,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """`falls`: (when, real server's index) let through within the last interval, oldest first. `kept`: down and still in
-    the set, in the order in which they went down."""
+    """`falls`: (when, real server's index) let through within the last interval, oldest first. `kept`: down and still
+    in the set, in the order in which they went down."""
 
     falls: tuple[tuple[int, int], ...] = ()
     kept: tuple[int, ...] = ()

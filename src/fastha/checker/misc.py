@@ -20,6 +20,7 @@ class Slot:
     check: MiscCheck
     generation: int
     timer: Timer | None = None
+    due_ns: int = 0
     ticket: int = 0
     ended: int = 0
     failed: int = 0
@@ -57,6 +58,7 @@ class Commands:
         assert not one.ticket, "never two of one check at once"
         if one.timer is not None:
             one.timer.cancel()
+        one.due_ns = when_ns
         one.timer = self._reactor.call_at(when_ns, lambda: self._start(slot, one))
 
     def stats(self, slot: int) -> tuple[int, int, int]:
@@ -94,7 +96,7 @@ class Commands:
         else:
             one.failed += 1
             self._counts[f"scripts_{ending.name.lower()}"] += 1
-        answer = Answer(slot, one.generation, ending, 0, detail, done.started_ns, done.ended_ns, text, weight)
+        answer = Answer(slot, one.generation, ending, 0, detail, one.due_ns, done.ended_ns, text, weight)
         self._deliver((answer,))
 
 

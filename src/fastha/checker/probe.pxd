@@ -14,7 +14,7 @@ from fastha.loop.reactor cimport Reactor
 
 cdef void probe_due(engine_t *e, probe_t *p) noexcept nogil         # start it, or queue it at the limit
 cdef void probe_cancel(engine_t *e, probe_t *p) noexcept nogil      # whatever it does; HELD afterwards
-cdef ns_t next_period(ns_t started_ns, ns_t delay_ns, ns_t now_ns) noexcept nogil
+cdef ns_t next_period(ns_t due_ns, ns_t delay_ns, ns_t now_ns) noexcept nogil
 cdef int engine_check(engine_t *e) noexcept nogil                   # 0 if every invariant holds, else its number
 
 cdef class Probes:

@@ -7,7 +7,7 @@ from fastha.loop.reactor import Reactor
 
 RESULT: Struct
 """One result: slot, generation, ending (fastha.checker.ending), url, detail (errno, HTTP status, length, rcode),
-started_ns, ended_ns."""
+due_ns (when it was to start), ended_ns."""
 
 KINDS: tuple[str, ...]
 """Kinds of checks, in the order of `kind_t`."""
@@ -15,7 +15,7 @@ KINDS: tuple[str, ...]
 ENDING_NAMES: dict[str, int]
 """`ending_t` as compiled, for the test that compares it with fastha.checker.ending.Ending."""
 
-def period_ns(started_ns: int, delay_ns: int, now_ns: int) -> int:
+def period_ns(due_ns: int, delay_ns: int, now_ns: int) -> int:
     """The native twin of verdict.next_start_ns for PERIOD."""
 
 class Probes:
@@ -26,7 +26,7 @@ class Probes:
     queued: int
     def __init__(self, reactor: Reactor, on_results: Callable[[bytes], object], limit: int = 4096) -> None:
         """`on_results(data)` is called at most once per turn, before the loop sleeps; `data` is an array of at most
-        1024 RESULT, and what is left has its turn after the channel and the timers have had theirs."""
+        256 RESULT, and what is left has its turn after the channel and the timers have had theirs."""
     def open(
         self,
         ip: str,
@@ -64,7 +64,7 @@ class Probes:
         """(probes ended, of them failures, nanoseconds the last good one took, in whole microseconds, or -1)."""
     def generation(self, slot: int) -> int: ...
     def take(self) -> bytes:
-        """The oldest results, at most 1024, as an array of RESULT; they are gone from here."""
+        """The oldest results, at most 256, as an array of RESULT; they are gone from here."""
     def counters(self) -> dict[str, int]:
         """started == ended + cancelled + in_flight (at most `limit`, so far at most `most_in_flight`); waited: had to
         queue; resets, farewells: connections ended by us with RST or FIN; late_1ms .. later: how late probes started;

@@ -90,9 +90,15 @@ cdef void unlink(list_t *list_, probe_t *p) noexcept nogil:
 
 # -- the beginning and the end of a flight --------------------------------------------------------------------------
 
-cdef ns_t next_period(ns_t started_ns, ns_t delay_ns, ns_t now_ns) noexcept nogil:
-    cdef ns_t late = now_ns - started_ns if now_ns > started_ns else 0
-    return started_ns + (late // delay_ns + 1) * delay_ns
+cdef ns_t next_period(ns_t due_ns, ns_t delay_ns, ns_t now_ns) noexcept nogil:
+    cdef ns_t late = now_ns - due_ns if now_ns > due_ns else 0
+    return due_ns + (late // delay_ns + 1) * delay_ns
+
+
+cdef inline ns_t due_ns(const probe_t *p) noexcept nogil:
+    # Periods are counted from here: if they were from the start, one stall of ours would make all that were due meanwhile
+    # start together for ever.
+    return p.started_ns - <ns_t>p.late_us * 1000
 
 
 cdef flight_t *take_off(engine_t *e, probe_t *p) noexcept nogil:
@@ -157,7 +163,7 @@ cdef void finish(flight_t *f, int ending) noexcept nogil:
             if p.url_count > 1:
                 p.url = <uint16_t>((p.url + 1) % p.url_count)
             p.state = WAITING
-            wheel_arm(&e.reactor.wheel, &p.node, next_period(p.started_ns, p.manner.delay_ns, now_ns))
+            wheel_arm(&e.reactor.wheel, &p.node, next_period(due_ns(p), p.manner.delay_ns, now_ns))
             return
     elif ending < NO_PORT or ending > NO_MEMORY:        # those between are shortages of our own
         p.failures += 1
@@ -189,6 +195,7 @@ cdef void launch(engine_t *e, probe_t *p) noexcept nogil:
     cdef int ending
     e.started += 1
     p.started_ns = monotonic_ns()
+    p.late_us = micros(p.started_ns - p.node.deadline_ns) if p.started_ns > p.node.deadline_ns else 0
     count_lateness(e, p.started_ns - p.node.deadline_ns)
     p.state = CONNECTING
     ending = outlet_open(f)
@@ -412,8 +419,8 @@ cdef int engine_check(engine_t *e) noexcept nogil:
 
 # -- the Python coat ------------------------------------------------------------------------------------------------
 
-def period_ns(int64_t started_ns, int64_t delay_ns, int64_t now_ns) -> int:
-    return next_period(started_ns, delay_ns, now_ns)
+def period_ns(int64_t due_ns, int64_t delay_ns, int64_t now_ns) -> int:
+    return next_period(due_ns, delay_ns, now_ns)
 
 
 cdef int set_address(sockaddr_in6 *address, str ip, int port) except -1:
@@ -516,7 +523,7 @@ cdef class Probes:
             r.ending = p.ending
             r.url = p.url
             r.detail = p.detail
-            r.started_ns = p.started_ns
+            r.due_ns = due_ns(p)
             r.ended_ns = p.started_ns + <ns_t>p.lasted_us * 1000
             count += 1
         return (<char *>self.e.delivery)[:count * sizeof(result_t)]
@@ -726,7 +733,7 @@ cdef class Probes:
             "started": self.e.started, "ended": self.e.ended, "cancelled": self.e.cancelled,
             "in_flight": self.e.in_flight, "queued": self.e.queue.count, "waited": self.e.waited,
             "most_in_flight": self.e.most_in_flight, "limit": self.e.limit,
-            "resets": self.e.resets, "farewells": self.e.farewells,
+            "timers": self.e.reactor.wheel.armed, "resets": self.e.resets, "farewells": self.e.farewells,
         }
         found |= {LATE[number]: self.e.late[number] for number in range(LATE_BOUNDS)}
         found |= {name.lower(): self.e.endings[number] for name, number in ENDING_NAMES.items()}

@@ -16,16 +16,25 @@ from dataclasses import dataclass, field
 from fastha.checker import gate, guard, plan, verdict
 from fastha.checker.adoption import Adopted
 from fastha.checker.drain import Rulings
-from fastha.checker.ending import describe, outcome
+from fastha.checker.ending import Ending, describe, outcome
 from fastha.checker.engine import SHIFT, Answer, Engines
 from fastha.checker.guard import Guard, Limits, Passed
 from fastha.checker.plan import Effect, Plan
 from fastha.checker.verdict import Health, Outcome, Verdict, Wait
 from fastha.dataplane.rows import ServiceKey
-from fastha.model import Check, FileCheck, HttpCheck, MiscCheck, RealServer, SslCheck, VirtualServer
+from fastha.model import (
+    Check,
+    FileCheck,
+    HttpCheck,
+    MiscCheck,
+    PingCheck,
+    RealServer,
+    SslCheck,
+    VirtualServer,
+)
 from fastha.model.units import NS_PER_S
 
-NEW, EARLY, ANSWERED = 0, 1, 2  # stages of a Watch; EARLY: the next probe finds it a phase of its own
+HELD, NEW, EARLY, ANSWERED = range(4)  # stages of a Watch; EARLY: the next probe finds it a phase of its own
 SUSPENDED = "suspended: this host does not have the address of the virtual server"
 MOST_WEIGHT = 2**31 - 1
 SOON_NS = 2 * NS_PER_S  # checks of adopted or reconfigured servers begin within this time
@@ -40,7 +49,7 @@ class Watch:
     slot: int
     asks: Server | dict[Server, None]  # nearly always one; no container for that
     why: str = "not checked yet"
-    stage: int = NEW
+    stage: int = HELD
 
     @property
     def servers(self) -> Iterable[Server]:
@@ -123,7 +132,7 @@ class Ward:
     mark: int = 0  # with which nftables marks the traffic of a group; 0: it does not
     suspended: bool = False  # ha_suspend, and its address is not here
     limits: Limits | None = None  # panic_threshold, removal_limit
-    guard: Guard = Guard()
+    guard: Guard = field(default_factory=Guard)
     panic_since: float = 0.0
     wake_ns: int = 0  # when somebody who is kept may fall
 
@@ -131,6 +140,9 @@ class Ward:
     def key(self) -> ServiceKey:
         """One of its services; all have the same destinations."""
         return self.keys[0]
+
+
+_Asked = dict[Check, Watch | tuple[Watch, ...]]
 
 
 class _Slots:
@@ -181,7 +193,7 @@ class Roster:
         self._failed = failed
         self._slots = _Slots()
         self._ended: dict[Watch, tuple[int, int]] = {}  # probes and failures before a suspension
-        self._asked: dict[Check, list[Watch]] | None = None  # while `replace` or `addresses` need it
+        self._asked: _Asked | None = None  # while `replace` or `addresses` need it
         self._local: Callable[[str], bool] = lambda _ip: True
         self._said: dict[Watch, tuple[int | None, int]] = {}  # weight, what is added: of the last good answer
         self.rulings: Callable[[VirtualServer], Rulings] = lambda _server: ()  # operators' decisions
@@ -223,10 +235,10 @@ class Roster:
 
     def recall(self) -> Iterator[None]:
         """Find out step by step what is being asked, for many `put`s: the first of them would do it at once."""
-        asked: dict[Check, list[Watch]] = {}
+        asked: _Asked = {}
         for number, watch in enumerate(list(self._slots)):
-            if not any(s.ward.suspended for s in watch.servers):
-                asked.setdefault(watch.check, []).append(watch)
+            if watch.stage != HELD:
+                self._find(asked, watch)
             if not number % 64:
                 yield
         self._asked = asked
@@ -363,18 +375,26 @@ class Roster:
         start_ns = self._now_ns() + verdict.phase_ns(identity, span_ns)
         self._engine.schedule(watch.slot, start_ns, watch.verdict.url, watch.verdict.steady and watch.stage != EARLY)
         if self._asked is not None:
-            self._asked.setdefault(watch.check, []).append(watch)
+            self._find(self._asked, watch)
 
-    def _same(self, check: Check, state: Verdict | None) -> Watch | None:
+    def _same(self, check: Check, state: Verdict) -> Watch | None:
         """A question that is being asked and equal; its answer is known, or what is assumed meanwhile is the same."""
         if self._asked is None:
             self._asked = {}
             for watch in self._slots:
-                if not any(s.ward.suspended for s in watch.servers):
-                    self._asked.setdefault(watch.check, []).append(watch)
+                if watch.stage != HELD:
+                    self._find(self._asked, watch)
+        same = self._asked.get(check, ())
         # One that was closed while `recall` went through them may still be there.
-        found = (w for w in self._asked.get(check, ()) if self._slots.get(w.slot) is w)
+        found = (w for w in ((same,) if isinstance(same, Watch) else same) if self._slots.get(w.slot) is w)
         return next((w for w in found if w.stage == ANSWERED or w.verdict == state), None)
+
+    @staticmethod
+    def _find(asked: _Asked, watch: Watch) -> None:
+        """Put it where `_same` looks. (No container for one: it would lie among what stays, and leave holes.)"""
+        found = asked.setdefault(watch.check, watch)
+        if found is not watch:
+            asked[watch.check] = (found, watch) if isinstance(found, Watch) else (*found, watch)
 
     def _leave(self, server: Server, watches: Iterable[Watch]) -> None:
         """`server` asks these no more; what nobody asks any more is closed."""
@@ -389,8 +409,10 @@ class Roster:
         self._slots.drop(watch.slot)
         self._ended.pop(watch, None)
         self._said.pop(watch, None)
-        if self._asked is not None and watch in (same := self._asked.get(watch.check, [])):
-            same.remove(watch)
+        if self._asked is not None:
+            same = self._asked.get(watch.check, ())
+            left = tuple(w for w in (same if isinstance(same, tuple) else (same,)) if w is not watch)
+            self._asked[watch.check] = left
 
     # -- ha_suspend: check only while this host has the address --
 
@@ -424,7 +446,7 @@ class Roster:
         return held
 
     def _resume(self, server: Server, watch: Watch) -> Watch:
-        if (same := self._same(watch.check, None)) is not None:
+        if (same := self._same(watch.check, watch.verdict)) is not None:
             same.join(server)
             self._close(watch)
             return same
@@ -526,6 +548,8 @@ class Roster:
     @staticmethod
     def _why(watch: Watch, answer: Answer) -> str:
         text = describe(answer.ending, answer.detail)
+        if answer.ending is Ending.DENIED and isinstance(watch.check, PingCheck):
+            text += "; a ping needs CAP_NET_RAW, or our group in net.ipv4.ping_group_range"
         if answer.text:
             text = f"{text}: {answer.text}"
         if isinstance(watch.check, HttpCheck | SslCheck) and len(watch.check.urls) > 1:

@@ -120,6 +120,7 @@ cdef struct probe_t:
     uint32_t generation                     # of the slot: results of a slot that was closed meanwhile are void
     uint32_t took_us                        # of the last good answer; UINT32_MAX: none yet
     uint32_t lasted_us                      # of the last probe
+    uint32_t late_us                        # after it was due
     ns_t started_ns
     uint32_t checks
     uint32_t failures
@@ -137,13 +138,13 @@ cdef struct result_t:                       # what Python reads: fastha.checker.
     uint16_t ending
     uint16_t url
     int32_t detail
-    int64_t started_ns
+    int64_t due_ns                          # when it was to start: periods are counted from there
     int64_t ended_ns
 
 cdef enum:
     CHUNK = 256                             # slots are allocated in chunks that never move: the wheel points into them
     BUFFER = 65536
-    DELIVERY = 1024                         # results handed to Python in one turn
+    DELIVERY = 256                          # results handed to Python in one turn: it takes some 10 ms for them
     READS = 4                               # of one reply per event, so that a fast one starves nobody
     LATE_NS = 20000000                      # a deadline handled later than this was missed by us, not by the server
     LATE_BOUNDS = 5                         # probes started less than 1, 10, 50, 1000 ms after they were due, later

@@ -5,9 +5,9 @@
 
 The rules are keepalived's. While up, a failure is followed by up to `retry` more tries, `retry_delay_ns` apart; the one
 after those means down. While down, `rise` successes in a row mean up (keepalived: one). Before the first verdict there
-is no retry: the first failure means down. HTTP_GET fetches its URLs in order, one each period; a failing URL has its own retries,
-is the only one polled while down, and once it works the whole list is walked from its start: up after `rise` clean
-passes in a row. Before the first verdict one pass is enough.
+is no retry: the first failure means down. HTTP_GET fetches its URLs in order, one each period; a failing URL has its
+own retries, is the only one polled while down, and once it works the whole list is walked from its start: up after
+`rise` clean passes in a row. Before the first verdict one pass is enough.
 
 Where keepalived waits one more period after the last URL of a clean pass, the verdict falls at once.
 
@@ -196,7 +196,8 @@ TABLE: Mapping[tuple[Health, Outcome], Callable[[Rules, Verdict], tuple[Verdict,
 def next_start_ns(r: Rules, wait: Wait, started_ns: int, now_ns: int) -> int:
     """When the next probe starts, given when the last one did.
 
-    Periods count from start to start, so a slow answer does not shift the grid; periods that were missed are skipped.
+    `started_ns` is when it was to start. Periods count from start to start, so neither a slow answer nor our own
+    lateness shifts the grid; periods that were missed are skipped.
     """
     if wait is Wait.NOW:
         return now_ns

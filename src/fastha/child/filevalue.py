@@ -27,8 +27,8 @@ def parse(data: bytes) -> int:
 def weight_change(value: int, weight: int, reverse: bool) -> int | None:
     """What a FILE_CHECK adds to the weight of its real server; None: the server is down.
 
-    Weight 0: anything but 0 is down (reverse: 0 is). Else value x weight (reverse: negated), from WEIGHT_MAX clipped; at
-    or below WEIGHT_DOWN down.
+    Weight 0: anything but 0 is down (reverse: 0 is). Else value x weight (reverse: negated), clipped to WEIGHT_MAX; at
+    or below WEIGHT_DOWN it is down.
     """
     if not weight:
         return None if (value == 0) is reverse else 0

@@ -28,8 +28,8 @@ MESSAGE = 1 << 18  # fastha.scripts.spawner
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """How a command ended. `status`: exit status, or minus the signal; `late`: it was ended, out of time; `refused`: why
-    it was not run; `lost`: our own fault, nothing is known of it. `output`: the last of what it said."""
+    """How a command ended. `status`: exit status, or minus the signal; `late`: it was ended, out of time; `refused`:
+    why it was not run; `lost`: our own fault, nothing is known of it. `output`: the last of what it said."""
 
     started_ns: int
     ended_ns: int

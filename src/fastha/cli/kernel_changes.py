@@ -52,7 +52,9 @@ def _table(
         servers: Facts = known.get("real_servers", {})
         up = [told is None or _up(servers.get(rs.key), rs) for rs in server.real_servers]
         had = True if told is None else quorums.get(server.key, known.get("up"))
-        one = plan.start(server, up, had)
+        facts_of = [servers.get(rs.key, {}) for rs in server.real_servers]
+        weights = [fact.get("weight") if fact.get("weight_from") == "check" else None for fact in facts_of]
+        one = plan.start(server, up, had, (), weights)
         found[server.key] = one.quorum
         table.update(plan.rows(one, plan.keys(server, _mark(config, server, known))))
     return table, found
@@ -62,7 +64,7 @@ def _up(fact: Facts | None, rs: RealServer) -> bool:
     """Whether a real server counts as up: by its health; one that is new, as at its beginning."""
     if fact is None:
         return not any(check.alpha for check in rs.checks)
-    return fact["health"] == "up" or (fact["health"] == "unknown" and "in_table" in fact)
+    return fact["health"] == "up" or "kept" in fact or (fact["health"] == "unknown" and "in_table" in fact)
 
 
 def _mark(config: Config, server: VirtualServer, known: Facts) -> int:

@@ -91,6 +91,12 @@ def build_virtual_server(
             faults.warning(statement.place(), "a virtual_server without real_server is ignored")
         return None
     _fit_quorum(draft, real, statement, faults)
+    if draft.panic_percent and draft.panic_percent * len(real) < 100:
+        at = draft.said["panic_threshold"].statement.place(1)
+        each = 100 // len(real)
+        faults.warning(
+            at, f"the fall of a single real server is {each} %: every fall would be panic, and none would happen"
+        )
     alpha = bool(draft.timing.alpha)
     server = VirtualServer(
         ip=draft.ip, port=0 if draft.group else draft.port, protocol=draft.protocol,

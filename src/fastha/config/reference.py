@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from fastha.config.keywords import FREE, TABLE, Keyword, Status
@@ -28,10 +29,51 @@ command, quoted as a whole when it has arguments; `[X]` may be left out; `X...` 
 the first keepalived release that has the keyword, if later than 2.2.7.
 """
 
+# Why keywords have no effect: the first pattern that `block word` matches. docs/configuration.md tells it.
+WHY = (
+    ("mail", r"notification_email|smtp_(server|helo|connect|alert)|email", "fastha sends no mail yet"),
+    ("SNMP and D-Bus", r"snmp|enable_traps|dbus", "there is no SNMP agent and no D-Bus service"),
+    ("scripts and pipes", r"script|fifo|notify|rs_init_notifies|use_symlink_paths|set_supplementary|MISC_CHECK|umask",
+     "scripts of instances, pipes and their rules are not run yet"),
+    ("processes", r"process|priority|no_swap|affinity|rlimit|rcv_bufs|rx_buf|child_wait|lvs_sync_daemon_interface",
+     "processes, their names and their buffers are fastha's own; service managers set priorities"),
+    ("trackers", r"track|bfd|BFD|FILE_CHECK", "an instance follows virtual servers only; other trackers are to come"),
+    ("groups of instances", r"vrrp_sync_group|global_tracking", "each instance stands for itself"),
+    ("private MAC addresses", r"vmac|ipvlan|garp_extra_if", "adverts and addresses use the interface itself"),
+    ("more than addresses", r"static_|virtual_(routes|rules)|_excluded|garp_group|iproute|default_interface|promote",
+     "routes, rules and further addresses are not set yet"),
+    ("strictness", r"strict|accept|nftables|iptables|ipsets", "what the RFC forbids is not blocked by packet filters"),
+    ("adverts", r"advert|unicast|mcast|auth_hmac|checksum|skip_check|track_src|dont_track|timer_expired|startup_delay"
+     r"|delay_after_boot|gna_interval|log_unknown|local_igmp|no_virtual|native_ipv6|vrf|debug",
+     "adverts are sent and judged in one way; what would be dangerous to ignore is refused"),
+    ("links", r"linkbeat|interface_up_down|dynamic_interfaces", "the kernel's own word about links counts, at once"),
+    ("where files are", r"reload|config_save|tmp_config|data_use|dump|json|pid_dir|namespace|instance|top level",
+     "fastha has a state directory and a control socket instead"),
+    ("checks", r"_CHECK|_GET|url|SSL|hashed|virtual_server|real_server", "this part of the checks is not there yet"),
+)  # fmt: skip
+
+
+def why(keyword: Keyword) -> str:
+    """The family of a keyword without effect; "" if there is none."""
+    text = f"{keyword.block} {keyword.word}"
+    own = next((name for name, pattern, _ in WHY if re.search(pattern, keyword.word)), "")
+    return own or next((name for name, pattern, _ in WHY if re.search(pattern, text)), "")
+
+
+def _without_effect() -> str:
+    """Each keyword that is accepted without effect or refused, and why."""
+    rows = []
+    for name, _, reason in WHY:
+        words = [k for ws in TABLE.values() for k in ws.values() if k.status is not Status.SUPPORTED and why(k) == name]
+        shown = [f"`{k.word}`{' (refused)' if k.status is Status.REFUSED else ''}" for k in words if not k.alias_of]
+        if shown:
+            rows.append(f"| {name} | {reason} | {', '.join(dict.fromkeys(shown))} |")
+    return "## Without effect, and why\n\n| What | Why | Keywords |\n|---|---|---|\n" + "\n".join(rows) + "\n"
+
 
 def generate() -> str:
     """The whole page."""
-    parts = [INTRO, *(_block(name, words) for name, words in TABLE.items()), _free()]
+    parts = [INTRO, *(_block(name, words) for name, words in TABLE.items()), _free(), _without_effect()]
     return "\n".join(parts)
 
 

@@ -46,8 +46,8 @@ class LvsDefs:
 
 @dataclass(frozen=True, slots=True)
 class ScriptDefs:
-    """What global_defs says of scripts besides script_user. `supplementary`: all groups of their users, for every script
-    (`user_supplementary`: for those of script_user); `secure`: not as root if others could change the file."""
+    """What global_defs says of scripts besides script_user. `supplementary`: all groups of their users, for every
+    script (`user_supplementary`: for those of script_user); `secure`: not as root if others could change the file."""
 
     supplementary: bool = False
     user_supplementary: bool = False

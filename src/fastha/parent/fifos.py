@@ -1,8 +1,8 @@
 """Notify FIFOs: pipes with a name that get a line for each change, and the scripts that read them (shell).
 
 keepalived.md 1.11: created 0644 without umask if missing, removed at the end if created, opened for reading and writing
-(so that there always is a reader), not through a symbolic link. A line that the pipe does not take waits here, in order;
-what is more than QUEUE bytes is dropped, counted and said. Nothing here waits.
+(so that there always is a reader), not through a symbolic link. A line that the pipe does not take waits here, in
+order; what is more than QUEUE bytes is dropped, counted and said. Nothing here waits.
 """
 
 from __future__ import annotations

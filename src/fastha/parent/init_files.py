@@ -1,4 +1,4 @@
-"""`init_file` of track_file: made when the daemon starts to use it, never again by a child that is restarted (shell)."""
+"""`init_file` of track_file: made when the daemon starts to use it, never by a child that is restarted (shell)."""
 
 from __future__ import annotations
 

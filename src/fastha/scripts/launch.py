@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 
 from fastha.scripts import safety
-from fastha.scripts.identity import Defaults, environment, resolve
+from fastha.scripts.identity import Defaults, Identity, environment, resolve
 
 
 class Refused(Exception):
@@ -38,13 +38,13 @@ def launch(
         if secure and path and (why := safety.objection(path, identity.uid if identity else os.geteuid())):
             raise Refused(f"{why} (enable_script_security)")
         try:
-            return _popen(argv, identity and (identity.uid, identity.gid, identity.groups), env, output, first)
+            return _popen(argv, identity, env, output, first)
         except OSError as error:
             if error.errno != errno.ENOEXEC:
                 raise
             # No "#!" line: keepalived hands such a file to the shell, and so do we.
             argv = ("/bin/sh", *argv)
-            return _popen(argv, identity and (identity.uid, identity.gid, identity.groups), env, output, first)
+            return _popen(argv, identity, env, output, first)
     except OSError as error:
         raise Refused(error.strerror or str(error)) from None
     except (LookupError, ValueError, subprocess.SubprocessError) as error:
@@ -53,12 +53,11 @@ def launch(
 
 def _popen(
     argv: Sequence[str],
-    who: tuple[int, int, tuple[int, ...]] | None,
+    who: Identity | None,
     env: dict[str, str],
     output: int,
     first: Callable[[], object] | None,
 ) -> subprocess.Popen[bytes]:
-    uid, gid, groups = who or (None, None, None)
     return subprocess.Popen(  # the processes that use `preexec_fn` have one thread
         argv,
         stdin=subprocess.DEVNULL,
@@ -67,9 +66,9 @@ def _popen(
         start_new_session=True,  # a process group of its own
         cwd="/",
         env=env,
-        user=uid,
-        group=gid,
-        extra_groups=groups,
+        user=who.uid if who else None,
+        group=who.gid if who else None,
+        extra_groups=who.groups if who else None,
         preexec_fn=first,
     )
 

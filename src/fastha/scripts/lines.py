@@ -1,4 +1,4 @@
-"""The lines that go into notify FIFOs, byte for byte as keepalived writes them (keepalived.md 1.11, "FIFO lines"). Pure.
+"""The lines that go into notify FIFOs, byte for byte as keepalived writes them. Pure.
 
 A consumer of keepalived's FIFO must not notice the difference: lines about servers end with a newline and a NUL byte,
 lines about instances and groups with a newline.

@@ -1,8 +1,8 @@
 """What is told of an instance's states, to whom and in which order. Pure.
 
-keepalived.md 1.11: the script of the state, exactly as configured; the generic `notify` with INSTANCE NAME STATE PRIORITY
-added; the FIFO line. At the end of the daemon the state is STOP. An instance that a reload removes is DELETED if it has
-`notify_deleted`; without, it is reported as FAULT.
+keepalived.md 1.11: the script of the state, exactly as configured; the generic `notify` with INSTANCE NAME STATE
+PRIORITY added; the FIFO line. At the end of the daemon the state is STOP. An instance that a reload removes is DELETED
+if it has `notify_deleted`; without, it is reported as FAULT.
 """
 
 from __future__ import annotations
