@@ -235,10 +235,10 @@ class Roster:
 
     def recall(self) -> Iterator[None]:
         """Find out step by step what is being asked, for many `put`s: the first of them would do it at once."""
-        asked: dict[Check, list[Watch]] = {}
+        asked: _Asked = {}
         for number, watch in enumerate(list(self._slots)):
-            if not any(s.ward.suspended for s in watch.servers):
-                asked.setdefault(watch.check, []).append(watch)
+            if watch.stage != HELD:
+                self._find(asked, watch)
             if not number % 64:
                 yield
         self._asked = asked
@@ -384,8 +384,9 @@ class Roster:
             for watch in self._slots:
                 if watch.stage != HELD:
                     self._find(self._asked, watch)
-        found = self._asked.get(check, ())
-        found = (found,) if isinstance(found, Watch) else found
+        same = self._asked.get(check, ())
+        # One that was closed while `recall` went through them may still be there.
+        found = (w for w in ((same,) if isinstance(same, Watch) else same) if self._slots.get(w.slot) is w)
         return next((w for w in found if w.stage == ANSWERED or w.verdict == state), None)
 
     @staticmethod
