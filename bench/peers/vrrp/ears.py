@@ -1,7 +1,8 @@
-"""What happens in a namespace, by the kernel's clock: adverts that arrive, addresses that appear. CLOCK_REALTIME, seconds."""
+"""What happens in a namespace: when adverts arrive, when addresses appear. Seconds of CLOCK_REALTIME."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import select
 import socket
@@ -99,4 +100,4 @@ class Addresses(_Ear):
 
 
 def gaps(times: list[float]) -> list[float]:
-    return [b - a for a, b in zip(times, times[1:], strict=False)]
+    return [b - a for a, b in itertools.pairwise(times)]

@@ -60,8 +60,8 @@ def packets(namespace: Namespace, way: str) -> int:
 
 
 def cost(subject: Subject, way: str, sizes: Sizes) -> dict[str, float]:
-    """CPU of the VRRP process, as a share of one CPU and for each advert; adverts a second. A program that a busy machine
-    keeps from sending uses less CPU, so the cost of one advert is what can be compared."""
+    """CPU of the VRRP process, as a share of one CPU and for each advert; adverts a second. A program that a busy
+    machine keeps from sending uses less CPU, so the cost of one advert is what can be compared."""
     before, start, used = packets(subject.namespace, way), time.monotonic(), subject.cpu_s()
     time.sleep(sizes.steady_s)
     count, spent, took = packets(subject.namespace, way) - before, subject.cpu_s() - used, time.monotonic() - start

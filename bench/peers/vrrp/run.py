@@ -3,8 +3,8 @@
     make bench-peers-vrrp                                       # five rounds: about 15 minutes
     make bench-peers-vrrp ARGS="--rounds 1 --only master"
 
-Needs root (network namespaces) and keepalived. The programs take turns, so that a busy minute of the machine hits both. Ends
-with 1 if a target is missed.
+Needs root (network namespaces) and keepalived. The programs take turns, so that a busy minute of the machine hits both.
+Ends with 1 if a target is missed.
 """
 
 from __future__ import annotations

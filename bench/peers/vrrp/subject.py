@@ -1,4 +1,4 @@
-"""The programs that are compared: each runs one keepalived.conf in a namespace, and says what its VRRP process costs."""
+"""The programs that are compared: each runs one keepalived.conf in a namespace and says what its VRRP process costs."""
 
 from __future__ import annotations
 

@@ -45,9 +45,9 @@ class Rules:
         return self.advert_int_ns if self.version == 2 else max(heard_ns, MIN_INTERVAL_NS)
 
     def due_ns(self, now_ns: int) -> int:
-        """When a master that speaks now speaks next: after Advertisement_Interval, or up to a sixteenth of it sooner, at a
-        moment that it shares with all routers of this interval. A thousand masters then leave in 16 wake-ups and not in
-        a thousand, and their backups hear them so. From one shared moment to the next it is exactly the interval.
+        """When a master that speaks now speaks next: after Advertisement_Interval, or up to a sixteenth of it sooner,
+        at a moment that it shares with all routers of this interval. A thousand masters then leave in 16 wake-ups and
+        not in a thousand, and their backups hear them so. From then on it is exactly the interval.
         """
         return (now_ns + self.advert_int_ns) // self._beat_ns * self._beat_ns
 
