@@ -96,8 +96,8 @@ cdef ns_t next_period(ns_t due_ns, ns_t delay_ns, ns_t now_ns) noexcept nogil:
 
 
 cdef inline ns_t due_ns(const probe_t *p) noexcept nogil:
-    # Periods are counted from here: if they were from the start, one stall of ours would make all that were due meanwhile
-    # start together for ever.
+    # Periods are counted from here: if they were from the start, one stall of ours would make all that were due
+    # meanwhile start together for ever.
     return p.started_ns - <ns_t>p.late_us * 1000
 
 
