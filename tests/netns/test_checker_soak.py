@@ -82,13 +82,14 @@ def test_nothing_grows_while_servers_flap() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, SERVERS + 500)), hard))
     try:
+        parent = Parent()  # first: select(2) takes only low descriptors
         with Flapping(rng) as flapping:
-            soak(flapping)
+            soak(parent, flapping)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def soak(flapping: Flapping) -> None:
+def soak(parent: Parent, flapping: Flapping) -> None:
     common = {"port": flapping.port, "delay_ns": DELAY_NS, "warmup_ns": DELAY_NS, "retry_delay_ns": DELAY_NS // 3}
     reals = []
     for n, ip in enumerate(flapping.addresses):
@@ -99,7 +100,6 @@ def soak(flapping: Flapping) -> None:
             else TcpCheck(ip=ip, **common, timeout_ns=S)  # type: ignore[arg-type]
         )
         reals.append(RealServer(ip=ip, port=flapping.port, checks=(check,)))
-    parent = Parent()
     drain = threading.Thread(target=parent.process.stderr.read, daemon=True)  # type: ignore[union-attr]
     drain.start()
     try:
