@@ -57,4 +57,6 @@ def test_a_check_goes_to_the_engine_of_its_way_and_comes_back_by_its_number() ->
 
 def test_a_check_without_an_engine_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="HTTP_GET with regex"):
-        Engines({"HTTP_GET": Recorder()}).open(HttpCheck(ip="192.0.2.1", port=1, urls=(HttpUrl(regex=Regex(pattern="x")),)))
+        Engines({"HTTP_GET": Recorder()}).open(
+            HttpCheck(ip="192.0.2.1", port=1, urls=(HttpUrl(regex=Regex(pattern="x")),))
+        )

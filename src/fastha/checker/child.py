@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import resource
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Any
 from fastha.channel.messages import Message
 from fastha.checker import adoption, facts, lvs, marks, native, plan
 from fastha.checker.drain import Stance
-from fastha.checker.engine import Answer, Engines
+from fastha.checker.engine import Answer, Engine, Engines
 from fastha.checker.lvs_keeper import LvsKeeper
 from fastha.checker.marks_keeper import MarksKeeper
 from fastha.checker.overrides import Overrides
@@ -21,6 +22,7 @@ from fastha.checker.presence import Presence
 from fastha.checker.probe import Probes
 from fastha.checker.roster import Roster, Server, Ward
 from fastha.checker.table import TableKeeper
+from fastha.checker.talk import engine as talk
 from fastha.child import Child
 from fastha.dataplane.backend import Backend, KernelBalancer, Patient
 from fastha.dataplane.choose import open_backend
@@ -33,7 +35,7 @@ from fastha.model.units import NS_PER_S
 
 STATS_NS = NS_PER_S  # counters of steady probes are reported by a fifth of the wards each second
 STATS_SLICES = 5
-SPARE_FDS = 128  # descriptors that are not for probes
+SPARE_FDS = 128 + talk.CONVERSATIONS  # descriptors that are not for probes of the native engine
 MOST_PROBES = 4096  # in flight at once
 
 
@@ -63,7 +65,7 @@ class Checker:
         self._proposal: Proposal | None = None
         probes = make_probes(self._results) if make_probes else Probes(child.reactor, self._results, probe_limit())
         self.probes = probes
-        self.engines = Engines(dict.fromkeys(native.KINDS, native.Native(probes)))
+        self.engines = Engines(dict.fromkeys(native.KINDS, native.Native(probes)) | self._talks())
         self.roster = Roster(self.engines, child.reactor.now_ns, self._changed, self._seen, self._short, child.progress)
         self.overrides = Overrides(self.roster, child.reactor, self._ruled, self._seen, self._flush)
         self._quorums: dict[str, bool] = {}
@@ -83,6 +85,18 @@ class Checker:
         child.on("stop", self._stop)
         child.on("overrides", lambda message: self.overrides.take(message["overrides"]))
         child.on("resync", self._resync)
+
+    def _talks(self) -> dict[str, Engine]:
+        """The engine of checks that hold a conversation, by its ways."""
+
+        def deliver(found: Iterable[Answer]) -> None:
+            self._answers(a._replace(slot=self.engines.slot(talk.WAYS[0], a.slot)) for a in found)
+
+        def notice(subject: str, text: str) -> None:
+            self.child.event("certificate", subject, text, logging.WARNING)
+
+        warn = functools.partial(self.child.log.warning, "%s")
+        return dict.fromkeys(talk.WAYS, talk.Talks(self.child.reactor, deliver, notice, warn))
 
     def begin(self, config: Config, dataplane: str) -> None:
         """By hand: prepare and commit at once. SystemFault with the reason if it cannot be run."""

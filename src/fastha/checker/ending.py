@@ -1,4 +1,5 @@
-"""How a probe can end. The numbers are those of `ending_t` in probe.pxd (a test compares them)."""
+"""How a probe can end. The numbers are those of `ending_t` in probe.pxd (a test compares them); those from 40 on are of
+conversations (fastha.checker.talk), which the native engine does not know."""
 
 from __future__ import annotations
 
@@ -29,6 +30,11 @@ class Ending(IntEnum):
     NO_PORT = 15
     NO_DESCRIPTOR = 16
     NO_MEMORY = 17
+    REGEX = 40
+    TLS = 41
+    CERTIFICATE = 42
+    REPLY = 43
+    PROTOCOL = 44
 
 
 TEXTS = {
@@ -43,13 +49,18 @@ TEXTS = {
     Ending.DIGEST: "digest differs",
     Ending.SHORT: "reply cut short",
     Ending.GARBAGE: "not an HTTP reply",
-    Ending.TOO_LONG: "endless header",
+    Ending.TOO_LONG: "endless header or reply",
     Ending.NO_SOURCE: "the address to bind to is not on this machine",
     Ending.DENIED: "this machine does not permit the connection",
     Ending.ERROR: "system error",
     Ending.NO_PORT: "no free local port",
     Ending.NO_DESCRIPTOR: "no free file descriptor",
     Ending.NO_MEMORY: "out of memory",
+    Ending.REGEX: "body not as wanted",
+    Ending.TLS: "TLS failed",
+    Ending.CERTIFICATE: "certificate not accepted",
+    Ending.REPLY: "reply not accepted",
+    Ending.PROTOCOL: "not what the protocol allows",
 }
 GOOD = frozenset({Ending.CONNECTED, Ending.ANSWERED})
 OURS = frozenset({Ending.NO_PORT, Ending.NO_DESCRIPTOR, Ending.NO_MEMORY})

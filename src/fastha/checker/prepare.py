@@ -6,9 +6,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from fastha.checker import plan
+from fastha.checker.engine import way
 from fastha.checker.request import request
+from fastha.checker.talk.engine import WAYS
+from fastha.checker.talk.recipe import validate
 from fastha.dataplane.backend import Backend
-from fastha.model import Check, Config, HttpCheck, Networked, VirtualServer
+from fastha.model import Check, Config, HttpCheck, Networked, SslCheck, VirtualServer
 
 
 def refusal(servers: Iterable[VirtualServer], backend: Backend) -> str:
@@ -38,7 +41,7 @@ def _unbuildable(server: VirtualServer) -> str:
         for check in rs.checks:
             try:
                 _try(check)
-            except ValueError as error:
+            except (ValueError, OSError) as error:
                 return f"real server {rs.key}: {check.kind}: {error}"
     return ""
 
@@ -48,8 +51,10 @@ def _try(check: Check) -> None:
         raise ValueError("delay_loop is more than 0")
     if isinstance(check, Networked):
         _try_connection(check)
-    if isinstance(check, HttpCheck):
+    if isinstance(check, HttpCheck | SslCheck):
         _try_urls(check)
+    if way(check) in WAYS:
+        validate(check)
 
 
 def _try_connection(check: Networked) -> None:
@@ -61,7 +66,7 @@ def _try_connection(check: Networked) -> None:
         raise ValueError(f"cannot bind to {check.bind_ip} and connect to {check.ip}")
 
 
-def _try_urls(check: HttpCheck) -> None:
+def _try_urls(check: HttpCheck | SslCheck) -> None:
     if not check.urls:
         raise ValueError("no url")
     for url in check.urls:

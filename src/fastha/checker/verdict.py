@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from hashlib import blake2b
 
-from fastha.model import Check, HttpCheck
+from fastha.model import Check, HttpCheck, SslCheck
 from fastha.model.units import NS_PER_S
 
 SHORTAGE_NS = NS_PER_S
@@ -84,7 +84,7 @@ class Verdict:
 
 def rules(check: Check) -> Rules:
     """The table's numbers for a configured check."""
-    if isinstance(check, HttpCheck):
+    if isinstance(check, HttpCheck | SslCheck):
         return Rules(
             retry=check.retry,
             retry_delay_ns=check.retry_delay_ns,
