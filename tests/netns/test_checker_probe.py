@@ -118,7 +118,7 @@ def closed_port() -> int:
 
 
 def test_the_numbers_of_endings_are_the_same_on_both_sides() -> None:
-    assert {e.name: e.value for e in Ending} == native.ENDING_NAMES
+    assert {e.name: e.value for e in Ending if e < 32} == native.ENDING_NAMES
 
 
 def test_tcp(bench: Bench, server: RoughServer) -> None:

@@ -37,9 +37,19 @@ class FakeProbes:
         *,
         timeout_ns: int,
         delay_ns: int,
+        kind: str = "",
         bind_ip: str = "",
         bind_port: int = 0,
+        bind_if: str = "",
+        mark: int = 0,
+        reset: bool = True,
         urls: Sequence[tuple[bytes, tuple[tuple[int, int], ...], bytes]] = (),
+        question: bytes = b"",
+        pattern: bytes = b"",
+        mask: bytes = b"",
+        require_reply: bool = False,
+        least: int = 0,
+        most: int = 65535,
     ) -> int:
         slot = next(i for i in range(len(self.slots) + 1) if i not in self.slots)
         self._opened += 1

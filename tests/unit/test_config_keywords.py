@@ -104,6 +104,8 @@ OWN = {
     ("vrrp_instance", "track_virtual_server"),
     ("global_defs", "nft_masquerade"),
     ("virtual_server", "nft_masquerade"),
+    ("TCP_CHECK", "close_reset"),
+    ("HTTP_GET", "close_reset"),
 }
 DISTINCT = 363  # over all build options; one build registers a few less
 # Registered after 2.2.7, the release in Debian 12.

@@ -1,5 +1,5 @@
-"""How a probe can end. The numbers are those of `ending_t` in probe.pxd (a test compares them); those from 40 on are of
-conversations (fastha.checker.talk), which the native engine does not know."""
+"""How a probe can end. Those below 32 are the native engine's: `ending_t` in slot.pxd (a test compares them); those from 40
+on are of conversations alone (fastha.checker.talk)."""
 
 from __future__ import annotations
 
@@ -30,6 +30,10 @@ class Ending(IntEnum):
     NO_PORT = 15
     NO_DESCRIPTOR = 16
     NO_MEMORY = 17
+    SILENT = 18
+    MISMATCH = 19
+    LENGTH = 20
+    RCODE = 21
     REGEX = 40
     TLS = 41
     CERTIFICATE = 42
@@ -50,19 +54,30 @@ TEXTS = {
     Ending.SHORT: "reply cut short",
     Ending.GARBAGE: "not an HTTP reply",
     Ending.TOO_LONG: "endless header or reply",
-    Ending.NO_SOURCE: "the address to bind to is not on this machine",
+    Ending.NO_SOURCE: "what to bind to is not on this machine",
     Ending.DENIED: "this machine does not permit the connection",
     Ending.ERROR: "system error",
     Ending.NO_PORT: "no free local port",
     Ending.NO_DESCRIPTOR: "no free file descriptor",
     Ending.NO_MEMORY: "out of memory",
+    Ending.SILENT: "no objection",
+    Ending.MISMATCH: "not the reply that is required",
+    Ending.LENGTH: "length of the reply not accepted",
+    Ending.RCODE: "DNS error",
     Ending.REGEX: "body not as wanted",
     Ending.TLS: "TLS failed",
     Ending.CERTIFICATE: "certificate not accepted",
     Ending.REPLY: "reply not accepted",
     Ending.PROTOCOL: "not what the protocol allows",
 }
-GOOD = frozenset({Ending.CONNECTED, Ending.ANSWERED})
+RCODES = {
+    1: "format error",
+    2: "server failure",
+    3: "no such name",
+    4: "not implemented",
+    5: "refused",
+}  # RFC 1035, 4.1.1
+GOOD = frozenset({Ending.CONNECTED, Ending.ANSWERED, Ending.SILENT})
 OURS = frozenset({Ending.NO_PORT, Ending.NO_DESCRIPTOR, Ending.NO_MEMORY})
 WITH_ERRNO = frozenset({Ending.UNREACHABLE, Ending.NO_SOURCE, Ending.DENIED, Ending.ERROR})
 
@@ -73,8 +88,12 @@ def outcome(ending: Ending) -> Outcome:
 
 
 def describe(ending: Ending, detail: int) -> str:
-    """`status not accepted (503)`, `unreachable (No route to host)`. `detail`: HTTP status, or errno."""
+    """`status not accepted (503)`, `unreachable (No route to host)`. `detail`: HTTP status, length, rcode, or errno."""
     text = TEXTS[ending]
     if ending is Ending.STATUS:
         return f"{text} ({detail})"
+    if ending is Ending.LENGTH:
+        return f"{text} ({detail} bytes)"
+    if ending is Ending.RCODE:
+        return f"{text} ({RCODES.get(detail, f'rcode {detail}')})"
     return f"{text} ({os.strerror(detail)})" if detail and ending in WITH_ERRNO else text

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 from fastha.checker.ending import Ending
 from fastha.checker.engine import Answer
 from fastha.checker.probe import RESULT
+from fastha.checker.question import dns_query
 from fastha.checker.request import request
-from fastha.model import Check, HttpCheck, Networked
+from fastha.model import Check, DnsCheck, HttpCheck, Networked, TcpCheck, UdpCheck
 
-KINDS = ("TCP_CHECK", "HTTP_GET")
+KINDS = ("TCP_CHECK", "HTTP_GET", "UDP_CHECK", "DNS_CHECK", "PING_CHECK")
+PAYLOAD = b"fastha health check\n"  # UDP_CHECK without one
 Urls = Sequence[tuple[bytes, tuple[tuple[int, int], ...], bytes]]
 
 
@@ -25,9 +27,19 @@ class Slots(Protocol):
         *,
         timeout_ns: int,
         delay_ns: int,
+        kind: str = "",
         bind_ip: str = "",
         bind_port: int = 0,
+        bind_if: str = "",
+        mark: int = 0,
+        reset: bool = True,
         urls: Urls = (),
+        question: bytes = b"",
+        pattern: bytes = b"",
+        mask: bytes = b"",
+        require_reply: bool = False,
+        least: int = 0,
+        most: int = 65535,
     ) -> int: ...
     def close_slot(self, slot: int) -> None: ...
     def schedule(self, slot: int, when_ns: int, url: int = 0, steady: bool = False) -> None: ...
@@ -71,18 +83,52 @@ def answers(data: bytes, number: Callable[[int], int]) -> Iterator[Answer]:
         yield Answer(number(slot), generation, Ending(ending), url, detail, started_ns, ended_ns)
 
 
+class Talk(TypedDict, total=False):
+    """What a kind of check says and wants to hear, as `Slots.open` takes it."""
+
+    reset: bool
+    urls: Urls
+    question: bytes
+    pattern: bytes
+    mask: bytes
+    require_reply: bool
+    least: int
+    most: int
+
+
+def talk(check: Networked) -> Talk:
+    """ValueError if it cannot be said."""
+    if isinstance(check, HttpCheck):
+        urls = [(request(check, url), url.status, bytes.fromhex(url.digest)) for url in check.urls]
+        return Talk(urls=urls, reset=check.close_reset)
+    if isinstance(check, TcpCheck):
+        return Talk(reset=check.close_reset)
+    if isinstance(check, DnsCheck):
+        return Talk(question=dns_query(check.name, check.type))
+    if isinstance(check, UdpCheck):
+        return Talk(
+            question=bytes.fromhex(check.payload) or PAYLOAD,
+            pattern=bytes.fromhex(check.reply),
+            mask=bytes.fromhex(check.mask),
+            require_reply=check.require_reply,
+            least=check.min_reply_length,
+            most=check.max_reply_length,
+        )
+    return Talk()
+
+
 def open_slot(probes: Slots, check: Check) -> int:
     """A slot for a configured check."""
     assert isinstance(check, Networked), check
-    urls: list[tuple[bytes, tuple[tuple[int, int], ...], bytes]] = []
-    if isinstance(check, HttpCheck):
-        urls = [(request(check, url), url.status, bytes.fromhex(url.digest)) for url in check.urls]
     return probes.open(
         check.ip,
         check.port,
+        kind=check.kind,
         timeout_ns=check.timeout_ns,
         delay_ns=check.delay_ns,
         bind_ip=check.bind_ip,
         bind_port=check.bind_port,
-        urls=urls,
+        bind_if=check.bind_if,
+        mark=check.fwmark,
+        **talk(check),
     )

@@ -7,11 +7,22 @@ from dataclasses import replace
 
 from fastha.checker import plan
 from fastha.checker.engine import way
-from fastha.checker.request import request
+from fastha.checker.native import talk
 from fastha.checker.talk.engine import WAYS
 from fastha.checker.talk.recipe import validate
 from fastha.dataplane.backend import Backend
-from fastha.model import Check, Config, HttpCheck, Networked, SslCheck, VirtualServer
+from fastha.model import (
+    Check,
+    Config,
+    DnsCheck,
+    HttpCheck,
+    Networked,
+    PingCheck,
+    SslCheck,
+    TcpCheck,
+    UdpCheck,
+    VirtualServer,
+)
 
 
 def refusal(servers: Iterable[VirtualServer], backend: Backend) -> str:
@@ -51,6 +62,8 @@ def _try(check: Check) -> None:
         raise ValueError("delay_loop is more than 0")
     if isinstance(check, Networked):
         _try_connection(check)
+    if isinstance(check, TcpCheck | UdpCheck | DnsCheck):
+        talk(check)
     if isinstance(check, HttpCheck | SslCheck):
         _try_urls(check)
     if way(check) in WAYS:
@@ -58,7 +71,7 @@ def _try(check: Check) -> None:
 
 
 def _try_connection(check: Networked) -> None:
-    if not 0 < check.port < 65536:
+    if not 0 < check.port < 65536 and not isinstance(check, PingCheck):
         raise ValueError("which port to connect to? (connect_port)")
     if check.timeout_ns <= 0:
         raise ValueError("connect_timeout is more than 0")
@@ -69,8 +82,9 @@ def _try_connection(check: Networked) -> None:
 def _try_urls(check: HttpCheck | SslCheck) -> None:
     if not check.urls:
         raise ValueError("no url")
+    if isinstance(check, HttpCheck):
+        talk(check)
     for url in check.urls:
-        request(check, url)
         if len(bytes.fromhex(url.digest)) not in (0, 16):
             raise ValueError(f"digest {url.digest!r} is not 32 hexadecimal digits")
         if not all(100 <= low <= high <= 599 for low, high in url.status):

@@ -6,8 +6,11 @@ from struct import Struct
 from fastha.loop.reactor import Reactor
 
 RESULT: Struct
-"""One result: slot, generation, ending (fastha.checker.ending), url, detail (errno or HTTP status), started_ns,
+"""One result: slot, generation, ending (fastha.checker.ending), url, detail (errno, HTTP status, length, rcode), started_ns,
 ended_ns."""
+
+KINDS: tuple[str, ...]
+"""Kinds of checks, in the order of `kind_t`."""
 
 ENDING_NAMES: dict[str, int]
 """`ending_t` as compiled, for the test that compares it with fastha.checker.ending.Ending."""
@@ -31,12 +34,28 @@ class Probes:
         *,
         timeout_ns: int,
         delay_ns: int,
+        kind: str = "",
         bind_ip: str = "",
         bind_port: int = 0,
+        bind_if: str = "",
+        mark: int = 0,
+        reset: bool = True,
         urls: Sequence[tuple[bytes, tuple[tuple[int, int], ...], bytes]] = (),
+        question: bytes = b"",
+        pattern: bytes = b"",
+        mask: bytes = b"",
+        require_reply: bool = False,
+        least: int = 0,
+        most: int = 65535,
     ) -> int:
-        """A slot (its number) for a TCP check, or for an HTTP check with `urls`: (request, closed ranges of accepted
-        statuses within 100..599, MD5 of the body or b""). It is held until `schedule`. ValueError, OSError."""
+        """A slot (its number) for a check of `kind` (one of KINDS; "": HTTP_GET with `urls`, else TCP_CHECK). It is held
+        until `schedule`. ValueError, OSError.
+
+        `urls`: (request, closed ranges of accepted statuses within 100..599, MD5 of the body or b"").
+        `question`: the payload of UDP_CHECK; the query of DNS_CHECK (its id is filled in).
+        `pattern`, `mask`: one length; with `require_reply` a reply of UDP_CHECK begins so where bits of `mask` are 1,
+        and has `least` to `most` bytes. `mark`: SO_MARK. `reset`: end streams with RST.
+        """
     def close_slot(self, slot: int) -> None:
         """Cancel what the slot does and give it back. Results it has left are not delivered."""
     def schedule(self, slot: int, when_ns: int, url: int = 0, steady: bool = False) -> None:
@@ -47,7 +66,9 @@ class Probes:
     def take(self) -> bytes:
         """The oldest results, at most 1024, as an array of RESULT; they are gone from here."""
     def counters(self) -> dict[str, int]:
-        """started == ended + cancelled + in_flight; waited: had to queue; and one count for each ending."""
+        """started == ended + cancelled + in_flight (at most `limit`, so far at most `most_in_flight`); waited: had to
+        queue; resets, farewells: connections ended by us with RST or FIN; late_1ms .. later: how late probes started;
+        and one count for each ending."""
     def check(self) -> int:
         """0 if every invariant of the engine holds, else the number of the broken one."""
     def close(self) -> None:

@@ -29,7 +29,9 @@ def build(tree: Tree) -> tuple[Config, tuple[Fault, ...]]:
             build_globals(item.statement.block or [], globals_, faults)
     groups = build_groups([item for item in top if item.name == "virtual_server_group"], faults)
     drafts = (
-        build_virtual_server(item, groups, globals_.masquerade, faults) for item in top if item.name == "virtual_server"
+        build_virtual_server(item, groups, globals_.masquerade, faults, globals_.log_all_failures)
+        for item in top
+        if item.name == "virtual_server"
     )
     built = [b for b in drafts if b]
     warn_unused(groups, faults)

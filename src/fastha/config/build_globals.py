@@ -37,6 +37,7 @@ class Globals:
     garp_interval_ns: int = 0
     garp: dict[str, int] | None = None
     masquerade: bool = True
+    log_all_failures: bool = False
     balancer: Balancer = field(default_factory=Balancer)
 
     def defs(self, lvs: LvsDefs) -> GlobalDefs:
@@ -72,6 +73,8 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
                 into.min_garp = bool(values.boolean(item, faults))
             case "nft_masquerade":
                 into.masquerade = values.boolean(item, faults) is not False
+            case "checker_log_all_failures":
+                into.log_all_failures = bool(values.boolean(item, faults))
             case name if name in WORDS:
                 read_balancer(item, into.balancer, faults)
             case _:

@@ -23,6 +23,7 @@ HTTP_PROTOCOLS = ("1.0", "1.0C", "1.1")
 class _Draft(Connection):
     http_protocol: str = "1.0"
     fast_recovery: bool = False
+    close_reset: bool = True
     urls: list[HttpUrl] = field(default_factory=list)
 
 
@@ -37,7 +38,7 @@ def build_http(item: Item, ip: str, port: int, above: Timing, faults: Faults) ->
     host = draft.timing.over(above).virtualhost or host_port(draft.ip, draft.port)
     return HttpCheck(
         **settled,
-        http_protocol=draft.http_protocol, fast_recovery=draft.fast_recovery,
+        http_protocol=draft.http_protocol, fast_recovery=draft.fast_recovery, close_reset=draft.close_reset,
         urls=tuple(replace(u, virtualhost=u.virtualhost or host) for u in draft.urls),
     )  # fmt: skip
 
@@ -54,6 +55,8 @@ def _keyword(item: Item, draft: _Draft, faults: Faults) -> None:
                 )
         case "fast_recovery":
             draft.fast_recovery = bool(values.boolean(item, faults))
+        case "close_reset":
+            draft.close_reset = values.boolean(item, faults) is not False
         case "url":
             if (url := _url(statement, faults)) is not None:
                 draft.urls.append(url)

@@ -62,7 +62,7 @@ class _Draft:
 
 
 def build_virtual_server(
-    item: Item, groups: Mapping[str, Group], masquerade: bool, faults: Faults
+    item: Item, groups: Mapping[str, Group], masquerade: bool, faults: Faults, log_all_failures: bool = False
 ) -> Built[VirtualServer] | None:
     """The virtual server of one block; None if it has no identity or no real server."""
     statement = item.statement
@@ -70,6 +70,7 @@ def build_virtual_server(
     if draft is None:
         return None
     wrong = len(faults)
+    draft.timing.log_all_failures = log_all_failures
     for inner in items(statement.block or [], "virtual_server", faults):
         _keyword(inner, draft, faults)
         draft.said.setdefault(inner.name, inner)

@@ -25,6 +25,7 @@ class Timing:
     timeout_ns: int | None = None
     alpha: bool | None = None
     virtualhost: str | None = None
+    log_all_failures: bool | None = None
 
     def over(self, above: Timing) -> Timing:
         """These settings, and those of `above` where these say nothing."""
@@ -36,18 +37,21 @@ class Timing:
             self.timeout_ns if self.timeout_ns is not None else above.timeout_ns,
             self.alpha if self.alpha is not None else above.alpha,
             self.virtualhost if self.virtualhost is not None else above.virtualhost,
+            self.log_all_failures if self.log_all_failures is not None else above.log_all_failures,
         )
 
-    def settled(self, retry_delay_ns: int) -> Settled:
-        """Every setting with its value; `retry_delay_ns` is the default of the kind of check."""
+    def settled(self, retry_delay_ns: int | None, retry: int = 1) -> Settled:
+        """Every setting with its value; `retry_delay_ns` (None: delay_loop) and `retry` are the defaults of the kind of
+        check."""
         delay_ns = 60 * NS_PER_S if self.delay_ns is None else self.delay_ns
         return Settled(
             delay_ns=delay_ns,
-            retry_delay_ns=retry_delay_ns if self.retry_delay_ns is None else self.retry_delay_ns,
-            retry=1 if self.retry is None else self.retry,
+            retry_delay_ns=next(ns for ns in (self.retry_delay_ns, retry_delay_ns, delay_ns) if ns is not None),
+            retry=retry if self.retry is None else self.retry,
             warmup_ns=delay_ns if self.warmup_ns is None else self.warmup_ns,
             timeout_ns=5 * NS_PER_S if self.timeout_ns is None else self.timeout_ns,
             alpha=bool(self.alpha),
+            log_all_failures=bool(self.log_all_failures),
         )
 
 
@@ -60,6 +64,7 @@ class Settled(TypedDict):
     warmup_ns: int
     timeout_ns: int
     alpha: bool
+    log_all_failures: bool
 
 
 def read_timing(item: Item, timing: Timing, faults: Faults) -> bool:
@@ -77,6 +82,8 @@ def read_timing(item: Item, timing: Timing, faults: Faults) -> bool:
             timing.timeout_ns = values.seconds_ns(item, faults, *TIMEOUT_US)
         case "alpha":
             timing.alpha = values.boolean(item, faults)
+        case "log_all_failures":
+            timing.log_all_failures = values.boolean(item, faults)
         case "virtualhost":
             timing.virtualhost = item.statement.words[1]
         case _:

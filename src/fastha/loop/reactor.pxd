@@ -44,6 +44,10 @@ cdef void reactor_close(reactor_t *r) noexcept nogil            # idempotent; ha
 cdef int reactor_add(reactor_t *r, int fd, uint32_t events, fd_handler handler, void *ctx) noexcept nogil
 cdef int reactor_modify(reactor_t *r, int fd, uint32_t events) noexcept nogil
 cdef int reactor_remove(reactor_t *r, int fd) noexcept nogil    # before close(); safe from inside any handler
+# Before the close() of a descriptor of which nobody has a copy: its end takes it out of the epoll, without a call.
+cdef void reactor_forget(reactor_t *r, int fd) noexcept nogil
+# Report an edge-triggered descriptor that is still ready once more. 0 or -errno.
+cdef int reactor_again(reactor_t *r, int fd) noexcept nogil
 # Registers a handler for nodes whose `kind` is the returned number; -ENOSPC when all are taken.
 cdef int reactor_timer_kind(reactor_t *r, timer_handler handler, void *ctx) noexcept nogil
 # One turn of descriptors and timers; sleeps first if `wait` and nothing is due. 0, or -errno (-EINTR: a signal came).

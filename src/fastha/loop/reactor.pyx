@@ -151,6 +151,23 @@ cdef int reactor_remove(reactor_t *r, int fd) noexcept nogil:
     return 0 if epoll_ctl(r.epfd, EPOLL_CTL_DEL, fd, NULL) == 0 else -errno
 
 
+cdef void reactor_forget(reactor_t *r, int fd) noexcept nogil:
+    cdef fd_slot *slot = slot_of(r, fd)
+    if slot != NULL:
+        slot.handler = NULL
+        slot.generation += 1
+
+
+cdef int reactor_again(reactor_t *r, int fd) noexcept nogil:
+    cdef epoll_event event
+    cdef fd_slot *slot = slot_of(r, fd)
+    if slot == NULL:
+        return -ENOENT
+    event.events = slot.events
+    event.data.u64 = label(slot.generation, fd)
+    return 0 if epoll_ctl(r.epfd, EPOLL_CTL_MOD, fd, &event) == 0 else -errno
+
+
 cdef int reactor_timer_kind(reactor_t *r, timer_handler handler, void *ctx) noexcept nogil:
     if r.kinds == REACTOR_KINDS:
         return -ENOSPC

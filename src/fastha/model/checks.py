@@ -40,9 +40,11 @@ class Networked(Scheduled):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TcpCheck(Networked):
-    """TCP_CHECK: success is a completed connect within `timeout_ns`."""
+    """TCP_CHECK: success is a completed connect within `timeout_ns`. `close_reset`: it is ended with RST, which leaves
+    no port of ours in TIME_WAIT; with FIN otherwise."""
 
     kind: Literal["TCP_CHECK"] = "TCP_CHECK"
+    close_reset: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +120,7 @@ class HttpCheck(Networked):
     http_protocol: str = "1.0"  # "1.0", "1.0C" (adds Connection: close) or "1.1"
     retry_delay_ns: int = 3 * NS_PER_S
     fast_recovery: bool = False
+    close_reset: bool = True  # as in TcpCheck
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -255,7 +255,7 @@ class Flight:
         connecting = self.phase is Phase.CONNECTING
         self.phase = Phase.OVER
         self._disarm()
-        self._hang_up(at_once and not connecting)
+        self._hang_up(at_once and not connecting and getattr(self.check, "close_reset", True))
         self._unsent.clear()
         self._turns.leave(self)
 

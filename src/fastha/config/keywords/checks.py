@@ -8,19 +8,20 @@ connect_ip         | ADDR              | the server's |          | yes | Address
 connect_port       | PORT              | the server's | 1..65535 | yes | Port to check
 bindto             | ADDR              |              |          | yes | Own address
 bind_port          | PORT              |              | 1..65535 | yes | Own port
-bind_if            | IF                |              |          | -   | Own interface
+bind_if            | IF                |              |          | yes | Own interface
 connect_timeout    | SEC               | 5            |          | yes | How long the check may take
-fwmark             | N                 | 0            |          | -   | Mark on the check's packets
+fwmark             | N                 | 0            | 0..4294967295 | yes | Mark on the check's packets
 
 [set_scheduling]
-retry              | N                 | 1            | 0..      | yes | Further failures until the server is down
-delay_before_retry | SEC               | 1; HTTP_GET 3 |         | yes | Time between a failed check and the next
+retry              | N                 | 1; DNS_CHECK 3 | 0..      | yes | Further failures until the server is down
+delay_before_retry | SEC               | 1; HTTP_GET 3; DNS_CHECK delay_loop |       | yes | Time between a failed check and the next
 warmup             | SEC               | delay_loop   |          | yes | The first check is within this time
 delay_loop         | SEC               | 60           |          | yes | Time between checks
 alpha              | [BOOL]            | of the server |         | yes | The server starts down until this check succeeds
-log_all_failures   | [BOOL]            | checker_log_all_failures | | - | Log every failed check
+log_all_failures   | [BOOL]            | checker_log_all_failures | | yes | Log every failed check
 
 [TCP_CHECK < set_connection set_scheduling]
+close_reset        | [BOOL]            | on           |          | own | End the connection with a reset, which leaves no port in TIME_WAIT
 
 [PING_CHECK < set_connection set_scheduling]
 
@@ -30,6 +31,7 @@ virtualhost        | STRING            | of the server |         | yes | Host he
 http_protocol      | 1.0|1.0C|1.1      | 1.0          |          | yes | HTTP version; 1.0C adds Connection: close
 enable_sni         | [BOOL]            | off          |          | -   | Send the host name in TLS
 sni_name           | STRING            |              |          | - @2.4.4 | Host name to send in TLS
+close_reset        | [BOOL]            | on           |          | own | End the connection with a reset, which leaves no port in TIME_WAIT
 fast_recovery      | [BOOL]            | off          |          | yes | A server with several URLs comes up without waiting between them
 url                | {url}             |              |          | yes | What is asked for; several are taken in turn
 
@@ -65,14 +67,14 @@ host               | {smtp_host}       |              |          | -   | Older w
 [smtp_host < set_connection set_scheduling]
 
 [DNS_CHECK < set_connection set_scheduling]
-type               | TYPE              | SOA          |          | -   | Record type to ask for
-name               | NAME              | .            |          | -   | Name to ask for
+type               | TYPE              | SOA          |          | yes | Record type to ask for: A NS CNAME SOA MX TXT AAAA RRSIG DNSKEY
+name               | NAME              | .            |          | yes | Name to ask for
 
 [UDP_CHECK < set_connection set_scheduling]
-payload            | HEX               |              |          | -   | What is sent
-require_reply      | [HEX]             | off          |          | -   | There must be an answer, and it matches this
-min_reply_length   | N                 | 0            | 0..65535 | -   | Least length of the answer
-max_reply_length   | N                 | 65535        | 0..65535 | -   | Greatest length of the answer
+payload            | HEX...            | a short text |          | yes | What is sent
+require_reply      | [HEX...]          | off          |          | yes | There must be an answer, and it begins so; x is any digit
+min_reply_length   | N                 | 0            | 0..65535 | yes | Least length of the answer
+max_reply_length   | N                 | 65535        | 0..65535 | yes | Greatest length of the answer
 
 [MISC_CHECK < set_scheduling]
 misc_path          | CMD               |              |          | -   | The command; quote the whole of it to give it arguments

@@ -138,7 +138,7 @@ lvs_flush                | -                               | off         |      
 lvs_flush_on_stop        | [VS]                            | off         |       | yes | Empty the kernel's table at the end
 lvs_flush_onstop         | [VS]                            |             |       | =lvs_flush_on_stop | -
 lvs_sync_daemon          | IF [WORD...]                    |             |       | yes | The kernel's connection synchronisation
-checker_log_all_failures | [BOOL]                          | off         |       | -   | Log every failed check
+checker_log_all_failures | [BOOL]                          | off         |       | yes | Log every failed check
 rs_init_notifies         | -                               | off         |       | -   | Notify of the first state too
 snmp_socket              | STRING                          |             |       | -   | AgentX socket
 enable_traps             | -                               | off         |       | -   | Send SNMP traps

@@ -68,10 +68,10 @@ TCP_CHECK               | {TCP_CHECK}   |         |          | yes | Can it be c
 HTTP_GET                | {HTTP_GET}    |         |          | yes | Does it answer HTTP requests?
 SSL_GET                 | {SSL_GET}     |         |          | -   | Does it answer HTTPS requests?
 SMTP_CHECK              | {SMTP_CHECK}  |         |          | -   | Does it answer as a mail server?
-DNS_CHECK               | {DNS_CHECK}   |         |          | -   | Does it answer DNS queries?
+DNS_CHECK               | {DNS_CHECK}   |         |          | yes | Does it answer DNS queries?
 MISC_CHECK              | {MISC_CHECK}  |         |          | -   | Does a command succeed?
-UDP_CHECK               | {UDP_CHECK}   |         |          | -   | Does it take UDP packets?
-PING_CHECK              | {PING_CHECK}  |         |          | -   | Does it answer pings?
+UDP_CHECK               | {UDP_CHECK}   |         |          | yes | Does it take UDP packets?
+PING_CHECK              | {PING_CHECK}  |         |          | yes | Does it answer pings?
 FILE_CHECK              | {FILE_CHECK}  |         |          | -   | What does a tracked file say?
 BFD_CHECK               | {BFD_CHECK}   |         |          | -   | Is a BFD session up?
 """  # noqa: E501
