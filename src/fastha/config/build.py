@@ -10,9 +10,11 @@ from fastha.config.build_balancer import settle_balancer
 from fastha.config.build_globals import Globals, build_globals
 from fastha.config.build_group import build_groups, warn_unused
 from fastha.config.build_lvs import build_virtual_server
+from fastha.config.build_tls import build_ssl_block, with_material
 from fastha.config.build_vrrp import build_instance
 from fastha.config.crosscheck import check_instances, check_services, check_sync, check_virtual_servers
 from fastha.config.keywords.table import ROOT
+from fastha.config.placed import Built
 from fastha.config.shape import items
 from fastha.config.tree import Faults, Tree
 from fastha.errors import Fault
@@ -35,6 +37,8 @@ def build(tree: Tree) -> tuple[Config, tuple[Fault, ...]]:
     )
     built = [b for b in drafts if b]
     warn_unused(groups, faults)
+    ssl = build_ssl_block([item for item in top if item.name == "SSL"], faults)
+    built = [Built(with_material(b.value, ssl), b.statement) for b in built]
     servers = check_virtual_servers(built, faults)
     check_services(
         [b for b in built if servers[b.value.key] is b.value], bool(globals_.balancer.defs.marks_table), faults

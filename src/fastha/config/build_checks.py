@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fastha.config.build_dns import build_dns
+from fastha.config.build_grpc import build_grpc
 from fastha.config.build_http import build_http
 from fastha.config.build_ping import build_ping
+from fastha.config.build_smtp import build_smtp
+from fastha.config.build_ssl import build_ssl
 from fastha.config.build_tcp import build_tcp
 from fastha.config.build_udp import build_udp
 from fastha.config.inherit import Timing
 from fastha.config.shape import Item
 from fastha.config.tree import Faults
 from fastha.model import Check
-
 
 # kind: (its block, the real server's address and port, what it inherits, faults) -> the check, None if it cannot be
 BUILDERS: dict[str, Callable[[Item, str, int, Timing, Faults], Check | None]] = {
@@ -22,4 +24,7 @@ BUILDERS: dict[str, Callable[[Item, str, int, Timing, Faults], Check | None]] = 
     "UDP_CHECK": build_udp,
     "DNS_CHECK": build_dns,
     "PING_CHECK": build_ping,
+    "SSL_GET": build_ssl,
+    "SMTP_CHECK": build_smtp,
+    "GRPC_CHECK": build_grpc,
 }

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from fastha.checker.ending import GOOD, OURS, Ending
+from fastha.checker.ending import GOOD, OURS
 from fastha.checker.engine import HTTP_REGEX, Answer
 from fastha.checker.talk import certificate
 from fastha.checker.talk.context import Contexts

@@ -7,7 +7,6 @@ is not: we say close_notify and wait for the peer's (RFC 8446 section 6.1).
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from fastha.checker.ending import Ending

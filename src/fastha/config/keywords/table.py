@@ -71,7 +71,7 @@ def _keyword(block: str, line: str) -> Keyword:
         low=int(limits[2]) if limits else None,
         high=int(limits[3]) if limits and limits[3] else None,
         clamps=bool(limits and limits[1]),
-        script="CMD" in tokens,
+        script="CMD" in tokens or "REGEX" in tokens,
     )
 
 
