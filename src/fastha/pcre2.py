@@ -2,10 +2,10 @@
 
 Facts, and what they mean here:
 
-- A body comes in pieces of any size, and may be endless. So each piece is searched with PCRE2_PARTIAL_HARD; what no match
-  can begin in any more is dropped, but for what the expression may look back at (pcre2partial(3)).
-- An expression can take exponential time, and this process has one thread. So match() has a limit of steps for each place
-  where a match may begin, places are tried in slices (pcre2_set_offset_limit), and all slices have one budget of time.
+- A body comes in pieces of any size, and may be endless. So each piece is searched with PCRE2_PARTIAL_HARD; what no
+  match can begin in any more is dropped, but for what the expression may look back at (pcre2partial(3)).
+- An expression can take exponential time, and this process has one thread. So match() has a limit of steps for each
+  place where a match may begin, places are tried in slices (pcre2_set_offset_limit), and all have one budget of time.
 - With UTF, the peer decides whether the body is UTF: PCRE2_MATCH_INVALID_UTF makes what is not simply not match.
 """
 
@@ -73,7 +73,8 @@ void pcre2_match_context_free_8(pcre2_match_context *);
 int pcre2_set_match_limit_8(pcre2_match_context *, uint32_t);
 int pcre2_set_heap_limit_8(pcre2_match_context *, uint32_t);
 int pcre2_set_offset_limit_8(pcre2_match_context *, size_t);
-int pcre2_match_8(const pcre2_code *, const char *, size_t, size_t, uint32_t, pcre2_match_data *, pcre2_match_context *);
+int pcre2_match_8(const pcre2_code *, const char *, size_t, size_t, uint32_t, pcre2_match_data *,
+                  pcre2_match_context *);
 size_t *pcre2_get_ovector_pointer_8(pcre2_match_data *);
 """
 
@@ -124,7 +125,10 @@ class Expression:
 
 
 class Search:
-    """Looks for an expression in a subject that comes in pieces. A match begins in [min_offset, max_offset] (0: no end)."""
+    """Looks for an expression in a subject that comes in pieces.
+
+    A match begins in [min_offset, max_offset] (0: no end).
+    """
 
     def __init__(
         self,
@@ -198,7 +202,7 @@ class Search:
                 raise TooMuch(f"PCRE2 error {code}")
             begin = min(limit, self._base + size) + 1
             slice_size = min(slice_size * 2, SLICE) if took < 1_000_000 else FIRST_SLICE
-        self._next = begin if not final else begin
+        self._next = begin
         self._drop(begin, size)
 
     def _match(self, subject: bytes | None, begin: int, limit: int, final: bool) -> tuple[int, int]:

@@ -1,5 +1,5 @@
-"""How a probe can end. Those below 32 are the native engine's: `ending_t` in slot.pxd (a test compares them); those from 40
-on are of conversations alone (fastha.checker.talk)."""
+"""How a probe can end. Those below 32 are the native engine's: `ending_t` in slot.pxd (a test compares them);
+those from 40 on are of conversations alone (fastha.checker.talk)."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from fastha.config import values
 from fastha.config.shape import Item, items
@@ -15,7 +15,7 @@ from fastha.model import Check, GrpcCheck, SslCheck, Tls, VirtualServer
 class TlsDraft:
     """The words of one check. `said`: the first of them, for GRPC_CHECK without `tls`."""
 
-    tls: Tls = Tls()
+    tls: Tls = field(default_factory=Tls)
     said: Item | None = None
 
 
@@ -73,8 +73,10 @@ def build_ssl_block(found: Iterable[Item], faults: Faults) -> Tls:
                     tls = replace(tls, certificate=word)
                 case "key":
                     tls = replace(tls, key=word)
-                case _:
+                case "password":
                     tls = replace(tls, password=word)
+                case name:
+                    raise AssertionError(name)
         if tls.key and not tls.certificate:
             faults.error(block.statement.place(), "SSL: a key without a certificate", "certificate PATH")
         if tls.password and not tls.certificate:

@@ -14,7 +14,8 @@ def not_after(der: bytes) -> int:
     """Seconds since the epoch at which an X.509 certificate (DER) ends. ValueError if it cannot be read.
 
     Certificate ::= SEQUENCE { tbsCertificate SEQUENCE {
-        [0] version OPTIONAL, serialNumber, signature, issuer, validity SEQUENCE { notBefore, notAfter } ...  (RFC 5280 4.1)
+        [0] version OPTIONAL, serialNumber, signature, issuer,
+        validity SEQUENCE { notBefore, notAfter } ...                       (RFC 5280 section 4.1)
     """
     _, at, _ = _element(der, 0)
     _, at, _ = _element(der, at)

@@ -52,8 +52,8 @@ class Slot:
 
 
 class Talks:
-    """Answers of a turn are handed to `deliver` at its end. `notice(subject, text)`: what is not a failure and should be
-    known (a certificate that ends soon); `warn(text)`: what is wrong here."""
+    """Answers of a turn are handed to `deliver` at its end. `notice(subject, text)`: what is not a failure and should
+    be known (a certificate that ends soon); `warn(text)`: what is wrong here."""
 
     def __init__(
         self,
@@ -206,7 +206,7 @@ class Talks:
         tls = s.recipe.tls
         assert tls is not None
         self._counts["resumed"] += talk.resumed
-        # Who asks for a look at the certificate gets one each time: a resumed session shows none (RFC 8446 section 2.2).
+        # Who wants the certificate looked at has it each time: a resumed session shows none (RFC 8446 section 2.2).
         session = talk.session if good and not tls.verify and not tls.expiry_days else None
         if session is not None:
             s.sessions[s.url] = talk.context, session

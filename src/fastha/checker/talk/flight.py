@@ -2,8 +2,8 @@
 
     CONNECTING -> (WAITING, for a handshake's turn) -> TALKING -> over
 
-The deadline is for the peer: time spent WAITING for our own turn is not counted, and a loop that was late gives back, once,
-what it took. Before silence is judged, what the kernel has is read.
+The deadline is for the peer: time spent WAITING for our own turn is not counted, and a loop that was late gives back,
+once, what it took. Before silence is judged, what the kernel has is read.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ class Flight:
         self._finish(self.talk.verdict or Verdict(sockets.ending_of(error), error.errno or 0))
 
     def _settle(self) -> None:
-        """After each step: a verdict ends it, the handshake's turn goes to the next, the reactor watches what is due."""
+        """After each step: a verdict ends it, a finished handshake lets the next begin, the reactor watches."""
         if self.phase is not Phase.TALKING:
             return
         if self.talk.verdict is not None:

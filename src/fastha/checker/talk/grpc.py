@@ -3,8 +3,8 @@
     HealthCheckRequest  { string service = 1; }         0a LENGTH NAME
     HealthCheckResponse { ServingStatus status = 1; }   08 STATUS
 
-Two messages of one field each: they are coded here, and a test holds them to the generated ones. On the wire each has one
-byte (compressed: 0) and four of length before it (gRPC over HTTP2, "Length-Prefixed-Message").
+Two messages of one field each: they are coded here, and a test holds them to the generated ones. On the wire each has
+one byte (compressed: 0) and four of length before it (gRPC over HTTP2, "Length-Prefixed-Message").
 """
 
 from __future__ import annotations
@@ -109,7 +109,8 @@ class Grpc(Exchange):
         value = found.get(b"grpc-status", b"")
         if not value.isdigit() or len(value) > 5:
             return Verdict(Ending.PROTOCOL, 0, "no grpc-status")
-        self._status = int(value), unquote(found.get(b"grpc-message", b"").decode("ascii", "backslashreplace"))
+        message = found.get(b"grpc-message", b"").decode("ascii", "backslashreplace")
+        self._status = int(value), unquote(message)
         return None
 
     def ended(self) -> Verdict:

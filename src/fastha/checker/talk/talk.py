@@ -41,7 +41,7 @@ class Talk(Protocol):
 
 
 def said(data: bytes | bytearray | str) -> str:
-    """The first line that a peer said, cut to a sane length, without control characters: fit for a log or a terminal."""
+    """The first line that a peer said, cut to a sane length, control characters escaped: fit for a terminal."""
     text = data if isinstance(data, str) else bytes(data[: 4 * SAID]).decode("utf-8", "backslashreplace")
     text = text.strip().split("\n", 1)[0].rstrip()
     if len(text) > SAID:

@@ -1,7 +1,7 @@
 """TLS around another conversation, over memory BIOs. Pure: the peer's bytes go in, ours come out.
 
-A peer that ends the connection without close_notify is taken as having ended it, as keepalived does; with `compliant` it
-is not: we say close_notify and wait for the peer's (RFC 8446 section 6.1).
+A peer that ends the connection without close_notify is taken as having ended it, as keepalived does; with `compliant`
+it is not: we say close_notify and wait for the peer's (RFC 8446 section 6.1).
 """
 
 from __future__ import annotations
