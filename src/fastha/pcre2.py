@@ -54,7 +54,7 @@ INFO_MAXLOOKBEHIND = 15
 STEPS = 50_000  # of match() for one place to begin at: about 1 ms
 HEAP_KB = 4096
 FIRST_SLICE, SLICE = 16, 512  # places tried in one call
-BUDGET_NS = 200_000_000  # for one subject, all pieces together
+BUDGET_NS, BUDGET_NS_PER_BYTE = 200_000_000, 100  # of CPU for one subject, all pieces together
 WINDOW = 256 * 1024  # bytes of a subject that are kept at once
 PIECE = 16 * 1024  # pieces are gathered until there is this much: one that drips is not searched for each byte
 
@@ -135,7 +135,7 @@ class Search:
         expression: Expression,
         min_offset: int = 0,
         max_offset: int = 0,
-        clock: Callable[[], int] = time.monotonic_ns,
+        clock: Callable[[], int] = time.thread_time_ns,
     ) -> None:
         ffi, lib = _library()
         self.found = False
@@ -163,6 +163,7 @@ class Search:
         if self.over:
             return
         self._window += data
+        self._left_ns += len(data) * BUDGET_NS_PER_BYTE
         if self._base + len(self._window) - self._searched >= PIECE:
             self._search(final=False)
 
@@ -202,7 +203,9 @@ class Search:
                 raise TooMuch(f"PCRE2 error {code}")
             begin = min(limit, self._base + size) + 1
             slice_size = min(slice_size * 2, SLICE) if took < 1_000_000 else FIRST_SLICE
-        self._next = begin
+        self._next = (
+            begin if final else min(begin, self._base + size)
+        )  # a match may yet begin where the next piece does
         self._drop(begin, size)
 
     def _match(self, subject: bytes | None, begin: int, limit: int, final: bool) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""`fastha genhash`: the digest of a page, for `digest` of HTTP_GET and SSL_GET. Options as keepalived's genhash has them.
+"""`fastha genhash`: the digest of a page, for `digest` of HTTP_GET and SSL_GET. Options as keepalived's genhash has.
 
 It holds the conversation that the check holds (fastha.checker.talk), over a blocking socket.
 """

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from fastha.checker.ending import Ending
 from fastha.checker.talk.http2 import Exchange, Headers, status_of
 from fastha.checker.talk.talk import Verdict, said
+from fastha.model.units import NS_PER_MS
 
 PATH = "/grpc.health.v1.Health/Check"
 SERVING = {0: "UNKNOWN", 1: "SERVING", 2: "NOT_SERVING", 3: "SERVICE_UNKNOWN"}  # health.proto, ServingStatus
@@ -81,9 +82,10 @@ class Grpc(Exchange):
     """One call. `authority`: the :authority; `scheme`: https over TLS, else http."""
 
     def __init__(self, service: str, authority: str, scheme: str, timeout_ns: int) -> None:
+        patience = f"{min(max(1, timeout_ns // NS_PER_MS), 99_999_999)}m"  # at most 8 digits
         super().__init__(
             [(":method", "POST"), (":scheme", scheme), (":path", PATH), (":authority", authority), ("te", "trailers"),
-             ("grpc-timeout", f"{min(max(1, timeout_ns // 1_000_000), 99_999_999)}m"), ("content-type", "application/grpc"),
+             ("grpc-timeout", patience), ("content-type", "application/grpc"),
              ("user-agent", "grpc-fastha")],
             encode_request(service),
         )  # fmt: skip
