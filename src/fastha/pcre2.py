@@ -203,9 +203,9 @@ class Search:
                 raise TooMuch(f"PCRE2 error {code}")
             begin = min(limit, self._base + size) + 1
             slice_size = min(slice_size * 2, SLICE) if took < 1_000_000 else FIRST_SLICE
-        self._next = (
-            begin if final else min(begin, self._base + size)
-        )  # a match may yet begin where the next piece does
+        if not final:  # a match may yet begin where the next piece does
+            begin = max(self._next, min(begin, self._base + size))
+        self._next = begin
         self._drop(begin, size)
 
     def _match(self, subject: bytes | None, begin: int, limit: int, final: bool) -> tuple[int, int]:

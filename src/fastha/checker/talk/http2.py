@@ -23,7 +23,35 @@ from fastha.checker.talk.talk import Verdict, said
 Headers = Sequence[tuple[bytes, bytes]]
 STREAM = 1
 WINDOW = 1 << 20  # bytes of a body that may be under way; RFC 9113 section 6.9.2 starts with 65535
+HEAD, MOST_FRAME = 9, 16384  # bytes: of a frame's head, and of its payload (SETTINGS_MAX_FRAME_SIZE as it begins)
 MOST_OUT = 65536  # of what a peer makes us say at once (PING, SETTINGS)
+
+
+class Frames:
+    """Watches the lengths of frames: the library would gather one of 16 MiB before it says that it is too large."""
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._rest = 0  # of the frame under way
+
+    def take(self, data: bytes) -> int:
+        """The length of the first frame that is larger than we permit (RFC 9113 section 4.2); 0: there is none."""
+        at = 0
+        while at < len(data):
+            if self._rest:
+                step = min(self._rest, len(data) - at)
+                self._rest -= step
+                at += step
+                continue
+            piece = data[at : at + HEAD - len(self._head)]
+            self._head += piece
+            at += len(piece)
+            if len(self._head) == HEAD:
+                self._rest = int.from_bytes(self._head[:3], "big")
+                if self._rest > MOST_FRAME:
+                    return self._rest
+                self._head = b""
+        return 0
 
 
 class Exchange:
@@ -36,6 +64,7 @@ class Exchange:
         self._headers = headers
         self._body = body
         self._h2 = H2Connection(H2Configuration(client_side=True, header_encoding=None))
+        self._frames = Frames()
 
     def begin(self) -> bytes:
         self._h2.initiate_connection()
@@ -46,6 +75,10 @@ class Exchange:
         return self._h2.data_to_send()
 
     def receive(self, data: bytes) -> bytes:
+        if size := self._frames.take(data):
+            old = size >> 8 == int.from_bytes(b"HT", "big")
+            self._settle(Verdict(Ending.PROTOCOL, 0, said(data) if old else f"HTTP/2: a frame of {size} bytes"))
+            return b""
         try:
             for event in self._h2.receive_data(data):
                 if self.verdict is None:
