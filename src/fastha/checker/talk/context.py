@@ -52,7 +52,9 @@ def _load(path: str, what: str, load: Callable[[], object]) -> None:
     try:
         load()
     except ssl.SSLError as error:
-        raise ValueError(f"{path}: cannot be used as {what} ({(error.reason or str(error)).lower()})") from None
+        raise ValueError(
+            f"{path}: cannot be used as {what} ({(error.reason or str(error)).lower().replace('_', ' ')})"
+        ) from None
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: {getattr(error, 'strerror', None) or error} ({what})") from None
 

@@ -6,6 +6,7 @@ it is not: we say close_notify and wait for the peer's (RFC 8446 section 6.1).
 
 from __future__ import annotations
 
+import re
 import ssl
 from dataclasses import dataclass
 
@@ -14,6 +15,13 @@ from fastha.checker.talk import certificate
 from fastha.checker.talk.talk import Talk, Verdict, said
 
 PIECE = 65536
+WHERE = re.compile(r"^\[.*?\] | ?\(\w+\.c:\d+\)$")
+
+
+def reason(error: ssl.SSLError) -> str:
+    """What OpenSSL says, without where in whose source it says so: `wrong version number`."""
+    text = error.reason or WHERE.sub("", str(error))
+    return said(text.replace("_", " ").lower())
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,4 +145,4 @@ class TlsTalk:
         if isinstance(error, ssl.SSLEOFError):
             where = "during the handshake" if self.handshaking else "without close_notify"
             return f"the server ended the connection {where}"
-        return said((error.reason or str(error)).replace("_", " ").lower())
+        return reason(error)
