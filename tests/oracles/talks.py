@@ -9,6 +9,7 @@ from fastha.checker.engine import Answer
 from fastha.checker.talk.engine import Talks
 from fastha.loop.reactor import Reactor
 from fastha.model import Check
+from need import wait_until
 
 S = 1_000_000_000
 
@@ -30,7 +31,7 @@ class TalkBench:
             handshakes,
         )
         self._got: dict[int, Answer] = {}
-        self._wanted = 0
+        self._asked: set[int] = set()
 
     def __enter__(self) -> TalkBench:
         return self
@@ -43,13 +44,15 @@ class TalkBench:
         assert counters["in_flight"] == counters["handshakes"] == 0
         assert len(self.talks._contexts) == 0
         self.reactor.close()
-        assert open_fds() == self.before
+        # A server in another thread of this process closes its ends when it comes to it.
+        wait_until(lambda: open_fds() <= self.before, 5, "every descriptor of a conversation is closed")
 
     def _answers(self, answers: Iterable[Answer]) -> None:
         for answer in answers:
-            assert answer.slot not in self._got, "one answer each"
-            self._got[answer.slot] = answer
-        if len(self._got) >= self._wanted:
+            if answer.slot in self._asked:
+                assert answer.slot not in self._got, "one answer each"
+                self._got[answer.slot] = answer
+        if len(self._got) >= len(self._asked):
             self.reactor.stop()
 
     def run(self, checks: Sequence[Check], deadline_s: float = 30) -> list[Answer]:
@@ -62,7 +65,7 @@ class TalkBench:
     def again(self, slots: Sequence[int], deadline_s: float = 30, url: int = 0) -> list[Answer]:
         """Ask in slots that are open."""
         self._got.clear()
-        self._wanted = len(slots)
+        self._asked = set(slots)
         for slot in slots:
             self.talks.schedule(slot, self.reactor.now_ns(), url)
         guard = self.reactor.call_later(int(deadline_s * S), self.reactor.stop)
