@@ -43,7 +43,6 @@ virtual_server 203.0.113.1 443 {{
             http2
             tls_verify
             tls_expiry_days 30
-            tls_compliant
             url {{
                 path /page
                 regex "^ALL \\\\w+ well"
@@ -59,6 +58,7 @@ virtual_server 203.0.113.1 443 {{
         SSL_GET {{
             url {{
                 path /who
+                tls_compliant
                 regex "CN=client"
             }}
         }}

@@ -30,6 +30,10 @@ def build_ssl(item: Item, ip: str, port: int, above: Timing, faults: Faults) -> 
     for one in inner:  # tls_compliant of the check counts for its urls wherever it stands
         if one.name == "url" and (url := build_url(one.statement, "ssl_url", faults, draft.compliant)) is not None:
             draft.urls.append(url)
+    if draft.http2 and any(url.tls_compliant for url in draft.urls):
+        faults.warning(
+            item.statement.place(), "tls_compliant has no effect with http2: its connections go on after a reply"
+        )
     settled = draft.settled(item, above, 3 * NS_PER_S, faults)
     if no_url(item, draft, faults):
         return None

@@ -49,11 +49,14 @@ def recipe(check: Check) -> Recipe:
         case GrpcCheck():
             return _grpc(check)
         case SslCheck():
-            terms = tuple(
-                _terms(check.tls, u.virtualhost, "h2" if check.http2 else "", u.tls_compliant) for u in check.urls
+            alpn = "h2" if check.http2 else ""
+            return Recipe(
+                tuple(_get2(check, url) if check.http2 else _get1(check, url) for url in check.urls),
+                # HTTP/2 has an end of its own (END_STREAM), and its connections go on after a reply.
+                tuple(_terms(check.tls, u.virtualhost, alpn, u.tls_compliant and not alpn) for u in check.urls),
+                check.tls,
+                (alpn,) if alpn else (),
             )
-            made = tuple(_get2(check, u) if check.http2 else _get1(check, u) for u in check.urls)
-            return Recipe(made, terms, check.tls, ("h2",) if check.http2 else ())
         case HttpCheck():
             return Recipe(tuple(_get1(check, url) for url in check.urls))
     raise ValueError(f"{check.kind} is no conversation")
