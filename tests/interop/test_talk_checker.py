@@ -127,7 +127,7 @@ def test_from_the_configuration_to_the_verdict(tmp_path: Path, certs: Path) -> N
             says(f"{name}{ports['tls']}: down: /page: body not as wanted: lacks ^ALL \\w+ well")
             says(f"{name}{ports['plain']}: down: body not as wanted: has maintenance")
             page.write_text("All is well\n")
-            says(f"{name}{ports['tls']}: up: answered")
+            says(f"{name}{ports['tls']}: up: /host: answered")
             says(f"{name}{ports['plain']}: up: answered")
             health.set("turning", "NOT_SERVING")
             says(f"{name}{health.tls}: down: reply not accepted: NOT_SERVING")
