@@ -28,7 +28,7 @@ requirements = $$($(BIN)/python -c 'import sys, tomllib; p = tomllib.load(open("
   print(*p["dependencies"], *(d for e in sys.argv[1:] for d in p["optional-dependencies"][e]))' $(1))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run test test-chaos campaign check format bench bench-peers-ipvs clean distclean
+.PHONY: help setup setup-test run test test-chaos campaign check format bench bench-peers-ipvs bench-peers-checks soak-checks clean distclean
 
 help: ## this text
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -88,6 +88,12 @@ bench: setup-test ## timed micro-benchmarks, each beside its pure-Python twin
 
 bench-peers-ipvs: setup-test ## IPVS in a virtual machine: ours beside a C program, ipvsadm and keepalived, in ratios (ARGS="-n 1000")
 	@$(BIN)/python bench/peers/ipvs/run.py $(ARGS)
+
+bench-peers-checks: setup-test ## health checks beside a C program of the bare system calls: CPU time, lateness, memory (ARGS="--rounds 3 -n 0")
+	@$(BIN)/python bench/peers/checks/run.py $(ARGS)
+
+soak-checks: setup-test ## ten minutes of checks of 5000 servers that come and go: descriptors, memory and timers stay flat (SOAK_S=60)
+	@FASTHA_SOAK_S=$${SOAK_S:-600} FASTHA_SOAK_SERVERS=5000 $(BIN)/python -m pytest -s tests/netns/test_checker_soak.py $(ARGS)
 
 clean: ## remove what the build made
 	rm -rf build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache

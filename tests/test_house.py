@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SRC = ROOT / "src" / "fastha"
 
 LEVEL = {
-    "__init__": 0, "errors": 0, "log": 0, "pcre2": 0, "model": 1,
+    "__init__": 0, "lean": -1, "errors": 0, "log": 0, "pcre2": 0, "model": 1,
     "config": 2, "channel": 2, "wire": 2, "loop": 2, "dataplane": 2, "link": 2,
     "child": 3,
     "vrrp": 4, "checker": 4, "parent": 4,
@@ -74,6 +74,8 @@ CDEF = re.compile(
 def test_cdef_functions_state_their_exception_contract(path: Path) -> None:
     for match in CDEF.finditer(path.read_text()):
         line = match.group(0)
+        if re.match(r"\s*cdef (str|bytes|list|object)\b", line):
+            continue  # what returns a Python object raises without being told to
         assert "noexcept" in line or "except" in line, f"{path}: {line.strip()}"
 
 

@@ -7,8 +7,9 @@ Network input is never an exception: decoders return a verdict that is counted (
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from fastha.lean import dataclass
 
 
 class Severity(StrEnum):
@@ -21,7 +22,11 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One finding in a configuration file. Lines and columns count from 1; 0 means "no place"."""
+    """One finding in a configuration file. Lines and columns count from 1; 0 means "no place".
+
+    `code` names the kind of finding for programs (config.codes has them all). `expanded`: what the line became where
+    definitions and repetitions made another line of it.
+    """
 
     severity: Severity
     file: str
@@ -29,6 +34,8 @@ class Fault:
     column: int
     message: str
     hint: str = ""
+    code: str = ""
+    expanded: str = ""
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}: " if self.line else f"{self.file}: "

@@ -1,4 +1,4 @@
-"""Our verdict on configurations against `keepalived -t`: its samples, and generated configurations, good and broken.
+"""Our verdict on virtual servers against `keepalived -t`: generated configurations, good and broken.
 
 keepalived ends with 0 for a clean file (6 if scripts would run as root), 5 when it would run but ignores or corrects
 something, anything else (a crash included) when it would not. fastha has three answers too: no fault, only warnings,
@@ -20,17 +20,10 @@ from pathlib import Path
 import pytest
 
 from fastha.config.load import Loaded, load
-from fastha.errors import Severity
 
-SAMPLES = Path("/usr/share/doc/keepalived/samples")
 KEEPALIVED = shutil.which("keepalived") or ("/usr/sbin/keepalived" if Path("/usr/sbin/keepalived").exists() else None)
 CONFIGS = 240
 SEED = 20240607
-
-# What may remain an error in keepalived's own samples: things that are not supported yet, which say so.
-UNSUPPORTED = re.compile(r"not supported yet|no check of this real_server is supported yet")
-# keepalived calls these words of its own samples unknown as well.
-BROKEN_SAMPLES = {"keepalived.conf.vrrp.lvs_syncd": {"VI_2", "VI_3"}}
 
 # (pattern in our faults or in keepalived's messages, why the verdicts differ)
 EXPLAINED_STRICTER = [  # keepalived is content, we report an error
@@ -62,19 +55,6 @@ def load_text(text: str, directory: Path, name: str) -> Loaded:
     path = directory / name
     path.write_text(text)
     return load(str(path))
-
-
-@pytest.mark.interop
-@pytest.mark.skipif(not SAMPLES.is_dir(), reason="keepalived's samples are not installed")
-@pytest.mark.parametrize("name", sorted(p.name for p in SAMPLES.glob("keepalived.conf.*")) or ["none"])
-def test_samples_are_read(name: str) -> None:
-    loaded = load(str(SAMPLES / name))
-    assert loaded.files
-    for fault in loaded.faults:
-        if fault.severity is Severity.ERROR and not UNSUPPORTED.search(fault.message):
-            unknown = re.fullmatch(r"unknown keyword '(.*)' in .*", fault.message)
-            assert unknown, fault
-            assert unknown[1] in BROKEN_SAMPLES.get(name, ()), fault
 
 
 # -- generated configurations: keyword -> values; those after None are wrong or odd

@@ -256,11 +256,22 @@ def test_a_changed_check_of_a_server_that_is_down_must_prove_itself(world: World
 def test_a_removed_virtual_server_takes_its_service_along(world: World) -> None:
     other = replace(VS, ip="203.0.113.2")
     world.configure(VS, other)
-    assert len(world.engine.slots) == 6
+    assert len(world.engine.slots) == 3  # equal checks are one
     world.configure(other)
     assert {str(k) for k in world.kernel.dump()} == {other.key}
     assert len(world.engine.slots) == 3
     assert set(world.picture["virtual_servers"]) == {other.key}
+
+
+def test_a_reload_may_take_the_quorum_away(world: World) -> None:
+    world.configure(VS)
+    world.end((1, Ending.REFUSED))
+    world.configure(replace(VS, quorum=3, sorry_server=SorryServer(ip="192.0.2.99", port=80)))
+    assert world.quorums == {VS.key: False}
+    assert world.weights() == {"192.0.2.99": 1}
+    world.configure(VS)
+    assert world.quorums == {VS.key: True}
+    assert world.weights() == {"192.0.2.2": 1, "192.0.2.3": 1}
 
 
 def test_an_abandoned_proposal_changes_nothing(world: World) -> None:

@@ -28,11 +28,11 @@ def test_faults_have_their_line_and_a_caret(tmp_path: Path, capsys: pytest.Captu
     path.write_text(BAD)
     assert run("-f", str(path)) == 2
     assert capsys.readouterr().out.replace(str(path), "bad.conf").splitlines() == [
-        "bad.conf:2:2: error: unknown keyword 'router_idd' in global_defs",
+        "bad.conf:2:2: error: unknown keyword 'router_idd' in global_defs [unknown-keyword]",
         '     2 | router_idd "x y"',
-        "         ^",
+        "         ^~~~~~~~~~",
         "    hint: did you mean router_id?",
-        "bad.conf:3:16: error: vrrp_version must be 2 to 3, not 4",
+        "bad.conf:3:16: error: vrrp_version must be 2 to 3, not 4 [invalid]",
         "     3 | vrrp_version 4",
         "                      ^",
         "bad.conf: cannot run: 0 instances, 0 virtual servers, 0 real servers; "

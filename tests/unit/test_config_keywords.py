@@ -191,3 +191,7 @@ def test_supported_words_have_code() -> None:
         for word, k in words.items():
             if k.status is Status.SUPPORTED and not k.alias_of:
                 assert word in handled or f"vrrp_{word}" in handled or word.removeprefix("vrrp_") in handled, word
+
+
+def test_script_words_are_those_of_the_table() -> None:
+    assert {k.word for words in TABLE.values() for k in words.values() if k.script} == SCRIPT_WORDS

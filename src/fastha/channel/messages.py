@@ -7,8 +7,9 @@ found where it was made. Direction "down" is parent to child, "up" child to pare
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from fastha.lean import dataclass
 
 Message = dict[str, Any]
 

@@ -14,3 +14,4 @@ class Exit(IntEnum):
     REFUSED = 2  # the configuration, or the command line, is wrong
     NO_DAEMON = 3  # status, reload, stop: no daemon answers
     SYSTEM = 4  # the machine refuses: privilege, kernel module, address in use
+    UNFIT = 5  # plan: the configuration would be refused (2 says there that something would change)

@@ -20,16 +20,18 @@ from fastha.checker.plan import Effect, QuorumChanged, RunScript, ServerChanged
 from fastha.checker.prepare import fitted, refusal
 from fastha.checker.presence import Presence
 from fastha.checker.probe import Probes
-from fastha.checker.roster import Roster, Server, Ward
+from fastha.checker.roster import Roster, Server, Ward, Watch
 from fastha.checker.table import TableKeeper
 from fastha.checker.talk import engine as talk
 from fastha.child import Child
+from fastha.child.process import release_memory
 from fastha.dataplane.backend import Backend, KernelBalancer, Patient
 from fastha.dataplane.choose import open_backend
 from fastha.dataplane.nft_library import Library
 from fastha.dataplane.rows import Table
 from fastha.errors import SystemFault
-from fastha.model import Config
+from fastha.loop.reactor import Timer
+from fastha.model import Config, VirtualServer
 from fastha.model.codec import read
 from fastha.model.units import NS_PER_S
 
@@ -66,12 +68,15 @@ class Checker:
         probes = make_probes(self._results) if make_probes else Probes(child.reactor, self._results, probe_limit())
         self.probes = probes
         self.engines = Engines(dict.fromkeys(native.KINDS, native.Native(probes)) | self._talks())
-        self.roster = Roster(self.engines, child.reactor.now_ns, self._changed, self._seen, self._short, child.progress)
+        self.roster = Roster(
+            self.engines, child.reactor.now_ns, self._changed, self._seen, self._short, child.progress, self._failed
+        )
         self.overrides = Overrides(self.roster, child.reactor, self._ruled, self._seen, self._flush)
         self._quorums: dict[str, bool] = {}
         self._noted: set[str] = set()
-        self._told: dict[str, set[str]] = {}  # keys in the parent's picture: {virtual server: its real servers}
+        self._told: dict[str, VirtualServer] = {}  # those whose real servers are in the parent's picture
         self._slice = 0
+        self._release: Timer | None = None
         self._running = False
         self._lvs: LvsKeeper | None = None
         self._marks: MarksKeeper | None = None
@@ -369,6 +374,12 @@ class Checker:
             f"shortage {text}", 0.1, f"a check could not be made here: {text}; no server is blamed for it"
         )
 
+    def _failed(self, watch: Watch) -> None:
+        """log_all_failures: one line for each failed check, whoever asks it."""
+        names = sorted({f"{s.ward.plan.server.key} {s.config.key}" for s in watch.servers})
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        self.child.log.info("%s%s: %s failed: %s", names[0], more, watch.check.kind, watch.why)
+
     def _drifted(self, text: str) -> None:
         self.child.event("drift", "dataplane", f"the kernel's table had changed and is repaired: {text}", logging.DEBUG)
 
@@ -397,16 +408,22 @@ class Checker:
         """The whole picture, after a commit."""
         assert self.table is not None
         wards, told = self.roster.wards, self._told
-        self._told = {key: {s.config.key for s in ward.servers} for key, ward in wards.items()}
+        self._told = {key: ward.plan.server for key, ward in wards.items()}
         picture: dict[str, Any] = {key: None for key in told if key not in wards}
         for key, ward in wards.items():
             self.child.progress()
             picture[key] = facts.ward_facts(self.roster, ward, self.table.wanted(ward.key))
-            picture[key]["real_servers"] |= dict.fromkeys(told.get(key, set()) - self._told[key])
+            if (before := told.get(key)) is not None and before is not ward.plan.server:
+                gone = {rs.key for rs in before.real_servers} - {s.config.key for s in ward.servers}
+                picture[key]["real_servers"] |= dict.fromkeys(gone)
         self.child.facts({"virtual_servers": picture, "dataplane": facts.dataplane(self.table)})
         self.child.flush_facts()
         self._quorums = {key: ward.plan.quorum for key, ward in wards.items()}
         self.child.send("quorum", states=self._quorums)
+        # What a commit needs for a moment (its text, the whole picture) is many times what stays.
+        if self._release is not None:
+            self._release.cancel()
+        self._release = self.child.reactor.call_later(NS_PER_S, release_memory)
 
     # -- the end --
 

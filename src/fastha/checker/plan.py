@@ -13,12 +13,13 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from ipaddress import ip_address
 
 from fastha.checker import drain
 from fastha.checker.drain import Ruling, Rulings
 from fastha.dataplane.rows import Dest, DestKey, Forward, Service, ServiceFlag, ServiceKey, ServiceRow, TunnelType
-from fastha.model import GroupMember, RealServer, Script, SorryServer, VirtualServer
+from fastha.model import GroupMember, RealServer, Script, SorryServer, Tunnel, VirtualServer
 
 SCHEDULER_FLAGS = {
     "ops": ServiceFlag.ONEPACKET,
@@ -39,12 +40,14 @@ SORRY_WEIGHT = 1
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A virtual server and what is known of it; `up[i]` is real_servers[i], `dests[i]` its row while it serves."""
+    """A virtual server and what is known of it; `up[i]` is real_servers[i], `keys[i]` and `dests[i]` its row while it
+    serves."""
 
     server: VirtualServer
     up: tuple[bool, ...]
     quorum: bool
-    dests: tuple[tuple[DestKey, Dest], ...]
+    keys: tuple[DestKey, ...]
+    dests: tuple[Dest, ...]
     rulings: Rulings = ()  # operators' decisions
 
     def ruling(self, index: int) -> Ruling | None:
@@ -91,10 +94,9 @@ Effect = ServerChanged | QuorumChanged | RunScript
 def start(server: VirtualServer, up: Sequence[bool], quorum: bool | None = None, rulings: Rulings = ()) -> Plan:
     """The plan at the beginning; no script runs for it. `quorum` is what a predecessor had, None if there was none:
     then it is there unless `alpha` says that it has to be proved, or too few servers count as up."""
-    dests = tuple(
-        (DestKey(rs.ip, rs.port), _dest(rs, rs.weight, rs.uthreshold, rs.lthreshold)) for rs in server.real_servers
-    )
-    plan = Plan(server, tuple(up), (not server.alpha) if quorum is None else quorum, dests, rulings)
+    keys = tuple([DestKey(rs.ip, rs.port) for rs in server.real_servers])
+    dests = tuple([_dest(rs, rs.weight, rs.uthreshold, rs.lthreshold) for rs in server.real_servers])
+    plan = Plan(server, tuple(up), (not server.alpha) if quorum is None else quorum, keys, dests, rulings)
     return replace(plan, quorum=_has_quorum(plan))
 
 
@@ -218,7 +220,13 @@ def service(server: VirtualServer, family: int = 0) -> Service:
 
 
 def _dest(server: RealServer | SorryServer, weight: int, uthreshold: int = 0, lthreshold: int = 0) -> Dest:
-    forward, tunnel = Forward[server.forward], server.tunnel
+    return _one_dest(server.forward, server.tunnel, weight, uthreshold, lthreshold)
+
+
+@lru_cache(4096)
+def _one_dest(method: str, tunnel: Tunnel, weight: int, uthreshold: int, lthreshold: int) -> Dest:
+    """One object for all destinations that are served alike."""
+    forward = Forward[method]
     if forward is not Forward.TUN:
         return Dest(forward, weight, uthreshold, lthreshold)
     kind, flags = TUNNELS[tunnel.kind], TUNNEL_FLAGS[tunnel.checksum]
@@ -240,7 +248,8 @@ def row(plan: Plan) -> ServiceRow:
     server = plan.server
     dests = {}
     sorry_serves = plan.sorry
-    for index, (rs, up, (dest_key, dest)) in enumerate(zip(server.real_servers, plan.up, plan.dests, strict=True)):
+    served = zip(server.real_servers, plan.up, plan.keys, plan.dests, strict=True)
+    for index, (rs, up, dest_key, dest) in enumerate(served):
         if (ruling := plan.ruling(index)) is not None:
             weight = drain.in_table(ruling, up and not sorry_serves, rs.inhibit_on_failure)
             if weight is not None:

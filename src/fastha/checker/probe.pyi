@@ -6,8 +6,8 @@ from struct import Struct
 from fastha.loop.reactor import Reactor
 
 RESULT: Struct
-"""One result: slot, generation, ending (fastha.checker.ending), url, detail (errno, HTTP status, length, rcode), started_ns,
-ended_ns."""
+"""One result: slot, generation, ending (fastha.checker.ending), url, detail (errno, HTTP status, length, rcode),
+started_ns, ended_ns."""
 
 KINDS: tuple[str, ...]
 """Kinds of checks, in the order of `kind_t`."""
@@ -48,8 +48,8 @@ class Probes:
         least: int = 0,
         most: int = 65535,
     ) -> int:
-        """A slot (its number) for a check of `kind` (one of KINDS; "": HTTP_GET with `urls`, else TCP_CHECK). It is held
-        until `schedule`. ValueError, OSError.
+        """A slot (its number) for a check of `kind` (one of KINDS; "": HTTP_GET with `urls`, else TCP_CHECK). It is
+        held until `schedule`. ValueError, OSError.
 
         `urls`: (request, closed ranges of accepted statuses within 100..599, MD5 of the body or b"").
         `question`: the payload of UDP_CHECK; the query of DNS_CHECK (its id is filled in).
@@ -61,7 +61,7 @@ class Probes:
     def schedule(self, slot: int, when_ns: int, url: int = 0, steady: bool = False) -> None:
         """Start a held or waiting slot at `when_ns` with this URL; `steady`: keep going by itself while good."""
     def stats(self, slot: int) -> tuple[int, int, int]:
-        """(probes ended, of them failures, nanoseconds the last good one took or -1)."""
+        """(probes ended, of them failures, nanoseconds the last good one took, in whole microseconds, or -1)."""
     def generation(self, slot: int) -> int: ...
     def take(self) -> bytes:
         """The oldest results, at most 1024, as an array of RESULT; they are gone from here."""

@@ -1,5 +1,6 @@
+cimport cython
 from libc.errno cimport ETIMEDOUT, errno
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport UINT32_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 from posix.unistd cimport close
@@ -130,6 +131,10 @@ cdef void land(flight_t *f) noexcept nogil:
     e.in_flight -= 1
 
 
+cdef inline uint32_t micros(ns_t ns) noexcept nogil:
+    return <uint32_t>(ns // 1000) if ns < <ns_t>(UINT32_MAX - 1) * 1000 else UINT32_MAX - 1
+
+
 cdef inline bint good(int ending) noexcept nogil:
     return ending <= ANSWERED or ending == SILENT
 
@@ -147,7 +152,7 @@ cdef void finish(flight_t *f, int ending) noexcept nogil:
     p.state = HELD
     if good(ending):
         if ending != SILENT:
-            p.took_ns = now_ns - p.started_ns
+            p.took_us = micros(now_ns - p.started_ns)
         if p.steady:                        # verdict.py: (up, ok), the next URL's turn at the next period
             if p.url_count > 1:
                 p.url = <uint16_t>((p.url + 1) % p.url_count)
@@ -156,9 +161,9 @@ cdef void finish(flight_t *f, int ending) noexcept nogil:
             return
     elif ending < NO_PORT or ending > NO_MEMORY:        # those between are shortages of our own
         p.failures += 1
-    p.ending = <uint16_t>ending
+    p.ending = <uint8_t>ending
     p.detail = detail
-    p.ended_ns = now_ns
+    p.lasted_us = micros(now_ns - p.started_ns)
     p.reported = True
     append(&e.results, p)
 
@@ -439,6 +444,7 @@ cdef char *put(char *out, bytes data) except NULL:
     return out + len(data)
 
 
+@cython.no_gc_clear                         # __dealloc__ needs its dicts
 cdef class Probes:
     def __cinit__(self, Reactor reactor not None, on_results, uint32_t limit=4096):
         memset(&self.e, 0, sizeof(self.e))
@@ -511,7 +517,7 @@ cdef class Probes:
             r.url = p.url
             r.detail = p.detail
             r.started_ns = p.started_ns
-            r.ended_ns = p.ended_ns
+            r.ended_ns = p.started_ns + <ns_t>p.lasted_us * 1000
             count += 1
         return (<char *>self.e.delivery)[:count * sizeof(result_t)]
 
@@ -628,7 +634,7 @@ cdef class Probes:
         p.urls = block
         p.url_count = <uint16_t>len(wanted)
         p.peer = peer
-        p.took_ns = -1
+        p.took_us = UINT32_MAX
         p.checks = p.failures = 0
         p.url = 0
         p.steady = False
@@ -710,7 +716,7 @@ cdef class Probes:
 
     def stats(self, uint32_t slot) -> tuple:
         cdef probe_t *p = self._slot(slot)
-        return p.checks, p.failures, p.took_ns
+        return p.checks, p.failures, -1 if p.took_us == UINT32_MAX else <int64_t>p.took_us * 1000
 
     def generation(self, uint32_t slot) -> int:
         return self._slot(slot).generation

@@ -118,18 +118,18 @@ cdef struct probe_t:
     flight_t *flight                        # NULL: not in flight
     sockaddr_in6 peer                       # or sockaddr_in
     uint32_t generation                     # of the slot: results of a slot that was closed meanwhile are void
+    uint32_t took_us                        # of the last good answer; UINT32_MAX: none yet
+    uint32_t lasted_us                      # of the last probe
     ns_t started_ns
-    ns_t ended_ns
-    ns_t took_ns                            # of the last good answer; -1: none yet
-    uint64_t checks
+    uint32_t checks
     uint32_t failures
-    int32_t detail
-    uint16_t ending
-    uint16_t url                            # which of `urls` this probe fetches
-    uint16_t url_count
+    int32_t detail                          # of its ending
+    uint8_t ending
     uint8_t state                           # state_t
     uint8_t steady
     uint8_t reported                        # has a result that Python has not taken
+    uint16_t url                            # which of `urls` this probe fetches
+    uint16_t url_count
 
 cdef struct result_t:                       # what Python reads: fastha.checker.probe.RESULT
     uint32_t slot

@@ -210,7 +210,7 @@ class TableKeeper:
             if row is None:
                 self._believed.pop(key, None)
             else:
-                self._believed[key] = ServiceRow(row.service, dict(row.dests))
+                self._believed[key] = row  # rows are replaced, never changed
         if failed:
             self._suspect |= {(op.key, op.dest_key) for op, _ in failed}
             op, code = failed[0]

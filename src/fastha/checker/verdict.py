@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import blake2b
 
 from fastha.model import Check, HttpCheck, SslCheck
@@ -83,7 +84,11 @@ class Verdict:
 
 
 def rules(check: Check) -> Rules:
-    """The table's numbers for a configured check."""
+    """The table's numbers for a configured check; one object for all that have the same."""
+    return _shared(_rules(check))
+
+
+def _rules(check: Check) -> Rules:
     if isinstance(check, HttpCheck | SslCheck):
         return Rules(
             retry=check.retry,
@@ -100,22 +105,34 @@ def rules(check: Check) -> Rules:
 
 def start(check: Check) -> Verdict:
     """A check that was never run: unknown, which counts as up unless `alpha`."""
-    return Verdict(Health.UNKNOWN, assumed_up=not check.alpha)
+    return _one(Verdict(Health.UNKNOWN, assumed_up=not check.alpha))
 
 
 def assume(up: bool) -> Verdict:
     """A check whose configuration changed: unknown, and what was so far counts until it has an answer."""
-    return Verdict(Health.UNKNOWN, assumed_up=up)
+    return _one(Verdict(Health.UNKNOWN, assumed_up=up))
 
 
 def adopt(up: bool) -> Verdict:
     """A check whose health a predecessor knew: it has all its retries, and a server that is down must prove itself."""
-    return Verdict(Health.UP if up else Health.DOWN)
+    return _one(Verdict(Health.UP if up else Health.DOWN))
 
 
 def step(r: Rules, v: Verdict, outcome: Outcome) -> tuple[Verdict, Wait]:
     """The verdict after one probe of URL `v.url`, and when to probe again."""
-    return TABLE[v.health, outcome](r, v)
+    new, wait = TABLE[v.health, outcome](r, v)
+    return _one(new), wait
+
+
+@lru_cache(4096)
+def _one(v: Verdict) -> Verdict:
+    """One object for all checks in this state: there are few states, and many checks."""
+    return v
+
+
+@lru_cache(4096)
+def _shared(r: Rules) -> Rules:
+    return r
 
 
 def _walk(r: Rules, v: Verdict) -> tuple[Verdict, Wait]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 
 PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
@@ -21,3 +22,10 @@ class Memory:
         if self._fd >= 0:
             os.close(self._fd)
         self._fd = -1
+
+
+def release_memory() -> None:
+    """Give the kernel back what was freed. Elsewhere than in glibc (malloc_trim(3)) this may do nothing."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(ctypes.c_size_t(0))

@@ -19,6 +19,8 @@ from fastha.errors import FasthaError
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run the daemon in the foreground", "fastha.cli.run"),
     "check": ("check a configuration and print every finding", "fastha.cli.check"),
+    "plan": ("what a reload would do to the running daemon; changes nothing", "fastha.cli.plan"),
+    "dump": ("print the effective configuration, of the daemon or of a file", "fastha.cli.dump"),
     "status": ("what the daemon does: instances, virtual servers, real servers", "fastha.cli.status"),
     "rs": ("drain, enable, disable, weigh real servers at run time", "fastha.cli.rs"),
     "resync": ("compare the kernel's table with what is wanted and repair it, now", "fastha.cli.resync"),

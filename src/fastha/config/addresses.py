@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from ipaddress import IPv4Address
 
 from fastha.config import values
 from fastha.config.keywords import TABLE
+from fastha.config.line import Line, Wrong
+from fastha.config.line_address import begins, read_address
 from fastha.config.tree import Faults, Statement, shown
 from fastha.model import VirtualAddress
-
-# Kernel rtm_scope, linux/rtnetlink.h; the names are those of iproute2.
-SCOPES = {"global": 0, "universe": 0, "site": 200, "link": 253, "host": 254, "nowhere": 255}
-# Options that are known and have no effect yet: word -> how many words follow.
-LATER = {
-    "brd": 1, "broadcast": 1, "peer": 1, "home": 0, "-nodad": 0, "mngtmpaddr": 0, "noprefixroute": 0, "autojoin": 0,
-    "preferred_lft": 1, "no_track": 0, "track_group": 1, "use_vmac": 0,
-}  # fmt: skip
-OPTIONS = ("dev", "label", "scope", *LATER)
 
 
 def entries(block: list[Statement], faults: Faults) -> Iterator[Statement]:
@@ -38,8 +30,7 @@ def entries(block: list[Statement], faults: Faults) -> Iterator[Statement]:
 
 
 def _begins(words: list[str], i: int) -> bool:
-    takes_value = words[i - 1] in ("dev", "label", "scope", "min_ttl", "max_ttl") or LATER.get(words[i - 1], 0)
-    return not takes_value and values.parse_address(words[i].partition("/")[0]) is not None
+    return words[i - 1] not in ("min_ttl", "max_ttl") and begins(words, i)
 
 
 def build_addresses(block: list[Statement], faults: Faults) -> list[VirtualAddress]:
@@ -60,62 +51,27 @@ def build_addresses(block: list[Statement], faults: Faults) -> list[VirtualAddre
 
 
 def _address(statement: Statement, faults: Faults) -> VirtualAddress | None:
-    words = statement.words
-    text, slash, length = words[0].partition("/")
-    ip = values.parse_address(text)
-    if ip is None:
-        faults.error(statement.place(), f"'{shown(text)}' is not an IP address", _why(text))
+    try:
+        found = read_address(Line(statement, faults))
+    except Wrong as wrong:
+        hint = wrong.hint or (_why(statement.words[0]) if wrong.index == 0 else "")
+        faults.error(statement.place(wrong.index), wrong.message, hint)
         return None
+    ip = found.ip
     if not isinstance(ip, IPv4Address):
         faults.error(statement.place(), "VRRP over IPv6 is not supported yet")
-        return None
-    if slash and not (length.isascii() and length.isdigit() and int(length) <= 32):
-        faults.error(statement.place(), f"'{shown(length)}' is not a prefix length (0 to 32)")
         return None
     if ip.is_multicast or ip.is_unspecified:
         faults.error(statement.place(), f"{ip} cannot be the address of a router")
         return None
-    dev = label = ""
-    scope = 0
-    i = 1
-    while i < len(words):
-        word = words[i]
-        needs = LATER.get(word, 1 if word in OPTIONS else 0)
-        if word not in OPTIONS:
-            close = get_close_matches(word[:40], OPTIONS, n=1)
-            faults.error(
-                statement.place(i), f"'{shown(word)}' is no option of an address",
-                f"did you mean {close[0]}?" if close else "one address per line",
-            )  # fmt: skip
-            return None
-        if i + needs >= len(words):
-            faults.error(statement.place(i), f"{word} needs a value")
-            return None
-        if word == "dev":
-            dev = values.interface(statement, i + 1, faults) or ""
-        elif word == "label":
-            label = values.interface(statement, i + 1, faults) or ""  # the kernel's limit is that of names
-        elif word == "scope":
-            scope = _scope(statement, i + 1, faults)
-        else:
-            faults.not_supported(statement.place(i), f"address option {word} has no effect")
-        i += 1 + needs
-    return VirtualAddress(ip=str(ip), prefixlen=int(length) if slash else 32, dev=dev, label=label, scope=scope)
+    for index, option in found.without_effect:
+        faults.not_supported(statement.place(index), f"address option {option} has no effect")
+    return VirtualAddress(str(ip), found.prefixlen, found.dev, found.label, found.scope)
 
 
 def _why(word: str) -> str:
     """A keyword among addresses: the block before it was not closed."""
     return "is a } missing before this line?" if any(word in known for known in TABLE.values()) else ""
-
-
-def _scope(statement: Statement, index: int, faults: Faults) -> int:
-    word = statement.words[index]
-    if word in SCOPES:
-        return SCOPES[word]
-    if word.isascii() and word.isdigit() and len(word) < 4 and int(word) <= 255:
-        return int(word)
-    faults.error(statement.place(index), f"'{shown(word)}' is not a scope", "global, site, link, host or 0 to 255")
-    return 0
 
 
 def build_peers(block: list[Statement], faults: Faults) -> list[str]:
@@ -132,9 +88,20 @@ def build_peers(block: list[Statement], faults: Faults) -> list[str]:
             faults.warning(statement.place(), f"{ip} is there already", f"line {out[str(ip)].line}")
             continue
         out[str(ip)] = statement
-        for i, word in enumerate(statement.words[1:], 1):
-            if word in ("min_ttl", "max_ttl"):
-                faults.not_supported(statement.place(i), f"{word} has no effect")
-            elif statement.words[i - 1] not in ("min_ttl", "max_ttl"):
-                faults.error(statement.place(i), f"'{shown(word)}' is no option of a peer", "one address per line")
+        _peer_options(statement, faults)
     return list(out)
+
+
+def _peer_options(statement: Statement, faults: Faults) -> None:
+    """[min_ttl N] [max_ttl N], 1 to 255."""
+    line = Line(statement, faults)
+    line.at = 1
+    try:
+        while line.more:
+            at, option = line.at, line.accept("min_ttl", "max_ttl")
+            if not option:
+                raise line.unknown("a peer", ("min_ttl", "max_ttl"))
+            line.number(option, 1, 255)
+            faults.not_supported(statement.place(at), f"{option} has no effect")
+    except Wrong as wrong:
+        faults.error(statement.place(wrong.index), wrong.message, wrong.hint or "one address per line")

@@ -6,6 +6,8 @@ it is defined. A model that comes with an ERROR is for showing, never for runnin
 
 from __future__ import annotations
 
+from fastha.config import warnings_host
+from fastha.config.alike import Alike
 from fastha.config.build_balancer import settle_balancer
 from fastha.config.build_globals import Globals, build_globals
 from fastha.config.build_group import build_groups, warn_unused
@@ -15,14 +17,18 @@ from fastha.config.build_vrrp import build_instance
 from fastha.config.crosscheck import check_instances, check_services, check_sync, check_virtual_servers
 from fastha.config.keywords.table import ROOT
 from fastha.config.placed import Built
+from fastha.config.references import check_references
 from fastha.config.shape import items
 from fastha.config.tree import Faults, Tree
+from fastha.config.warnings import advise
+from fastha.config.warnings_host import Host
 from fastha.errors import Fault
 from fastha.model import Config
 
 
-def build(tree: Tree) -> tuple[Config, tuple[Fault, ...]]:
-    """The configuration that `tree` means, and all faults: those of reading first, then in file order of the blocks."""
+def build(tree: Tree, host: Host | None = None) -> tuple[Config, tuple[Fault, ...]]:
+    """The configuration that `tree` means, and all faults: those of reading first, then in file order of the blocks.
+    `host`: also compare it with this machine."""
     faults = Faults(tree.faults)
     top = list(items(tree.statements, ROOT, faults))
     globals_ = Globals()
@@ -30,8 +36,9 @@ def build(tree: Tree) -> tuple[Config, tuple[Fault, ...]]:
         if item.name == "global_defs":
             build_globals(item.statement.block or [], globals_, faults)
     groups = build_groups([item for item in top if item.name == "virtual_server_group"], faults)
+    alike = Alike()
     drafts = (
-        build_virtual_server(item, groups, globals_.masquerade, faults, globals_.log_all_failures)
+        build_virtual_server(item, groups, globals_.masquerade, faults, alike, globals_.log_all_failures)
         for item in top
         if item.name == "virtual_server"
     )
@@ -47,6 +54,11 @@ def build(tree: Tree) -> tuple[Config, tuple[Fault, ...]]:
         i for item in top if item.name == "vrrp_instance" and (i := build_instance(item, globals_, servers, faults))
     ]
     check_instances(instances, faults)
+    check_references(tree.statements, faults)
+    valid = [b for b in built if servers[b.value.key] is b.value]
+    advise(tree.statements, instances, valid, faults)
+    if host is not None:
+        warnings_host.advise(instances, valid, host, faults)
     lvs = settle_balancer(globals_.balancer, [i.value for i in instances], faults)
     if globals_.balancer.daemon_at is not None and lvs.sync_daemon is not None:
         check_sync(globals_.balancer.daemon_at.place(), servers.values(), faults)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
 
 from fastha.config import values
 from fastha.config.shape import Item
 from fastha.config.tree import Faults, Place, Statement, shown
+from fastha.lean import dataclass, field, replace
 from fastha.model import LvsDefs, SyncDaemon, VrrpInstance
 
 TIMEOUTS = {"tcp": "timeout_tcp_s", "tcpfin": "timeout_tcpfin_s", "udp": "timeout_udp_s"}

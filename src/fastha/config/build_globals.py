@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from fastha.config import values
 from fastha.config.build_balancer import WORDS, Balancer, read_balancer
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement
+from fastha.config.words import check_words
+from fastha.lean import dataclass, field
 from fastha.model import Garp, GlobalDefs, LvsDefs
 
 # keyword (without the vrrp_ of global_defs) -> field of Garp, how it is read
@@ -75,6 +76,8 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
                 into.masquerade = values.boolean(item, faults) is not False
             case "checker_log_all_failures":
                 into.log_all_failures = bool(values.boolean(item, faults))
+            case "include_check" | "random_seed":
+                check_words(item, faults)  # the reader has obeyed it
             case name if name in WORDS:
                 read_balancer(item, into.balancer, faults)
             case _:

@@ -12,13 +12,13 @@ virtual_server_group NAME {
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from fastha.config import values
 from fastha.config.placed import first_at
 from fastha.config.shape import Item
 from fastha.config.tree import Faults, Statement, shown
+from fastha.lean import dataclass, replace
 from fastha.model import GroupMember
 
 MOST_SERVICES = 65_536  # a service of the kernel for each address; more is a job for marks

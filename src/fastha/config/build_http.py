@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 
 from fastha.config import values
 from fastha.config.build_url import build_url
@@ -10,6 +9,7 @@ from fastha.config.connection import Connection, connection_word
 from fastha.config.inherit import Timing
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, shown
+from fastha.lean import dataclass, field, replace
 from fastha.model import Check, HttpCheck, HttpUrl
 from fastha.model.lvs import host_port
 from fastha.model.units import NS_PER_S

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Hashable, Mapping
 from difflib import get_close_matches
 
 from fastha.config import values
+from fastha.config.alike import Alike, said_around
 from fastha.config.build_group import Group
-from fastha.config.build_real import RealDraft, build_real_server, real_server
+from fastha.config.build_real import RealDraft, build_real_server
 from fastha.config.inherit import Timing, read_timing
 from fastha.config.lvs_words import FLAGS, SCHEDULERS, Method, method
 from fastha.config.placed import Built
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
+from fastha.lean import dataclass, field, replace
 from fastha.model import RealServer, Script, SorryServer, VirtualServer
 
 DEFAULT_PERSISTENCE_S = 360
@@ -62,7 +63,12 @@ class _Draft:
 
 
 def build_virtual_server(
-    item: Item, groups: Mapping[str, Group], masquerade: bool, faults: Faults, log_all_failures: bool = False
+    item: Item,
+    groups: Mapping[str, Group],
+    masquerade: bool,
+    faults: Faults,
+    alike: Alike,
+    log_all_failures: bool = False,
 ) -> Built[VirtualServer] | None:
     """The virtual server of one block; None if it has no identity or no real server."""
     statement = item.statement
@@ -70,12 +76,13 @@ def build_virtual_server(
     if draft is None:
         return None
     wrong = len(faults)
+    around = said_around(statement)
     draft.timing.log_all_failures = log_all_failures
     for inner in items(statement.block or [], "virtual_server", faults):
-        _keyword(inner, draft, faults)
+        _keyword(inner, draft, faults, alike)
         draft.said.setdefault(inner.name, inner)
     _settle(draft, statement, faults)
-    real = _real_servers(draft, faults)
+    real = _real_servers(draft, around, faults, alike)
     if not real:
         if len(faults) == wrong or not draft.real:
             faults.warning(statement.place(), "a virtual_server without real_server is ignored")
@@ -134,11 +141,11 @@ def _group(statement: Statement, groups: Mapping[str, Group], faults: Faults) ->
     return _Draft(group=group, group_name=name, port=group.port, family=family)
 
 
-def _keyword(item: Item, draft: _Draft, faults: Faults) -> None:
+def _keyword(item: Item, draft: _Draft, faults: Faults, alike: Alike) -> None:
     statement = item.statement
     match item.name:
         case "real_server":
-            if (real := real_server(statement, faults)) is not None:
+            if (real := alike.draft(statement, faults)) is not None:
                 draft.real.append(real)
         case "protocol":
             draft.protocol = statement.words[1].upper()
@@ -248,7 +255,7 @@ def _settle(draft: _Draft, statement: Statement, faults: Faults) -> None:
         draft.family = draft.family or _family_of_servers(draft)
     elif not draft.protocol:
         draft.protocol = "UDP"
-        faults.warning(place, "no protocol: UDP is used, as in keepalived", "protocol TCP")
+        faults.warning(place, "no protocol: UDP is used, as in keepalived", "protocol TCP", code="default-protocol")
     if not draft.scheduler:
         draft.scheduler = "wlc"
         faults.warning(place, "no lvs_sched: wlc is used")
@@ -297,7 +304,9 @@ def _kernel_port(draft: _Draft, forward: str, port: int, statement: Statement, f
     if draft.group and draft.group.ports == {port}:
         return draft.port  # what the client asked for anyway, but for marks
     instead = f"{draft.port} is used" if draft.port else "no port is used" if draft.marked else "the client's is used"
-    faults.warning(statement.place(2), f"{forward} cannot change the port: {instead} instead of {port}")
+    faults.warning(
+        statement.place(2), f"{forward} cannot change the port: {instead} instead of {port}", code="port-kept"
+    )
     return draft.port
 
 
@@ -305,29 +314,44 @@ def _family_of_servers(draft: _Draft) -> str:
     return "inet6" if draft.real and all(":" in r.ip for r in draft.real) else "inet"
 
 
-def _real_servers(draft: _Draft, faults: Faults) -> list[RealServer]:
+def _real_servers(draft: _Draft, around: Hashable, faults: Faults, alike: Alike) -> list[RealServer]:
     """The real servers with what they inherit; the second of two with one address is dropped, as in keepalived."""
     out: list[RealServer] = []
-    seen: dict[str, Statement] = {}
+    seen: dict[tuple[str, int], Statement] = {}
+    if around is not None:
+        group = draft.group_name, draft.fwmark, tuple(sorted(draft.families))
+        around = alike.shared(around, draft.port, draft.family, group)
     for real in draft.real:
-        real.method = real.method or draft.method
-        assert real.method is not None
-        real.weight = draft.weight if real.weight is None else real.weight
-        real.inhibit = draft.inhibit if real.inhibit is None else real.inhibit
-        place = real.statement.place(1)
-        if _crosses(draft, real.ip) and real.method.forward != "TUN":
-            faults.error(place, f"real_server {real.ip} and its virtual_server differ in family")
-        if real.port is None:
-            real.port = draft.port
-        port = _kernel_port(draft, real.method.forward, real.port, real.statement, faults)
-        built = build_real_server(real, port, draft.timing, faults)
-        if (first := seen.setdefault(built.key, real.statement)) is not real.statement:
+        built = None if around is None else alike.cast(real, around)
+        if built is None:
+            wrong = len(faults)
+            built = _real_server(real, draft, faults)
+            if around is not None and len(faults) == wrong:
+                alike.learn(real, around, built)
+        if (first := seen.setdefault((built.ip, built.port), real.statement)) is not real.statement:
             faults.warning(
-                place, f"real_server {built.key} is there already; the second is ignored", f"line {first.line}"
-            )
+                real.statement.place(1),
+                f"real_server {built.key} is there already; the second is ignored", f"line {first.line}",
+                code="real-server-twice",
+            )  # fmt: skip
             continue
         out.append(built)
     return out
+
+
+def _real_server(real: RealDraft, draft: _Draft, faults: Faults) -> RealServer:
+    body = real.body
+    how = body.method or draft.method
+    assert how is not None
+    if _crosses(draft, real.ip) and how.forward != "TUN":
+        faults.error(real.statement.place(1), f"real_server {real.ip} and its virtual_server differ in family")
+    port = draft.port if real.port is None else real.port
+    return build_real_server(
+        real, port, _kernel_port(draft, how.forward, port, real.statement, faults), how,
+        draft.weight if body.weight is None else body.weight,
+        draft.inhibit if body.inhibit is None else body.inhibit,
+        draft.timing, faults,
+    )  # fmt: skip
 
 
 def _fit_quorum(draft: _Draft, real: list[RealServer], statement: Statement, faults: Faults) -> None:
@@ -337,9 +361,13 @@ def _fit_quorum(draft: _Draft, real: list[RealServer], statement: Statement, fau
         reachable = max(total, 1)  # with every weight 0 there is no service, and 0 would always count as up
         if total or "quorum" in draft.said:
             at = draft.said["quorum"].statement.place(1) if "quorum" in draft.said else statement.place()
-            faults.warning(at, f"quorum {draft.quorum} is above the sum of weights: {reachable} is used")
+            faults.warning(
+                at, f"quorum {draft.quorum} is above the sum of weights: {reachable} is used", code="quorum-unreachable"
+            )
         else:
-            faults.warning(statement.place(), "every weight is 0: this virtual_server never has quorum")
+            faults.warning(
+                statement.place(), "every weight is 0: this virtual_server never has quorum", code="weight-zero"
+            )
         draft.quorum = reachable
     if draft.hysteresis >= draft.quorum:
         if draft.hysteresis:

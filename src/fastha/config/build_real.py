@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Hashable
 
 from fastha.config import values
 from fastha.config.build_checks import BUILDERS
@@ -11,18 +11,17 @@ from fastha.config.keywords import TABLE
 from fastha.config.lvs_words import Method, method
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement
+from fastha.lean import dataclass, field
 from fastha.model import RealServer, Script
 
 CHECKS = frozenset(word for word, k in TABLE["real_server"].items() if k.opens)
 
 
 @dataclass(slots=True)
-class RealDraft:
-    """A real server while it is read; None: what the virtual server says, filled in by build_lvs."""
+class RealBody:
+    """What the block of a real server says; None: what the virtual server says. Blocks that say the same share it."""
 
     statement: Statement
-    ip: str
-    port: int | None
     weight: int | None = None
     method: Method | None = None
     inhibit: bool | None = None
@@ -34,27 +33,45 @@ class RealDraft:
     checks: list[Item] = field(default_factory=list)
 
 
-def real_server(statement: Statement, faults: Faults) -> RealDraft | None:
-    """The head and the plain keywords of one block; its checks are built when everything they inherit is known."""
-    ip = values.address(statement, 1, faults)
+@dataclass(slots=True)
+class RealDraft:
+    """A real server while it is read. `port` None: that of the virtual server. `body` may be another's of the same
+    spelling (config.alike)."""
+
+    statement: Statement
+    ip: str
+    port: int | None
+    body: RealBody
+    spelling: Hashable
+
+
+def real_head(statement: Statement, faults: Faults) -> tuple[str, int | None] | None:
+    """ADDR [PORT]; None after a fault."""
+    ip = values.address_text(statement, 1, faults)
     port = values.port(statement, 2, faults, low=0) if len(statement.words) > 2 else None
     if ip is None or (port is None and len(statement.words) > 2):
         return None
-    draft = RealDraft(statement, str(ip), port)
+    return ip, port
+
+
+def real_body(statement: Statement, faults: Faults) -> RealBody:
+    """The plain keywords of one block; its checks are built when everything they inherit is known."""
+    body = RealBody(statement)
     block = statement.block or []
     for item in items(block, "real_server", faults):
-        _keyword(item, draft, faults)
-    if not draft.checks and (first := next((s for s in block if s.words[0] in CHECKS), None)) is not None:
+        _keyword(item, body, faults)
+    if not body.checks and (first := next((s for s in block if s.words[0] in CHECKS), None)) is not None:
         # A server without checks counts as up for ever. That is not what somebody who wrote a check wants.
         faults.error(
             first.place(),
             f"no check of this real_server is supported yet, so it would always count as up ({first.words[0]})",
             "add a TCP_CHECK or HTTP_GET, or take the check out",
+            code="no-check",
         )
-    return draft
+    return body
 
 
-def _keyword(item: Item, draft: RealDraft, faults: Faults) -> None:
+def _keyword(item: Item, draft: RealBody, faults: Faults) -> None:
     match item.name:
         case "weight":
             draft.weight = values.number(item, faults)
@@ -77,24 +94,24 @@ def _keyword(item: Item, draft: RealDraft, faults: Faults) -> None:
             assert known, name
 
 
-def build_real_server(draft: RealDraft, port: int, above: Timing, faults: Faults) -> RealServer:
-    """The finished value; what the virtual server gives is filled in.
-
-    `port`: the one in the kernel's table. `above`: what the virtual server says about checks.
-    """
-    timing = draft.timing.over(above)
-    assert draft.port is not None
-    assert draft.weight is not None
-    assert draft.inhibit is not None
-    assert draft.method is not None
+def build_real_server(
+    draft: RealDraft, asked_port: int, port: int, method: Method, weight: int, inhibit: bool, above: Timing,
+    faults: Faults,
+) -> RealServer:  # fmt: skip
+    """The finished value. `asked_port`: the one that is checked; `port`: the one in the kernel's table. `above`: what
+    the virtual server says about checks."""
+    body = draft.body
+    if body.statement is not draft.statement:  # faults are told at its own words
+        body = real_body(draft.statement, faults)
+    timing = body.timing.over(above)
     checks = tuple(
         check
-        for item in draft.checks
-        if (check := BUILDERS[item.name](item, draft.ip, draft.port, timing, faults)) is not None
+        for item in body.checks
+        if (check := BUILDERS[item.name](item, draft.ip, asked_port, timing, faults)) is not None
     )
     return RealServer(
-        ip=draft.ip, port=port, weight=draft.weight, forward=draft.method.forward, tunnel=draft.method.tunnel,
-        inhibit_on_failure=draft.inhibit,
-        alpha=bool(timing.alpha), uthreshold=draft.uthreshold, lthreshold=draft.lthreshold, checks=checks,
-        notify_up=draft.notify_up, notify_down=draft.notify_down,
+        ip=draft.ip, port=port, weight=weight, forward=method.forward, tunnel=method.tunnel,
+        inhibit_on_failure=inhibit,
+        alpha=bool(timing.alpha), uthreshold=body.uthreshold, lthreshold=body.lthreshold, checks=checks,
+        notify_up=body.notify_up, notify_down=body.notify_down,
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from fastha.lean import dataclass, field
 
 from fastha.config import values
 from fastha.config.build_http import HttpDraft, http_word, no_url

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from fastha.config import values
 from fastha.config.connection import Connection, connection_word
 from fastha.config.inherit import Timing
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults
+from fastha.lean import dataclass
 from fastha.model import Check, TcpCheck
 from fastha.model.units import NS_PER_S
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from fastha.lean import dataclass, field, replace
 
 from fastha.config import values
 from fastha.config.shape import Item, items

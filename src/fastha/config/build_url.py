@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from fastha.lean import dataclass, field
 from difflib import get_close_matches
 
 from fastha.config import values

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
 from fastha.config import values
@@ -13,6 +12,8 @@ from fastha.config.build_track import build_track_virtual_servers
 from fastha.config.placed import Built
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
+from fastha.errors import Severity
+from fastha.lean import dataclass, field
 from fastha.model import Auth, TrackVirtualServer, VirtualAddress, VirtualServer, VrrpInstance
 from fastha.model.units import NS_PER_CS, NS_PER_S
 
@@ -51,7 +52,7 @@ def build_instance(
     statement = item.statement
     name = statement.words[1]
     draft = _Draft()
-    errors_before = len(faults)
+    before = len(faults)
     for inner in items(statement.block or [], "vrrp_instance", faults):
         _keyword(inner, draft, servers, faults)
         draft.said[inner.name] = inner
@@ -60,7 +61,9 @@ def build_instance(
     if draft.vrid is None and "virtual_router_id" not in draft.said:
         faults.error(statement.place(1), f"{shown(name)}: no virtual_router_id")
     version = draft.version or globals_.version
-    _settle(draft, version, name, statement, faults, clean=len(faults) == errors_before)
+    _settle(
+        draft, version, name, statement, faults, clean=not any(f.severity is Severity.ERROR for f in faults[before:])
+    )
     if not draft.interface or draft.vrid is None:
         return None
     # Without `state`, priority 255 makes it the owner, who wants to be master (RFC 9568 section 6.1).
@@ -149,7 +152,7 @@ def _authentication(statement: Statement, faults: Faults) -> Auth:
             password = word
             if len(word.encode()) > AUTH_BYTES:
                 password = word.encode()[:AUTH_BYTES].decode(errors="ignore")
-                faults.warning(place, f"only the first {AUTH_BYTES} bytes of auth_pass count")
+                faults.warning(place, f"only the first {AUTH_BYTES} bytes of auth_pass count", code="auth-pass-long")
     if kind == "PASS" and not password:
         # keepalived runs such an instance without authentication; its peers would not believe it, nor it them.
         faults.error(statement.place(), "authentication without auth_pass")
@@ -168,7 +171,9 @@ def _settle(draft: _Draft, version: int, name: str, statement: Statement, faults
     owner = draft.priority == 255 or (draft.state == "MASTER" and draft.priority is None)
     wants_master = draft.state == "MASTER" or (not draft.state and owner)
     if not draft.preempt and (wants_master or owner):
-        faults.warning(at("nopreempt"), "nopreempt has no effect with state MASTER or priority 255")
+        faults.warning(
+            at("nopreempt"), "nopreempt has no effect with state MASTER or priority 255", code="master-nopreempt"
+        )
         draft.preempt = True
     if draft.preempt_delay_ns and (wants_master or not draft.preempt):
         why = "nopreempt" if not draft.preempt else "state MASTER or priority 255"
@@ -185,7 +190,9 @@ def _settle(draft: _Draft, version: int, name: str, statement: Statement, faults
     if "unicast_peer" in said and not draft.unicast_peers:
         faults.warning(at("unicast_peer"), "unicast_peer names no peer: multicast is used")
     if draft.unicast_src in draft.unicast_peers:
-        faults.warning(at("unicast_peer"), f"unicast_peer names this director itself ({draft.unicast_src})")
+        faults.warning(
+            at("unicast_peer"), f"unicast_peer names this director itself ({draft.unicast_src})", code="own-peer"
+        )
     if not draft.addresses and clean:
         report = faults.error if version == 3 else faults.warning  # RFC 9568 section 5.2.5: at least one in version 3
         report(statement.place(1), f"{shown(name)}: no virtual_ipaddress")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import TypedDict
 
@@ -10,6 +9,7 @@ from fastha.config import values
 from fastha.config.inherit import Timing, read_timing
 from fastha.config.shape import Item
 from fastha.config.tree import Faults, Statement
+from fastha.lean import dataclass, field
 
 
 class Connected(TypedDict):

@@ -125,4 +125,5 @@ def check_instances(instances: list[Built[VrrpInstance]], faults: Faults) -> Non
             key = (address.ip, address.dev or instance.interface)
             other, at = addresses.setdefault(key, (instance.name, place))
             if at is not place:
-                faults.warning(place, f"{address.ip} is an address of {shown(other)} too", f"at {first_at(at, place)}")
+                where = f"at {first_at(at, place)}"
+                faults.warning(place, f"{address.ip} is an address of {shown(other)} too", where, code="address-twice")

@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from itertools import zip_longest
+
+from fastha.lean import dataclass, field
 
 ASSIGN = re.compile(r"[ \t]*\$([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.S)
-CONDITION = re.compile(r"[ \t]*@(\^?)([^ \t]+)(.*)", re.S)
+CONDITION = re.compile(r"[ \t]*@(\^?)([^ \t]*)(.*)", re.S)
 USE = re.compile(r"\$(?:\{([^{}]*)\}|([A-Za-z_][A-Za-z0-9_]*)(?=([ \t\r\n,)]|$)?))")
-REPEAT = re.compile(r"[ \t]*~(SEQx?|LST)\(([^()]*)\)")
+REPEAT = re.compile(r"[ \t]*~(SEQx?|LST)[ \t]*\(([^()]*)\)")
 NUMBER = re.compile(r"[+-]?\d+")
 
 MAX_DEPTH = 16
 LINE_COST = 64  # characters of the budget that a line costs besides its text
-
-# ${_HASH} and ${_BANG} must not begin a comment when the line is split: they travel as private-use characters.
-HIDDEN = {"\ue000": "#", "\ue001": "!"}
 
 
 class ExpandError(ValueError):
@@ -33,7 +32,6 @@ class Environment:
     """What the text may ask of its surroundings. `random(low, high)` is inclusive."""
 
     config_id: str = ""
-    instance: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
     random: Callable[[int, int], int] = lambda low, _high: low
 
@@ -43,6 +41,7 @@ class Definitions:
 
     def __init__(self, env: Environment, budget: int) -> None:
         self.env = env
+        self.random = env.random
         self.budget = budget
         self.values: dict[str, str] = {}
         self.remarks: list[str] = []  # what a reader of the current line should be told
@@ -75,18 +74,29 @@ class Definitions:
         self._spend(len(text))
         return USE.sub(replace, text) if "$" in text else text
 
+    def opened(self, text: str) -> str | None:
+        """`text` whose first word is a definition that holds a repetition, with that one replaced: the repetition comes
+        before what its line uses. None for any other line."""
+        match = USE.match(text.lstrip(" \t"))
+        if match is None:
+            return None
+        braced, bare, ends = match.groups()
+        value = self.values.get(bare if braced is None else braced, "")
+        if (braced is None and ends is None) or not any(REPEAT.match(line) for line in value.split("\n")):
+            return None
+        self._spend(len(value))
+        return value + text.lstrip(" \t")[match.end() :]
+
     def _predefined(self, name: str, directory: str) -> str | None:
         word, *args = name.split()
         if word == "_PWD":
             return directory
         if word == "_HASH":
-            return "\ue000"
+            return "#"
         if word == "_BANG":
-            return "\ue001"
+            return "!"
         if word == "_INSTANCE":
-            if not self.env.instance:
-                raise ExpandError("${_INSTANCE} is not supported yet")
-            return self.env.instance
+            return self.env.config_id  # keepalived 2.2.7 knows no other name here
         if word == "_ENV" and len(args) == 1:
             if args[0] not in self.env.variables:
                 raise ExpandError(f"environment variable {args[0]} is not set")
@@ -95,7 +105,7 @@ class Definitions:
             low, high = (int(args[0]) if args else 0), (int(args[1]) if len(args) > 1 else 32767)
             if low > high:
                 raise ExpandError(f"${{{name}}}: the lowest number is above the highest")
-            return str(self.env.random(low, high))
+            return str(self.random(low, high))
         return None
 
     def _spend(self, size: int) -> None:
@@ -115,12 +125,10 @@ class Definitions:
             raise ExpandError("too many ~SEQ and ~LST on one line")
         rest = text[match.end() :]
         bindings = _list(match[2]) if match[1] == "LST" else _sequence(match[2], match[1] == "SEQx")
-        before = dict(self.values)
         for binding in bindings:
             self._spend(len(rest) + LINE_COST)
-            self.values.update(binding)
+            self.values.update(binding)  # the last values stay, as in keepalived
             yield from self.repeat(rest, depth + 1)
-        self.values = before
 
 
 def _sequence(args: str, hexadecimal: bool) -> Iterator[dict[str, str]]:
@@ -130,10 +138,12 @@ def _sequence(args: str, hexadecimal: bool) -> Iterator[dict[str, str]]:
         raise ExpandError(f"~SEQ({args}): expected (variable, [start, [step,]] end)")
     values = [int(n) for n in numbers]
     end = values[-1]
-    start = values[0] if len(values) > 1 else (1 if end > 0 else -1)
+    start = values[0] if len(values) > 1 else (1 if end >= 0 else -1)
     step = values[1] if len(values) == 3 else (1 if end >= start else -1)
     if step == 0 or (end - start) * step < 0:
         raise ExpandError(f"~SEQ({args}): the step never reaches the end")
+    if hexadecimal and min(start, end) < 0:
+        raise ExpandError(f"~SEQx({args}): hexadecimal numbers begin at 0")
     for value in range(start, end + (1 if step > 0 else -1), step):
         yield {name: f"{value:x}" if hexadecimal else str(value)}
 
@@ -145,9 +155,9 @@ def _list(args: str) -> Iterator[dict[str, str]]:
         raise ExpandError(f"~LST({args}): expected (variable, value, ...)")
     names = [n.strip(" \t") for n in items[0]]
     for values in items[1:]:
-        if len(values) != len(names):
+        if len(values) > len(names):
             raise ExpandError(f"~LST({args}): {len(names)} variables but {len(values)} values")
-        yield dict(zip(names, values, strict=True))
+        yield dict(zip_longest(names, values, fillvalue=""))
 
 
 def _items(args: str) -> list[list[str]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+
+from fastha.lean import dataclass
 
 INCLUDE = re.compile(r"[ \t]*+include([rmwba]?)(?:[ \t]++(.*))?", re.S)
 # What makes each variant an error: r unreadable, m nothing matches, w a wildcard matches nothing, b a brace element
@@ -17,6 +18,7 @@ CHECKS = {
     "b": frozenset({"brace"}),
     "a": frozenset({"read", "match", "wildcard", "brace"}),
 }
+NAMES = {"read": "read", "match": "match", "wildcard_match": "wildcard", "brace_match": "brace"}
 PATH_MAX = 4096  # linux/limits.h
 MAX_ELEMENTS = 4096
 
@@ -36,15 +38,37 @@ def is_include(text: str) -> bool:
     return INCLUDE.fullmatch(text.rstrip(" \t\r")) is not None
 
 
-def parse(text: str) -> Include | None:
-    """The include that a line is; None if it names no file."""
+def defaults(said: Sequence[Sequence[str]]) -> frozenset[str]:
+    """What makes a plain `include` an error, after these `include_check` lines: `[+|-] TYPE...`; a bare type replaces
+    what was there, nothing means all."""
+    checks: set[str] = set()
+    for words in said:
+        sign, bare = "", True
+        if not words:
+            checks |= CHECKS["a"]
+        for word in words:
+            sign = word[0] if word[:1] in ("+", "-") else sign
+            name = word.lstrip("+-")
+            these = CHECKS["a"] if name == "all" else {NAMES[name]} if name in NAMES else set()
+            if not name:
+                continue
+            if sign == "-":
+                checks -= these
+            else:
+                checks = checks | these if sign == "+" or not bare else set(these)
+            bare, sign = False, ""
+    return frozenset(checks)
+
+
+def parse(text: str, said: Sequence[Sequence[str]] = ()) -> Include | None:
+    """The include that a line is, after `said` lines of include_check; None if it names no file."""
     match = INCLUDE.fullmatch(text.rstrip(" \t\r"))
     if match is None or not match[2] or len(match[2]) > PATH_MAX:
         return None
     pattern = match[2]
     if len(pattern) >= 2 and pattern[0] == pattern[-1] == '"':
         pattern = pattern[1:-1]
-    return Include(pattern, CHECKS[match[1]])
+    return Include(pattern, CHECKS[match[1]] if match[1] else defaults(said))
 
 
 def has_wildcard(pattern: str) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypedDict
 
 from fastha.config import values
 from fastha.config.shape import Item
 from fastha.config.tree import Faults
+from fastha.lean import dataclass
 from fastha.model.units import NS_PER_S
 
 DELAY_US = 1, (1 << 64) // 1000  # more than 0; keepalived takes any 64 bit number of microseconds

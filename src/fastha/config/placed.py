@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from fastha.config.tree import Place, Statement
+from fastha.lean import dataclass
 
 T = TypeVar("T")
 

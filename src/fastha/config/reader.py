@@ -10,16 +10,18 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Set
+from random import Random
 from typing import Protocol
 
 from fastha.config import include
-from fastha.config.expand import ASSIGN, CONDITION, HIDDEN, Definitions, Environment, ExpandError
+from fastha.config.expand import ASSIGN, CONDITION, Definitions, Environment, ExpandError
 from fastha.config.lexer import LexError, Token, split_line, strip_comment
-from fastha.config.tree import Faults, Place, Statement, Tree, shown
+from fastha.config.tree import Faults, Place, Statement, Tree, shown, within
 
 MAX_DEPTH = 32  # blocks in blocks; keepalived's deepest is 5
 MAX_INCLUDE_DEPTH = 32
 MAX_INCLUDES = 100_000
+MAX_NESTED = 8  # definitions that hold repetitions that use such definitions
 EXPANSION = 64 << 20  # characters that definitions and repetitions may produce in one reading
 
 # ASCII without quotes, escapes, comments, definitions, conditions, repetitions or includes, then at most one brace.
@@ -51,13 +53,12 @@ def read(
     expansion: int = EXPANSION,
 ) -> Tree:
     """Read `path` and everything it includes. `script_words`: keywords whose arguments are quoted as in a shell."""
-    reader = _Reader(files, script_words, env or Environment(), expansion)
-    for name in files.glob(path) or [path]:  # -f takes a glob, as keepalived's does
-        reader.read_file(name, (name, 0, 0))
-    return reader.finish()
+    return Reader(files, script_words, env or Environment(), expansion).read(path)
 
 
-class _Reader:
+class Reader:
+    """One reading. The compiled reader (config.native) is this one with `read_text` of its own."""
+
     def __init__(self, files: Files, script_words: Set[str], env: Environment, expansion: int) -> None:
         self.files = files
         self.script_words = script_words
@@ -70,10 +71,14 @@ class _Reader:
         self.last: Statement | None = None  # the statement that a { on a later line belongs to
         self.reading: list[str] = []  # files being read, outermost first
         self.defining = ""  # name of the definition that the next line continues
+        self.seeded: Statement | None = None  # the random_seed that counts
         self.file = ""
         self.line = 0
 
-    def finish(self) -> Tree:
+    def read(self, path: str) -> Tree:
+        """Everything there is at `path`."""
+        for name in self.files.glob(path) or [path]:  # -f takes a glob, as keepalived's does
+            self.read_file(name, (name, 0, 0))
         if self.open:
             statement, _ = self.open[-1]
             more = f"; {len(self.open)} blocks are open at the end" if len(self.open) > 1 else ""
@@ -107,28 +112,35 @@ class _Reader:
         self.tree.files.append(path)
         self.reading.append(name)
         outside = self.file, self.line
-        self._read_text(data, path)
-        self.file, self.line = outside
-        self.reading.pop()
-
-    def _read_text(self, data: bytes, path: str) -> None:
-        text = data.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
-        odd = "\0" in text or (not text.isprintable() and any("\udc80" <= c <= "\udcff" for c in set(text)))
         self.file = path
-        for number, line in enumerate(text.split("\n"), 1):
-            self.line = number
-            if odd and (fault := _odd(line)):
-                self.faults.error((path, number, fault[1] + 1), fault[0])
-                continue
-            if not self.defining and (match := PLAIN.fullmatch(line)):
-                self._plain(line, match[1], match[2])
-            elif self.defining or SPECIAL.search(line):
-                self._special(line.rstrip(" \t\r"))
-            else:
-                self._line(line, None)
+        self.read_text(data)
         if self.defining:
             self.defining = ""
             self.faults.error(self._here(), "the definition goes on past the end of the file")
+        self.file, self.line = outside
+        self.reading.pop()
+
+    def read_text(self, data: bytes) -> None:
+        """Put all lines of a file into the tree."""
+        text = data.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+        odd = "\0" in text or (not text.isprintable() and any("\udc80" <= c <= "\udcff" for c in set(text)))
+        for number, line in enumerate(text.split("\n"), 1):
+            self.line = number
+            if not odd and not self.defining and (match := PLAIN.fullmatch(line)):
+                self._plain(line, match[1], match[2])
+            else:
+                self.read_line(line, odd)
+
+    def read_line(self, line: str, odd: bool = True) -> None:
+        """Put line number `self.line` into the tree. `odd`: there may be bytes in it that are no text."""
+        if odd and (fault := _odd(line)):
+            self.faults.error((self.file, self.line, fault[1] + 1), fault[0])
+        elif not self.defining and (match := PLAIN.fullmatch(line)):
+            self._plain(line, match[1], match[2])
+        elif self.defining or SPECIAL.search(line):
+            self._special(line.rstrip(" \t\r"))
+        else:
+            self._line(line, None)
 
     def _here(self, column: int = 1) -> Place:
         return self.file, self.line, column
@@ -141,27 +153,58 @@ class _Reader:
             if self.defining:
                 self._define(self.defining, raw)
                 return
-            text = strip_comment(raw)
-            if include.is_include(text):
-                self._include(text)
-                return
-            if match := CONDITION.match(text):
-                if (match[2] == self.env.config_id) == bool(match[1]):
-                    return
-                text = " " * match.start(3) + match[3]
-            if match := ASSIGN.match(text):
-                self.definitions.values[match[1]] = ""
-                self._define(match[1], match[2])
-                return
-            directory = posixpath.dirname(self.file) or "."
-            for repeated in self.definitions.repeat(text):
-                expanded = self.definitions.substitute(repeated, directory)
-                for remark in dict.fromkeys(self.definitions.remarks):
-                    self.faults.warning(self._here(raw.find("$") + 1), remark)
-                for line in expanded.split("\n"):
-                    self._line(line, None if line == raw else raw)
+            self._expand(strip_comment(raw), raw, 0)
         except ExpandError as e:
             self.faults.error(self._here(len(raw) - len(raw.lstrip()) + 1), shown(str(e), 200))
+
+    def _expand(self, text: str, raw: str, depth: int) -> None:
+        """Conditions, then a definition, or repetitions, substitutions and at last includes. A definition may hold
+        repetitions: then the same again for each of its lines."""
+        text, kept = self._condition(text)
+        if not kept:
+            return
+        if match := ASSIGN.match(text):
+            self.definitions.values[match[1]] = ""
+            self._define(match[1], match[2])
+            return
+        if depth < MAX_NESTED and (opened := self.definitions.opened(text)) is not None:
+            for line in opened.split("\n"):
+                self._expand(line, raw, depth + 1)
+            return
+        if "_RANDOM" in text:
+            self._seed()
+        directory = posixpath.dirname(self.file) or "."
+        for repeated in self.definitions.repeat(text):
+            here, kept = (repeated, True) if repeated is text else self._condition(repeated)
+            if not kept:
+                continue
+            expanded = self.definitions.substitute(here, directory)
+            for remark in dict.fromkeys(self.definitions.remarks):
+                self.faults.warning(self._here(raw.find("$") + 1), remark)
+            for line in expanded.split("\n"):
+                if include.is_include(line):
+                    self._include(line, raw)
+                else:
+                    self._line(line, None if line == raw else raw)
+
+    def _condition(self, text: str) -> tuple[str, bool]:
+        """The line without its condition, and whether it counts."""
+        match = CONDITION.match(text)
+        if match is None:
+            return text, True
+        return " " * match.start(3) + match[3], (match[2] == self.env.config_id) != bool(match[1])
+
+    def _global(self, word: str) -> list[Statement]:
+        """What `global_defs` has said so far with this keyword."""
+        blocks = (s.block for s in self.tree.statements if s.words[0] == "global_defs")
+        return [s for block in blocks for s in block or () if s.words[0] == word]
+
+    def _seed(self) -> None:
+        """random_seed N: from here on the numbers are the same in every reading."""
+        said = self._global("random_seed")
+        if said and said[-1] is not self.seeded and len(said[-1].words) > 1:
+            self.seeded = said[-1]
+            self.definitions.random = Random(said[-1].words[1]).randint
 
     def _define(self, name: str, piece: str) -> None:
         """Add a line to a definition; one that ends with a backslash is continued on the next."""
@@ -171,9 +214,9 @@ class _Reader:
         self.definitions.values[name] = f"{value}\n{piece}" if value else piece
         self.defining = name if more else ""
 
-    def _include(self, text: str) -> None:
-        column = len(text) - len(text.lstrip()) + 1
-        request = include.parse(text)
+    def _include(self, text: str, raw: str) -> None:
+        column = len(raw) - len(raw.lstrip()) + 1
+        request = include.parse(text, [s.words[1:] for s in self._global("include_check")])
         if request is None:
             self.faults.error(self._here(column), "include without a file name")
             return
@@ -201,21 +244,23 @@ class _Reader:
         """The fast way for nearly every line: words, then perhaps one brace."""
         words = text.split()
         if words:
-            self._add(Statement(words, line, self.file, self.line, inline=brace == "}"))
+            self.add(Statement(words, line, self.file, self.line, inline=brace == "}"))
         if brace == "{":
-            self._open(line.index("{") + 1)
+            self.open_block(line.index("{") + 1)
         elif brace:
-            self._close(line.index("}") + 1)
+            self.close_block(line.index("}") + 1)
 
     def _line(self, text: str, raw: str | None) -> None:
         """Put a line's words and braces into the tree. `raw`: the line as written, if `text` came from expansion."""
         try:
             tokens = split_line(text, self.script_words)
         except LexError as e:
-            self.faults.error(self._here(e.column if raw is None else 1), str(e))
+            here = self._here(e.column) if raw is None else within(self._here(), text)
+            self.faults.error(here, str(e))
             return
         if raw is not None:
             tokens = _as_written(tokens, raw)
+        expanded = "" if raw is None else text
         words: list[str] = []
         columns: list[int] = []
         quoted: list[int] = []
@@ -224,25 +269,25 @@ class _Reader:
         for kind, word, column in tokens:
             if kind == "{" or kind == "}":
                 if words:
-                    self._add(Statement(words, columns, self.file, self.line, inline, frozenset(quoted)))
+                    self.add(Statement(words, columns, self.file, self.line, inline, frozenset(quoted), expanded))
                     words, columns, quoted = [], [], []
                 if kind == "{":
-                    self._open(column)
+                    self.open_block(column)
                 else:
-                    self._close(column)
+                    self.close_block(column)
                 continue
             if kind == "quoted":
                 quoted.append(len(words))
             words.append(word)
             columns.append(column)
         if words:
-            self._add(Statement(words, columns, self.file, self.line, inline, frozenset(quoted)))
+            self.add(Statement(words, columns, self.file, self.line, inline, frozenset(quoted), expanded))
 
-    def _add(self, statement: Statement) -> None:
+    def add(self, statement: Statement) -> None:
         self.current.append(statement)
         self.last = statement
 
-    def _open(self, column: int) -> None:
+    def open_block(self, column: int) -> None:
         statement = self.last
         if statement is None or statement.block is not None:
             self.faults.error(self._here(column), "{ without a keyword before it")
@@ -256,7 +301,7 @@ class _Reader:
         self.current = statement.block if len(self.open) < MAX_DEPTH else []
         self.last = None
 
-    def _close(self, column: int) -> None:
+    def close_block(self, column: int) -> None:
         self.last = None
         if not self.open:
             self.faults.error(self._here(column), "} without a { that it closes")
@@ -276,12 +321,10 @@ def _odd(line: str) -> tuple[str, int] | None:
 
 def _as_written(tokens: list[Token], raw: str) -> list[Token]:
     """Tokens of an expanded line with the columns of the line as written: where the word stands in it, else where the
-    first definition is used. Restores the characters that expansion hid from the lexer."""
+    first definition is used."""
     used = max(raw.find("$"), raw.find("~"), 0) + 1
     out, at = [], 0
     for kind, word, _ in tokens:
-        for hidden, c in HIDDEN.items():
-            word = word.replace(hidden, c)
         found = raw.find(word, at) if word else -1
         if found >= 0:
             at = found + len(word)

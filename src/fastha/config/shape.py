@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 from fastha.config.keywords import TABLE, Keyword, Status
 from fastha.config.keywords.table import ROOT
+from fastha.config.lines import check_lines
 from fastha.config.tree import Faults, Statement, shown
+from fastha.config.words import check_words
 
 
 class Item(NamedTuple):
@@ -28,8 +30,11 @@ class Item(NamedTuple):
 
 def items(statements: list[Statement], block: str, faults: Faults) -> Iterator[Item]:
     """The supported statements of a block, in order; faults for all others."""
+    first: dict[str, Statement] = {}
     for item in _fitting(statements, block, faults):
         status = item.keyword.status
+        if item.keyword.once and first.setdefault(item.name, item.statement) is not item.statement:
+            faults.warning(item.statement.place(), f"{item.name} is there already; the first one counts")
         if status is Status.SUPPORTED:
             yield item
             continue
@@ -37,17 +42,23 @@ def items(statements: list[Statement], block: str, faults: Faults) -> Iterator[I
         if status is Status.REFUSED:
             faults.error(place, f"{word} is not supported yet, and running without it would be dangerous")
         else:
-            about = item.keyword.help[:1].lower() + item.keyword.help[1:]
+            about = item.keyword.help
+            about = about if about[1:2].isupper() else about[:1].lower() + about[1:]
             faults.not_supported(place, f"{word} has no effect ({about})")
-        _check_words(item, faults)
+        _check(item, faults)
 
 
-def _check_words(item: Item, faults: Faults) -> None:
-    """Unknown words are mistakes even inside a block that has no effect."""
-    opens = item.keyword.opens
-    if opens in TABLE and item.statement.block:
-        for inner in _fitting(item.statement.block, opens, faults):
-            _check_words(inner, faults)
+def _check(item: Item, faults: Faults) -> None:
+    """Unknown words and wrong values are mistakes even where nothing has an effect."""
+    check_words(item, faults)
+    opens, block = item.keyword.opens, item.statement.block
+    if block is None:
+        return
+    if opens in TABLE:
+        for inner in _fitting(block, opens, faults):
+            _check(inner, faults)
+    else:
+        check_lines(opens, block, faults)
 
 
 def _fitting(statements: list[Statement], block: str, faults: Faults) -> Iterator[Item]:
@@ -66,6 +77,7 @@ def _fitting(statements: list[Statement], block: str, faults: Faults) -> Iterato
                         statement.place(),
                         f"'{statement.words[0]}' cannot stand in {block}",
                         "is a } missing before this line?",
+                        code="misplaced-keyword",
                     )
                 lost = True
             elif not lost:
@@ -92,7 +104,11 @@ def _fits(statement: Statement, keyword: Keyword, block: str, faults: Faults) ->
         return False
     if keyword.most is not None and count > keyword.most:
         extra = shown(" ".join(statement.words[keyword.most + 1 :]))
-        faults.warning(statement.place(keyword.most + 1), f"'{extra}' is ignored after {keyword.word}")
+        at, message = statement.place(keyword.most + 1), f"'{extra}' is ignored after {keyword.word}"
+        if keyword.script:
+            faults.warning(at, message, "quote the whole command to give it arguments", code="unquoted-arguments")
+        else:
+            faults.warning(at, message)
     if keyword.opens and statement.block is None:
         faults.error(statement.place(), f"{keyword.word} needs a block", f"{keyword.word} {{ ... }}")
         return False
@@ -118,4 +134,4 @@ def unknown(statement: Statement, block: str, faults: Faults) -> None:
         hint = "it contains a special space; retype the line"
     else:
         hint = ""
-    faults.error(statement.place(), f"unknown keyword '{shown(word)}' {where}", hint)
+    faults.error(statement.place(), f"unknown keyword '{shown(word)}' {where}", hint, code="unknown-keyword")

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TYPE_CHECKING
 
 from fastha.config.lexer import LexError, split_command
-from fastha.config.shape import Item
 from fastha.config.tree import Faults, Statement, shown
 from fastha.model import Script
 from fastha.model.units import NS_PER_S, NS_PER_US
 
+if TYPE_CHECKING:
+    from fastha.config.shape import Item
+
 INTEGER = re.compile(r"[+-]?\d{1,18}", re.A)
 SECONDS = re.compile(r"\+?(\d{1,9})?(?:\.(\d*))?", re.A)
+IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!$)|$)){4}")
 TRUE = frozenset({"on", "true", "yes"})
 FALSE = frozenset({"off", "false", "no"})
 US_LIMIT = (1 << 32) - 1  # most times are 32 bit microseconds in keepalived
+USER = re.compile(r"[a-z_][a-z0-9_.-]*\$?", re.A)  # what useradd(8) takes, and dots
 IFNAMSIZ = 16  # linux/if.h, with the ending NUL
 
 
@@ -50,17 +55,24 @@ def parse_seconds_us(word: str) -> int | None:
 
 
 def seconds_ns(
-    item: Item, faults: Faults, low_us: int = 0, high_us: int = US_LIMIT, span: str = "", index: int = 1
+    item: Item, faults: Faults, low_us: int | None = None, high_us: int | None = None, span: str = "", index: int = 1
 ) -> int | None:
-    """Decimal seconds at word `index`, as nanoseconds; `span` says the limits in words."""
+    """Decimal seconds at word `index`, as nanoseconds, in the keyword's range (or `low_us`..`high_us`); `span` says
+    the limits in words."""
+    low_us = (item.keyword.low or 0) if low_us is None else low_us
+    high_us = (US_LIMIT if item.keyword.high is None else item.keyword.high) if high_us is None else high_us
     word = item.statement.words[index]
     us = parse_seconds_us(word)
     place = item.statement.place(index)
+    if us is not None and item.keyword.clamps and not low_us <= us <= high_us:
+        us = low_us if us < low_us else high_us
+        faults.warning(place, f"{item.keyword.word}: {shown(word)} is out of range; {us / 1e6:g} s is used")
     if us is None:
         faults.error(place, f"{item.keyword.word}: '{shown(word)}' is not a number of seconds")
         return None
     if not low_us <= us <= high_us:
-        span = span or (f"0 to {high_us / 1e6:g} s" if low_us == 0 else f"more than 0 and up to {high_us / 1e6:g} s")
+        lowest = "more than 0 and up" if low_us == 1 else f"{low_us / 1e6:g}"
+        span = span or f"{lowest} to {high_us / 1e6:g} s"
         faults.error(place, f"{item.keyword.word} must be {span}, not {shown(word)}")
         return None
     return us * NS_PER_US
@@ -100,6 +112,15 @@ def address(statement: Statement, index: int, faults: Faults) -> IPv4Address | I
     return found
 
 
+def address_text(statement: Statement, index: int, faults: Faults) -> str | None:
+    """The address at word `index` in its shortest form."""
+    word = statement.words[index]
+    if IPV4.fullmatch(word):
+        return word
+    found = address(statement, index, faults)
+    return None if found is None else str(found)
+
+
 def port(statement: Statement, index: int, faults: Faults, low: int = 1) -> int | None:
     """The port at word `index`."""
     word = statement.words[index]
@@ -109,10 +130,14 @@ def port(statement: Statement, index: int, faults: Faults, low: int = 1) -> int 
     return None
 
 
+def is_interface(word: str) -> bool:
+    return 0 < len(word.encode("utf-8", "replace")) < IFNAMSIZ and "/" not in word and word not in (".", "..")
+
+
 def interface(statement: Statement, index: int, faults: Faults) -> str | None:
     """The interface name at word `index`."""
     word = statement.words[index]
-    if 0 < len(word.encode("utf-8", "replace")) < IFNAMSIZ and "/" not in word and word not in (".", ".."):
+    if is_interface(word):
         return word
     faults.error(statement.place(index), f"'{shown(word)}' is not an interface name", f"at most {IFNAMSIZ - 1} bytes")
     return None
@@ -135,8 +160,14 @@ def script(item: Item, faults: Faults) -> Script | None:
             statement.place(2),
             f"{item.keyword.word}: '{shown(words[2])}' would be the user that runs it",
             "quote the whole command to give it arguments",
+            code="unquoted-arguments",
         )
         return None
+    if user and not USER.fullmatch(user):
+        faults.warning(
+            statement.place(2), f"{item.keyword.word}: '{shown(user)}' is the user that runs it",
+            "quote the whole command to give it arguments", code="unquoted-arguments",
+        )  # fmt: skip
     return Script(argv=tuple(argv), user=user, group=group)
 
 

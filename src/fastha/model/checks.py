@@ -5,9 +5,9 @@ Two checks that are equal ask the same question of the same peer: one probe may 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from fastha.lean import dataclass
 from fastha.model.script import Script
 from fastha.model.units import NS_PER_S
 

@@ -15,7 +15,12 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 import orjson
 
+from fastha.model.checks import HttpUrl, Regex, Tls
+from fastha.model.lvs import Tunnel
+from fastha.model.script import Script
+
 T = TypeVar("T")
+SHARED = frozenset({HttpUrl, Regex, Script, Tls, Tunnel})
 
 
 def dumps(value: object) -> bytes:
@@ -29,9 +34,23 @@ def loads(cls: type[T], data: bytes) -> T:
 
 
 def read(cls: type[T], data: object) -> T:
-    """Rebuild a `cls` from plain JSON data; TypeError or KeyError if it is not one."""
-    value: T = _reader(cls)(data)  # type: ignore[arg-type]  # a class is hashable
-    return value
+    """Rebuild a `cls` from plain JSON data; TypeError or KeyError if it is not one.
+
+    Texts, numbers and small values that are equal become one object: ten thousand real servers differ in little.
+    """
+    try:
+        value: T = _reader(cls)(data)  # type: ignore[arg-type]  # a class is hashable
+        return value
+    finally:
+        _texts.clear()
+        _numbers.clear()
+        _values.clear()
+
+
+# Equal ones of the value that is being read. Apart, because 1 == True.
+_texts: dict[str, str] = {}
+_numbers: dict[int, int] = {}
+_values: dict[Any, Any] = {}
 
 
 @cache
@@ -48,7 +67,19 @@ def _reader(hint: Any) -> Callable[[Any], Any]:
         return lambda data: tuple(r(d) for r, d in zip(items, data, strict=True))
     if origin in (Union, types.UnionType):
         return _union_reader(args)
-    return lambda data: data  # str, int, bool, Literal
+    if hint is str or origin is Literal:
+        return _text
+    if hint is int:
+        return lambda data: _numbers.setdefault(data, data)
+    return lambda data: data  # bool
+
+
+def _text(data: str) -> str:
+    """A copy, the first time: what stays must not hold the memory among which it was parsed."""
+    found = _texts.get(data)
+    if found is None:
+        found = _texts[data] = (data + " ")[:-1]
+    return found
 
 
 def _union_reader(args: tuple[Any, ...]) -> Callable[[Any], Any]:
@@ -73,6 +104,7 @@ def _dataclass_reader(cls: type[Any]) -> Callable[[Any], Any]:
     def build(data: Any) -> Any:
         if missing := required - data.keys():
             raise KeyError(f"{cls.__name__} lacks {sorted(missing)}")
-        return cls(**{name: readers[name](item) for name, item in data.items()})
+        value = cls(**{name: readers[name](item) for name, item in data.items()})
+        return _values.setdefault(value, value) if cls in SHARED else value
 
     return build

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from fastha.lean import dataclass, field
 from fastha.model.lvs import VirtualServer
 from fastha.model.track import BfdInstance, TrackFile
 from fastha.model.vrrp import VrrpInstance

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from fastha.lean import dataclass
 from fastha.model.units import NS_PER_MS, NS_PER_S
 
 

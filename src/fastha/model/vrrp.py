@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
+from fastha.lean import dataclass, field
 from fastha.model.units import NS_PER_S
 
 

@@ -157,6 +157,8 @@ class Daemon:
             reply(self._status())
         elif command == "version":
             reply(protocol.answer({"version": fastha.__version__, "protocol": protocol.VERSION}))
+        elif command == "configuration":
+            reply(self._configuration())
         elif command == "reload":
             self._reloads.request(lambda outcome: reply(protocol.answer(_plain(outcome))))
         elif command == "overrides":
@@ -170,6 +172,20 @@ class Daemon:
         elif command == "stop":
             reply(protocol.answer({"pid": os.getpid()}))
             self._stop()
+
+    def _configuration(self) -> bytes:
+        reloads, config = self._reloads, self._supervisor.config
+        if config is None:
+            return protocol.refusal(BadRequest("busy", f"the daemon is {self._state}"))
+        return protocol.answer(
+            {
+                "configuration": config,
+                "file": self._config_path,
+                "files": reloads.files,
+                "loaded": reloads.loaded_at,
+                "not_supported": reloads.noted,
+            }
+        )
 
     def _override(self, request: Request) -> bytes:
         try:

@@ -39,6 +39,7 @@ class Request:
 COMMANDS: dict[str, Command] = {
     "status": Command(False, "the merged picture: daemon, children, instances, virtual servers, dataplane"),
     "version": Command(False, "version of fastha and of this protocol"),
+    "configuration": Command(True, "the configuration that runs, as plain data, passwords included"),
     "overrides": Command(False, "what operators have decided about real servers, and how far it is"),
     "override": Command(
         True,

@@ -69,6 +69,7 @@ class Reloads:
         self.last: Outcome | None = None
         self.files: tuple[str, ...] = ()
         self.loaded_at = 0.0
+        self.noted: tuple[str, ...] = ()  # what it says that is not supported yet
         self._loop, self._log, self._events, self._supervisor = loop, log, events, supervisor
         self._load, self._path, self._dataplane = load, path, dataplane
         self._answers: list[Answer] = []  # of the one under way
@@ -135,6 +136,7 @@ class Reloads:
                 self._finish(Outcome("refused", proposal.reason + stays, faults, _STATUS.get(ending, Exit.FAILED)))
                 return
             self.files, self.loaded_at = tuple(loaded.files), time.time()
+            self.noted = tuple(str(f) for f in loaded.faults if f.severity is Severity.NOT_SUPPORTED)
             if before == config:
                 self._finish(Outcome("unchanged", "nothing was touched", faults))
                 return

@@ -1,5 +1,10 @@
 """Top level and `global_defs`."""
 
+# Said twice, the first one counts.
+ONCE = """startup_script shutdown_script vmac_prefix vmac_addr_prefix nftables notify_fifo vrrp_notify_fifo
+    lvs_notify_fifo notify_fifo_script vrrp_notify_fifo_script lvs_notify_fifo_script snmp_socket
+    tmp_config_directory"""
+
 FREE = """
 emails | ADDRESS | Mail addresses
 """
@@ -8,7 +13,7 @@ DATA = """
 [top level]
 global_defs              | {global_defs}                   |             |       | yes | Settings of the whole daemon and defaults for instances
 track_group              | NAME {track_group}              |             |       | -   | Instances that fail when a static address, route or rule is lost
-static_ipaddress         | {addresses}                     |             |       | -   | Addresses kept on interfaces while the daemon runs
+static_ipaddress         | {static_addresses}              |             |       | -   | Addresses kept on interfaces while the daemon runs
 static_routes            | {routes}                        |             |       | -   | Routes kept while the daemon runs
 static_rules             | {rules}                         |             |       | -   | Routing rules kept while the daemon runs
 interface_up_down_delays | {interface_delays}              |             |       | -   | Time a link must stay down or up before it counts
@@ -30,20 +35,20 @@ net_namespace_ipvs       | [NAME]                          |             |      
 namespace_with_ipsets    | -                               | off         |       | -   | Allow IP sets in a namespace on old kernels
 use_pid_dir              | -                               | off         |       | -   | Keep PID files in a directory
 instance                 | NAME                            |             |       | -   | Name of this daemon among several on one machine
-child_wait_time          | s                               | 5           | 0..   | -   | How long a child may take to stop before it is killed
+child_wait_time          | s                               | 5           | 0..4294967295 | -   | How long a child may take to stop before it is killed
 
 [global_defs]
 router_id                | STRING                          | host name   |       | yes | Name of this director
 notification_email       | {emails}                        |             |       | -   | Who gets mail
 notification_email_from  | STRING                          |             |       | -   | Sender of mail
-smtp_server              | ADDR [PORT]                     | 127.0.0.1   |       | -   | Mail server
+smtp_server              | HOST [PORT]                     | 127.0.0.1   |       | -   | Mail server
 smtp_helo_name           | STRING                          |             |       | -   | Name given to the mail server
-smtp_connect_timeout     | s                               | 30          |       | -   | How long the mail server may take
+smtp_connect_timeout     | s                               | 30          | ~1..4294 | -   | How long the mail server may take
 smtp_alert               | [BOOL]                          |             |       | -   | Mail on changes of everything
 smtp_alert_vrrp          | [BOOL]                          |             |       | -   | Mail on changes of instances
 smtp_alert_checker       | [BOOL]                          |             |       | -   | Mail on changes of servers
 no_email_faults          | -                               | off         |       | -   | No mail for FAULT
-no_checker_emails        | -                               | off         |       | -   | No mail for single checks
+no_checker_emails        | [BOOL]                          | off         |       | -   | No mail for single checks
 script_user              | USER [GROUP]                    | keepalived_script, if there is such a user | | yes | Who runs the scripts
 enable_script_security   | -                               | off         |       | -   | Do not run scripts as root if others can change them
 set_supplementary_groups | [BOOL]                          | off         |       | - @2.4.4 | Give scripts all groups of their user
@@ -53,62 +58,62 @@ shutdown_script          | CMD [USER [GROUP]]              |             |      
 startup_script_timeout   | s                               | 10          | 1..1000 | - | How long startup_script may take
 shutdown_script_timeout  | s                               | 10          | 1..1000 | - | How long shutdown_script may take
 umask                    | MASK...                         | 0177        |       | -   | Permissions withheld from files
-random_seed              | N                               |             |       | -   | Makes random numbers repeatable
+random_seed              | N                               |             | 0..4294967295 | yes | Makes random numbers repeatable
 process_names            | -                               | off         |       | -   | Children show their own names
-process_name             | [NAME]                          |             |       | -   | Name of the parent process
-vrrp_process_name        | [NAME]                          |             |       | -   | Name of the VRRP process
-checker_process_name     | [NAME]                          |             |       | -   | Name of the checker process
-lvs_process_name         | [NAME]                          |             |       | =checker_process_name | -
-bfd_process_name         | [NAME]                          |             |       | -   | Name of the BFD process
+process_name             | COMM                            |             |       | -   | Name of the parent process
+vrrp_process_name        | COMM                            |             |       | -   | Name of the VRRP process
+checker_process_name     | COMM                            |             |       | -   | Name of the checker process
+lvs_process_name         | COMM                            |             |       | =checker_process_name | -
+bfd_process_name         | COMM                            |             |       | -   | Name of the BFD process
 vrrp_priority            | N                               | 0           | -20..19 | - | Nice value of the VRRP process
 checker_priority         | N                               | 0           | -20..19 | - | Nice value of the checker process
 bfd_priority             | N                               | 0           | -20..19 | - | Nice value of the BFD process
 vrrp_no_swap             | -                               | off         |       | -   | Lock the VRRP process in memory
 checker_no_swap          | -                               | off         |       | -   | Lock the checker process in memory
 bfd_no_swap              | -                               | off         |       | -   | Lock the BFD process in memory
-vrrp_rt_priority         | N                               | off         | 1..99 | -   | Real-time priority of the VRRP process
-checker_rt_priority      | N                               | off         | 1..99 | -   | Real-time priority of the checker process
-bfd_rt_priority          | N                               | off         | 1..99 | -   | Real-time priority of the BFD process
-vrrp_cpu_affinity        | N...                            | all         |       | -   | CPUs of the VRRP process
-checker_cpu_affinity     | N...                            | all         |       | -   | CPUs of the checker process
-bfd_cpu_affinity         | N...                            | all         |       | -   | CPUs of the BFD process
-vrrp_rlimit_rttime       | us                              | 10000       | 1..   | -   | Real-time CPU limit of the VRRP process
+vrrp_rt_priority         | N                               | off         | ~1..99 | -   | Real-time priority of the VRRP process
+checker_rt_priority      | N                               | off         | ~1..99 | -   | Real-time priority of the checker process
+bfd_rt_priority          | N                               | off         | ~1..99 | -   | Real-time priority of the BFD process
+vrrp_cpu_affinity        | N...                            | all         | 0..1023 | -   | CPUs of the VRRP process
+checker_cpu_affinity     | N...                            | all         | 0..1023 | -   | CPUs of the checker process
+bfd_cpu_affinity         | N...                            | all         | 0..1023 | -   | CPUs of the BFD process
+vrrp_rlimit_rttime       | us                              | 10000       | 1..4294967295 | -   | Real-time CPU limit of the VRRP process
 vrrp_rlimit_rtime        | us                              |             |       | =vrrp_rlimit_rttime | -
-checker_rlimit_rttime    | us                              | 10000       | 1..   | -   | Real-time CPU limit of the checker process
+checker_rlimit_rttime    | us                              | 10000       | 1..4294967295 | -   | Real-time CPU limit of the checker process
 checker_rlimit_rtime     | us                              |             |       | =checker_rlimit_rttime | -
-bfd_rlimit_rttime        | us                              | 10000       | 1..   | -   | Real-time CPU limit of the BFD process
+bfd_rlimit_rttime        | us                              | 10000       | 1..4294967295 | -   | Real-time CPU limit of the BFD process
 bfd_rlimit_rtime         | us                              |             |       | =bfd_rlimit_rttime | -
 max_auto_priority        | [N]                             | 0           | -1..99 | -  | Raise real-time priority when timers run late, up to this
 min_auto_priority_delay  | us                              | 1000000     | 1..10000000 | - | How late a timer must be for that
-vrrp_netlink_cmd_rcv_bufs           | N                    |             |       | -   | Receive buffer of a netlink socket
+vrrp_netlink_cmd_rcv_bufs           | N                    |             | 0..4294967295 | -   | Receive buffer of a netlink socket
 vrrp_netlink_cmd_rcv_bufs_force     | [BOOL]               | off         |       | -   | Set that buffer beyond the system limit
-vrrp_netlink_monitor_rcv_bufs       | N                    |             |       | -   | Receive buffer of a netlink socket
+vrrp_netlink_monitor_rcv_bufs       | N                    |             | 0..4294967295 | -   | Receive buffer of a netlink socket
 vrrp_netlink_monitor_rcv_bufs_force | [BOOL]               | off         |       | -   | Set that buffer beyond the system limit
-lvs_netlink_cmd_rcv_bufs            | N                    |             |       | -   | Receive buffer of a netlink socket
+lvs_netlink_cmd_rcv_bufs            | N                    |             | 0..4294967295 | -   | Receive buffer of a netlink socket
 lvs_netlink_cmd_rcv_bufs_force      | [BOOL]               | off         |       | -   | Set that buffer beyond the system limit
-lvs_netlink_monitor_rcv_bufs        | N                    |             |       | -   | Receive buffer of a netlink socket
+lvs_netlink_monitor_rcv_bufs        | N                    |             | 0..4294967295 | -   | Receive buffer of a netlink socket
 lvs_netlink_monitor_rcv_bufs_force  | [BOOL]               | off         |       | -   | Set that buffer beyond the system limit
-process_monitor_rcv_bufs            | N                    |             |       | -   | Receive buffer of the process monitor
+process_monitor_rcv_bufs            | N                    |             | 0..4294967295 | -   | Receive buffer of the process monitor
 process_monitor_rcv_bufs_force      | [BOOL]               | off         |       | -   | Set that buffer beyond the system limit
-vrrp_rx_bufs_policy      | MTU|ADVERT|N                    |             |       | -   | How big the receive buffer of adverts is
-vrrp_rx_bufs_multiplier  | N                               | 3           | 1..   | -   | Times the size that vrrp_rx_bufs_policy gives
+vrrp_rx_bufs_policy      | MTU|ADVERT|N                    |             | 0..4294967295 | -   | How big the receive buffer of adverts is
+vrrp_rx_bufs_multiplier  | N                               | 3           | 1..4294967295 | -   | Times the size that vrrp_rx_bufs_policy gives
 vrrp_version             | 2|3                             | 2           | 2..3  | yes | Protocol version of instances that set none
 default_interface        | IF                              | eth0        |       | -   | Interface of static addresses without dev
 dynamic_interfaces       | [allow_if_changes]              | off         |       | -   | Interfaces may appear later
 disable_local_igmp       | -                               | off         |       | -   | No IGMP reports for link-local groups
 v3_checksum_as_v2        | [BOOL]                          | off         |       | ! @2.2.8 | Version 3 checksum without the pseudo header
-vrrp_mcast_group4        | ADDR                            | 224.0.0.18  |       | !   | Multicast group of IPv4 adverts
-vrrp_mcast_group6        | ADDR                            | ff02::12    |       | -   | Multicast group of IPv6 adverts
+vrrp_mcast_group4        | GROUP4                          | 224.0.0.18  |       | !   | Multicast group of IPv4 adverts
+vrrp_mcast_group6        | GROUP6                          | ff02::12    |       | -   | Multicast group of IPv6 adverts
 vrrp_garp_master_delay   | s                               | 5           | 0..4294 | yes | After becoming master, wait this long for the second block of gratuitous ARP; 0 for none
-vrrp_garp_master_repeat  | N                               | 5           | ~1..  | yes | Gratuitous ARPs for each address in a block
+vrrp_garp_master_repeat  | N                               | 5           | ~1..4294967295 | yes | Gratuitous ARPs for each address in a block
 vrrp_garp_master_refresh | s                               | 0           | 0..4294 | yes | Time between refreshing gratuitous ARPs while master; 0 for none
-vrrp_garp_master_refresh_repeat | N                        | 1           | ~1..  | yes | Gratuitous ARPs for each address in a refresh
+vrrp_garp_master_refresh_repeat | N                        | 1           | ~1..4294967295 | yes | Gratuitous ARPs for each address in a refresh
 vrrp_garp_lower_prio_delay  | s                            | vrrp_garp_master_delay | 0..4294 | yes | The same delay after a lower-priority advert was heard
-vrrp_garp_lower_prio_repeat | N                            | vrrp_garp_master_repeat | 0.. | yes | The same repeat after a lower-priority advert was heard
-vrrp_garp_interval       | SEC                             | 0           | 0..   | yes | Least time between gratuitous ARPs on one interface
-vrrp_gna_interval        | SEC                             | 0           |       | -   | Least time between neighbour advertisements on one interface
+vrrp_garp_lower_prio_repeat | N                            | vrrp_garp_master_repeat | 0..2147483647 | yes | The same repeat after a lower-priority advert was heard
+vrrp_garp_interval       | SEC                             | 0           | 0.000001..4294.967295 | yes | Least time between gratuitous ARPs on one interface
+vrrp_gna_interval        | SEC                             | 0           | 0.000001..4294.967295 | -   | Least time between neighbour advertisements on one interface
 vrrp_min_garp            | [BOOL]                          | off         |       | yes | One gratuitous ARP and no second block, where nothing else is set
-vrrp_garp_extra_if       | [all] s                         | 0           |       | -   | Time between gratuitous ARPs on VMAC interfaces
+vrrp_garp_extra_if       | [all] s                         | 0           | 1..86400 | -   | Time between gratuitous ARPs on VMAC interfaces
 vrrp_vmac_garp_intvl     | [all] s                         |             |       | =vrrp_garp_extra_if | -
 vrrp_down_timer_adverts  | N                               | 3           | 1..100 | yes | Missed adverts until the master counts as dead
 vrrp_lower_prio_no_advert    | [BOOL]                      | off         |       | -   | A master does not answer lower-priority adverts
@@ -117,8 +122,8 @@ vrrp_check_unicast_src   | -                               | off         |      
 vrrp_skip_check_adv_addr | [BOOL]                          | off         |       | -   | Do not compare addresses in every advert of the same master
 vrrp_strict              | [BOOL]                          | off         |       | -   | Insist on the RFC
 vrrp_owner_ignore_adverts | [BOOL]                         | off         |       | - @2.3.3 | An instance of priority 255 ignores adverts
-vrrp_startup_delay       | SEC                             |             |       | -   | Wait before VRRP starts
-vrrp_delay_after_boot    | SEC                             |             |       | - @2.4.0 | Wait for the machine to be up this long
+vrrp_startup_delay       | SEC                             |             | 0.001..4294.967295 | -   | Wait before VRRP starts
+vrrp_delay_after_boot    | SEC                             |             | 0.001..4294.967295 | - @2.4.0 | Wait for the machine to be up this long
 vrrp_notify_priority_changes | [BOOL]                      | off         |       | -   | Tell scripts of priority changes
 log_unknown_vrids        | -                               | off         |       | -   | Log adverts of unknown virtual routers
 vmac_prefix              | STRING                          | vrrp        |       | -   | Names of VMAC interfaces begin with this
@@ -126,7 +131,7 @@ vmac_addr_prefix         | STRING                          | vrrp        |      
 vrrp_iptables            | [IN [OUT]]                      |             |       | -   | Chains of iptables for no_accept
 vrrp_ipsets              | [NAME...]                       |             |       | -   | Names of IP sets for no_accept
 nftables                 | [NAME]                          | off         |       | -   | Table of nftables for no_accept
-nftables_priority        | N                               | -1          |       | -   | Priority of that table's hooks
+nftables_priority        | N                               | -1          | -2147483648..2147483647 | -   | Priority of that table's hooks
 nftables_counters        | -                               | off         |       | -   | Counters in that table
 nftables_ifindex         | -                               | off         |       | -   | Match interfaces by index in that table
 nftables_ipvs            | [NAME]                          |             |       | yes | Table of nftables that marks traffic of virtual_server_group
@@ -139,7 +144,7 @@ lvs_flush_on_stop        | [VS]                            | off         |      
 lvs_flush_onstop         | [VS]                            |             |       | =lvs_flush_on_stop | -
 lvs_sync_daemon          | IF [WORD...]                    |             |       | yes | The kernel's connection synchronisation
 checker_log_all_failures | [BOOL]                          | off         |       | yes | Log every failed check
-rs_init_notifies         | -                               | off         |       | -   | Notify of the first state too
+rs_init_notifies         | [BOOL]                          | off         |       | -   | Notify of the first state too
 snmp_socket              | STRING                          |             |       | -   | AgentX socket
 enable_traps             | -                               | off         |       | -   | Send SNMP traps
 enable_snmp_vrrp         | -                               | off         |       | -   | SNMP tables of VRRP
@@ -148,8 +153,8 @@ enable_snmp_checker      | -                               | off         |      
 enable_snmp_rfcv2        | -                               | off         |       | -   | SNMP tables of RFC 2787
 enable_snmp_rfcv3        | -                               | off         |       | -   | SNMP tables of RFC 6527
 enable_snmp_rfc          | -                               | off         |       | -   | SNMP tables of both RFCs
-snmp_vs_stats_update_interval | SEC                        | 5           |       | - @2.3.0 | How old SNMP figures of virtual servers may be
-snmp_rs_stats_update_interval | SEC                        | 5           |       | - @2.3.0 | How old SNMP figures of real servers may be
+snmp_vs_stats_update_interval | SEC                        | 5           | 0.001..30 | - @2.3.0 | How old SNMP figures of virtual servers may be
+snmp_rs_stats_update_interval | SEC                        | 5           | 0.001..30 | - @2.3.0 | How old SNMP figures of real servers may be
 enable_dbus              | -                               | off         |       | -   | Offer the D-Bus interface
 dbus_service_name        | NAME                            |             |       | -   | D-Bus name
 dbus_no_interface_name   | NAME                            | none        |       | - @2.3.0 | D-Bus path of instances without interface
@@ -164,7 +169,7 @@ reload_file              | [PATH]                          |             |      
 reload_check_config      | [PATH]                          | off         |       | -   | Test a configuration before reloading it (fastha always does)
 reload_time_file         | PATH                            |             |       | -   | File with the time of the next reload
 reload_repeat            | -                               | off         |       | -   | Keep that file after the reload
-include_check            | [WORD...]                       |             |       | -   | What is an error about include
+include_check            | [CHECK...]                      |             |       | yes | What is an error about include
 config_save_dir          | PATH                            |             |       | -   | Directory that gets every configuration read
 tmp_config_directory     | PATH                            |             |       | -   | Directory for the expanded configuration
 data_use_instance        | [BOOL]                          | off         |       | -   | Names of dump files contain the instance

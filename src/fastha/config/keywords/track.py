@@ -13,18 +13,18 @@ DATA = """
 group        | {instances}      |   |          | - | Members
 
 [garp_group]
-garp_interval | SEC             | 0 |          | - | Least time between gratuitous ARPs
-gna_interval | SEC              | 0 |          | - | Least time between neighbour advertisements
+garp_interval | SEC             | 0 | 0..2147.483647 | - | Least time between gratuitous ARPs
+gna_interval | SEC              | 0 | 0..2147.483647 | - | Least time between neighbour advertisements
 interface    | IF               |   |          | - | A member
 interfaces   | {interfaces}     |   |          | - | Members
 
 [vrrp_script]
 script       | CMD              |   |          | - | The command; quote the whole of it to give it arguments
-interval     | SEC              | 1 |          | - | Time between starts
-timeout      | SEC              | interval |   | - | How long it may take
+interval     | SEC              | 1 | ~0.001..4294 | - | Time between starts
+timeout      | SEC              | interval | ~0.001..4294 | - | How long it may take
 weight       | N [reverse]      | 0 | -253..253 | - | Priority it adds; 0 means that failure is FAULT
-rise         | N                | 1 | 1..      | - | Successes in a row until it is up
-fall         | N                | 1 | 1..      | - | Failures in a row until it is down
+rise         | N                | 1 | 1..2147483647 | - | Successes in a row until it is up
+fall         | N                | 1 | 1..2147483647 | - | Failures in a row until it is down
 user         | USER [GROUP]     | script_user | | - | Who runs it
 init_fail    | -                | off |        | - | Starts as failed
 
@@ -34,9 +34,9 @@ param_match  | [initial|partial] |  |          | - | How arguments are compared
 weight       | N [reverse]      | 0 | -254..254 | - | Priority it adds; 0 means that its absence is FAULT
 quorum       | N                | 1 | 1..65535 | - | How many there must be
 quorum_max   | N                |   | 0..65535 | - | How many there may be
-terminate_delay | SEC           | 0 |          | - | Time until the end of a process counts
-fork_delay   | SEC              | 0 |          | - | Time until the start of a process counts
-delay        | SEC              | 0 |          | - | Both of these
+terminate_delay | SEC           | 0 | 0.000001..3600 | - | Time until the end of a process counts
+fork_delay   | SEC              | 0 | 0.000001..3600 | - | Time until the start of a process counts
+delay        | SEC              | 0 | 0.000001..3600 | - | Both of these
 full_command | -                | off |        | - | Compare the command line instead of the kernel's short name
 
 [track_file]

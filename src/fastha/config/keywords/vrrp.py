@@ -2,8 +2,11 @@
 
 FREE = """
 addresses     | ADDR[/LEN] [dev IF] [label NAME] [scope SCOPE] [OPTION...] | Addresses
+static_addresses | ADDR[/LEN] [dev IF] [scope SCOPE] [track_group NAME] [OPTION...] | Addresses, without use_vmac
 routes        | [TYPE] DEST [OPTION...]                     | Routes
-rules         | SELECTOR... ACTION                          | Routing rules
+rules         | SELECTOR... ACTION preference N             | Routing rules
+virtual_routes | [TYPE] DEST dev IF [OPTION...]             | Routes, without track_group
+virtual_rules | SELECTOR... ACTION preference N             | Routing rules, without track_group
 peers         | ADDR [min_ttl N] [max_ttl N]                | Unicast peers
 track_virtual | ADDR PORT|group NAME [TCP|UDP|SCTP]; fwmark N [inet|inet6]; then [weight N] | Tracked virtual servers
 """
@@ -14,11 +17,11 @@ interface                  | IF             |          |         | yes | Where a
 virtual_router_id          | N              |          | 1..255  | yes | Identity of the virtual router on its network
 state                      | MASTER|BACKUP  | BACKUP   |         | yes | Which it would like to be; MASTER without priority means priority 255
 priority                   | N              | 100      | 1..255  | yes | Highest wins; 255 owns the addresses
-advert_int                 | SEC            | 1        |         | yes | Time between adverts, 0.01 to 255 s; version 2 has whole seconds, version 3 at most 40.95 s
+advert_int                 | SEC            | 1        | 0.01..255 | yes | Time between adverts, 0.01 to 255 s; version 2 has whole seconds, version 3 at most 40.95 s
 version                    | 2|3            | vrrp_version | 2..3 | yes | Protocol version
 nopreempt                  | -              | off      |         | yes | Do not take over from a living master of lower priority
 preempt                    | -              | on       |         | yes | Take over from a master of lower priority
-preempt_delay              | SEC            | 0        |         | yes | Wait this long (0 to 1000 s) before doing so
+preempt_delay              | SEC            | 0        | 0..1000 | yes | Wait this long (0 to 1000 s) before doing so
 accept                     | -              | on       |         | -   | Accept packets to the addresses
 no_accept                  | -              | off      |         | -   | Drop packets to the addresses
 strict_mode                | [BOOL]         | vrrp_strict |      | -   | Insist on the RFC
@@ -49,25 +52,25 @@ track_virtual_server       | {track_virtual} |         |         | own | Virtual
 virtual_ipaddress          | {addresses}    |          |         | yes | Addresses of the virtual router
 virtual_ipaddress_excluded | {addresses}    |          |         | -   | Addresses that adverts do not carry
 no_virtual_ipaddress       | -              | off      |         | - @2.2.8 | There may be no address
-virtual_routes             | {routes}       |          |         | -   | Routes that go with mastership
-virtual_rules              | {rules}        |          |         | -   | Routing rules that go with mastership
+virtual_routes             | {virtual_routes} |          |         | -   | Routes that go with mastership
+virtual_rules              | {virtual_rules} |          |         | -   | Routing rules that go with mastership
 promote_secondaries        | -              | off      |         | -   | Keep secondary addresses when a primary goes
-use_vmac                   | [WORD...]      | off      |         | -   | Use the virtual MAC address
+use_vmac                   | [VMAC...]      | off      |         | -   | Use the virtual MAC address
 use_vmac_addr              | -              | off      |         | -   | The same for addresses on other interfaces
 vmac_xmit_base             | -              | off      |         | -   | Send adverts from the interface itself
-use_ipvlan                 | [WORD...]      | off      |         | -   | Use an ipvlan interface
+use_ipvlan                 | [IPVLAN...]    | off      |         | -   | Use an ipvlan interface
 vrf                        | NAME           |          |         | -   | Run in this VRF
 native_ipv6                | -              |          |         | -   | Without effect
 linkbeat_use_polling       | -              | off      |         | -   | Poll the link
 debug                      | N              | 0        | 0..4    | -   | Without effect
-kernel_rx_buf_size         | N              |          |         | -   | Receive buffer of adverts
+kernel_rx_buf_size         | N              |          | 0..4294967295 | -   | Receive buffer of adverts
 garp_master_delay          | s              | vrrp_garp_master_delay | 0..4294 | yes | As vrrp_garp_master_delay
-garp_master_repeat         | N              | vrrp_garp_master_repeat | ~1.. | yes | As vrrp_garp_master_repeat
+garp_master_repeat         | N              | vrrp_garp_master_repeat | ~1..4294967295 | yes | As vrrp_garp_master_repeat
 garp_master_refresh        | s              | vrrp_garp_master_refresh | 0..4294 | yes | As vrrp_garp_master_refresh
-garp_master_refresh_repeat | N              | vrrp_garp_master_refresh_repeat | ~1.. | yes | As vrrp_garp_master_refresh_repeat
+garp_master_refresh_repeat | N              | vrrp_garp_master_refresh_repeat | ~1..4294967295 | yes | As vrrp_garp_master_refresh_repeat
 garp_lower_prio_delay      | s              | vrrp_garp_lower_prio_delay | 0..4294 | yes | As vrrp_garp_lower_prio_delay
-garp_lower_prio_repeat     | N              | vrrp_garp_lower_prio_repeat | 0.. | yes | As vrrp_garp_lower_prio_repeat
-garp_extra_if              | [all] s        | 0        |         | -   | Time between gratuitous ARPs on VMAC interfaces
+garp_lower_prio_repeat     | N              | vrrp_garp_lower_prio_repeat | 0..2147483647 | yes | As vrrp_garp_lower_prio_repeat
+garp_extra_if              | [all] s        | 0        | 0..86400 | -   | Time between gratuitous ARPs on VMAC interfaces
 vmac_garp_intvl            | [all] s        |          |         | =garp_extra_if | -
 notify_master              | CMD [USER [GROUP]] |      |         | -   | Run on becoming master
 notify_backup              | CMD [USER [GROUP]] |      |         | -   | Run on becoming backup

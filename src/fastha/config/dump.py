@@ -1,0 +1,77 @@
+"""Model -> keepalived.conf text: the effective configuration. Pure.
+
+`build(read(dump(config)))` gives `config` again, for every configuration that `build` can give; definitions, includes
+and inheritance are resolved.
+"""
+
+from __future__ import annotations
+
+from fastha.config.dump_lvs import dump_group, dump_virtual_server
+from fastha.config.dump_track import dump_bfd, dump_ssl, dump_track_file
+from fastha.config.dump_vrrp import dump_instance
+from fastha.config.dump_words import Page, seconds, word
+from fastha.model import Config, LvsDefs
+
+
+def dump(config: Config, full: bool = False, secrets: bool = True) -> str:
+    """The text. `full`: defaults too; without `secrets` passwords are hidden, and the text reads back without them."""
+    page = Page(full, secrets)
+    _globals(config, page)
+    dump_ssl(config, page)
+    for track_file in config.track_files:
+        page.gap()
+        dump_track_file(track_file, page)
+    for bfd in config.bfds:
+        page.gap()
+        dump_bfd(bfd, page)
+    for instance in config.instances:
+        page.gap()
+        dump_instance(instance, config.virtual_servers, page)
+    groups = {server.group: server for server in config.virtual_servers if server.group}
+    for name, server in groups.items():
+        page.gap()
+        dump_group(name, server.members, page)
+    for server in config.virtual_servers:
+        page.gap()
+        dump_virtual_server(server, page)
+    return "".join(f"{line}\n" for line in page.lines)
+
+
+def _globals(config: Config, page: Page) -> None:
+    defs = config.globals
+    # One interface has one rhythm: it is a word of global_defs alone.
+    interval_ns = max((i.garp.interval_ns for i in config.instances), default=0)
+    with page.block("global_defs"):
+        if defs.router_id:
+            page.say("router_id", word(defs.router_id))
+        if defs.script_user or defs.script_group:
+            user, group = defs.script_user, defs.script_group
+            page.say("script_user", *([word(user), word(group)] if user and group else [word(user or f":{group}")]))
+        if interval_ns:
+            page.say("vrrp_garp_interval", seconds(interval_ns))
+        _balancer(defs.lvs, page)
+    if page.lines[-2].endswith("{"):
+        del page.lines[-2:]
+
+
+def _balancer(lvs: LvsDefs, page: Page) -> None:
+    timeouts = {"tcp": lvs.timeout_tcp_s, "tcpfin": lvs.timeout_tcpfin_s, "udp": lvs.timeout_udp_s}
+    if any(timeouts.values()):
+        page.say("lvs_timeouts", *(f"{name} {value}" for name, value in timeouts.items() if value))
+    if lvs.flush:
+        page.say("lvs_flush")
+    if lvs.flush_on_stop:
+        page.say("lvs_flush_on_stop", *(["VS"] if lvs.flush_on_stop == "VS" else []))
+    if daemon := lvs.sync_daemon:
+        instance = ["inst", word(daemon.instance)] if daemon.instance else []
+        numbers = {"maxlen": daemon.maxlen, "port": daemon.port, "ttl": daemon.ttl, "group": daemon.group}
+        options = [f"{name} {value}" for name, value in numbers.items() if value]
+        page.say("lvs_sync_daemon", word(daemon.interface), *instance, "id", daemon.sync_id, *options)
+    if lvs.marks_table:
+        page.say("nftables_ipvs", word(lvs.marks_table))
+    for keyword, value, default in (
+        ("nftables_ipvs_priority", lvs.marks_priority, LvsDefs().marks_priority),
+        ("nftables_ipvs_start_fwmark", lvs.marks_start, LvsDefs().marks_start),
+    ):
+        if value != default or (page.full and lvs.marks_table):
+            page.say(keyword, value)

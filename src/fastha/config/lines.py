@@ -1,0 +1,114 @@
+"""Blocks whose lines are no keywords: one grammar for each list of the keyword table (FREE)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastha.config import values
+from fastha.config.line import Line, Wrong
+from fastha.config.line_address import read_address
+from fastha.config.line_routes import Route
+from fastha.config.line_rules import read_rule
+from fastha.config.tree import Faults, Statement, shown
+
+DELAY_US = 255_000_000  # interface_up_down_delays: at most 255 s
+LINKBEAT = ("MII", "ETHTOOL", "IOCTL")
+WEIGHT = 254  # beyond it any priority would be at its end
+
+
+def check_lines(kind: str, block: list[Statement], faults: Faults) -> None:
+    """Faults for the lines of a list that has no effect yet."""
+    read = READERS.get(kind)
+    if read is None:
+        return
+    for statement in block:
+        if statement.block is not None:
+            faults.error(statement.place(), f"'{shown(statement.words[0])}': no block can stand here")
+            continue
+        line = Line(statement, faults)
+        try:
+            while line.more:
+                before = line.at
+                read(line)
+                # On a line with braces several entries may follow one another: { a b }.
+                if not statement.inline or line.at == before:
+                    break
+            if line.more:
+                raise Wrong(line.at, f"'{shown(line.peek)}' cannot stand here", "one entry per line")
+        except Wrong as wrong:
+            faults.error(statement.place(wrong.index), wrong.message, wrong.hint)
+
+
+def _route(line: Line) -> None:
+    Route(line, groups=True).read()
+
+
+def _rule(line: Line) -> None:
+    read_rule(line, groups=True)
+
+
+def _virtual_route(line: Line) -> None:
+    Route(line, groups=False).read()
+
+
+def _virtual_rule(line: Line) -> None:
+    read_rule(line, groups=False)
+
+
+def _names(line: Line) -> None:
+    """Several names may share a line, as in keepalived."""
+    while line.more:
+        line.take("")
+
+
+def _interface(line: Line) -> None:
+    line.interface("interface")
+
+
+def _delays(line: Line) -> None:
+    """IF DOWN [UP]."""
+    line.interface("interface")
+    for option in ("down", "up"):
+        if option == "up" and not line.more:
+            return
+        us = values.parse_seconds_us(line.take(option))
+        if us is None or us > DELAY_US:
+            raise line.wrong(f"{option} must be 0 to {DELAY_US // 1_000_000} s, not '{shown(line.words[line.at - 1])}'")
+
+
+def _linkbeat(line: Line) -> None:
+    line.interface("interface")
+    if line.more and line.peek in LINKBEAT:
+        line.at += 1
+
+
+def _tracker(line: Line) -> None:
+    """NAME [weight N [reverse|noreverse]]."""
+    line.take("")
+    if line.accept("weight"):
+        line.number("weight", -WEIGHT, WEIGHT)
+        line.accept("reverse", "noreverse")
+
+
+def _address(line: Line) -> None:
+    read_address(line)
+
+
+def _static_address(line: Line) -> None:
+    read_address(line, static=True)
+
+
+READERS: dict[str, Callable[[Line], None]] = {
+    "addresses": _address,
+    "static_addresses": _static_address,
+    "routes": _route,
+    "rules": _rule,
+    "virtual_routes": _virtual_route,
+    "virtual_rules": _virtual_rule,
+    "emails": _names,
+    "instances": _names,
+    "interfaces": _interface,
+    "interface_delays": _delays,
+    "linkbeat": _linkbeat,
+    "trackers": _tracker,
+}

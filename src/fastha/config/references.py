@@ -1,0 +1,236 @@
+"""What blocks say about one another by name, for keywords without effect yet: trackers, groups, what must come before.
+
+Works on statements, not on built values: those keywords have none. Builders of keywords with an effect look after
+their own references.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+from fastha.config import values
+from fastha.config.keywords import TABLE, Status
+from fastha.config.keywords.table import ROOT
+from fastha.config.tree import Faults, Statement, shown
+
+# What keepalived reads in order: the definition must come before its use.
+TRACKED = {
+    "track_script": "vrrp_script",
+    "track_process": "vrrp_track_process",
+    "track_file": "track_file",
+    "track_bfd": "bfd_instance",
+}
+# block -> what it cannot do without
+REQUIRED = {
+    "vrrp_script": "script",
+    "vrrp_track_process": "process",
+    "track_file": "file",
+    "bfd_instance": "neighbor_ip",
+}
+# The weight +-254 that file and process trackers may have is one too many here.
+NARROW = ("track_interface", "track_script", "track_bfd")
+# keyword of vrrp_instance -> without one of these it means nothing
+NEEDS = {
+    "vmac_xmit_base": ("use_vmac",),
+    "unicast_ttl": ("unicast_peer",),
+    "check_unicast_src": ("unicast_peer",),
+    "old_unicast_checksum": ("unicast_peer",),
+}
+
+
+def noted(word: str, block: str = ROOT) -> bool:
+    """Whether a keyword has no effect yet, so that nobody else looks at what it says."""
+    return TABLE[block][word].status is not Status.SUPPORTED
+
+
+def check_references(statements: list[Statement], faults: Faults) -> None:
+    """Faults for the whole file; `statements` are those of the top level."""
+    names: dict[str, dict[str, Statement]] = {}
+    uses: list[tuple[int, Statement]] = []
+    where: dict[int, int] = {}  # id of a definition -> its number among the statements
+    for number, statement in enumerate(statements):
+        keyword = TABLE[ROOT].get(statement.words[0])
+        if keyword is None or statement.block is None:
+            continue
+        word = keyword.alias_of or keyword.word
+        if word in ("virtual_server", "virtual_server_group"):
+            continue
+        if word in DEFINED and len(statement.words) > 1:
+            name = statement.words[1]
+            before = names.setdefault(word, {}).setdefault(name, statement)
+            where[id(statement)] = number
+            if before is not statement and word != "vrrp_instance" and noted(word):
+                report = faults.error if word in ("vrrp_sync_group", "track_group") else faults.warning
+                report(statement.place(1), f"{word} {shown(name)} is there already", f"line {before.line}")
+        uses.append((number, statement))
+    book = _Book(names, where, faults)
+    for number, statement in uses:
+        book.check(number, statement)
+    book.check_members()
+
+
+DEFINED = (*REQUIRED, "vrrp_instance", "vrrp_sync_group", "track_group")
+
+
+def inner(statement: Statement, word: str) -> Iterator[Statement]:
+    """The statements of a block that begin with `word`."""
+    return (s for s in statement.block or () if s.words[0] == word)
+
+
+def entries(statement: Statement, word: str) -> Iterator[Statement]:
+    """The lines of every list `word` of a block."""
+    return (line for opened in inner(statement, word) for line in opened.block or ())
+
+
+class _Book:
+    """Names that are defined, and where."""
+
+    def __init__(self, names: dict[str, dict[str, Statement]], where: dict[int, int], faults: Faults) -> None:
+        self.names = names
+        self.where = where
+        self.faults = faults
+        self.member_of: dict[str, Statement] = {}  # instance -> its sync group
+
+    def check(self, number: int, statement: Statement) -> None:
+        word = statement.words[0]
+        kind = "track_file" if word == "vrrp_track_file" else word
+        if kind in REQUIRED and noted(kind):
+            need = REQUIRED[kind]
+            aliases = [w for w, k in TABLE[kind].items() if need in (w, k.alias_of)]
+            if not any(s.words[0] in aliases for s in statement.block or ()):
+                self.faults.error(statement.place(), f"{word} without {need}")
+            if kind == "vrrp_track_process":
+                self._quorums(statement)
+        elif word in ("vrrp_instance", "vrrp_sync_group"):
+            self._trackers(number, statement, word)
+            if word == "vrrp_sync_group":
+                self._sync_group(statement)
+            else:
+                self._needs(statement)
+        elif word == "track_group":
+            self._track_group(statement)
+        elif word == "garp_group":
+            if not any(True for w in ("garp_interval", "gna_interval") for _ in inner(statement, w)):
+                self.faults.warning(statement.place(), "garp_group without garp_interval or gna_interval does nothing")
+        elif word in ("static_ipaddress", "static_routes", "static_rules"):
+            for line in statement.block or ():
+                if "track_group" in line.words[1:-1]:
+                    at = line.words.index("track_group") + 1
+                    self._find("track_group", line, at, number)
+
+    def _find(self, kind: str, line: Statement, index: int, number: int) -> None:
+        """The name at word `index` must be that of a `kind`, defined before statement `number`."""
+        name = line.words[index]
+        known = self.names.get(kind, {})
+        if name not in known:
+            close = get_close_matches(name[:40], known, n=1)
+            self.faults.error(
+                line.place(index), f"there is no {kind} '{shown(name)}'", f"did you mean {close[0]}?" if close else ""
+            )
+        elif self.where[id(known[name])] > number:
+            self.faults.warning(
+                line.place(index),
+                f"{kind} {shown(name)} is defined after its use: keepalived ignores it here",
+                f"line {known[name].line}",
+            )
+
+    def _trackers(self, number: int, statement: Statement, block: str) -> None:
+        said = {s.words[0]: s.words[1] for s in statement.block or () if len(s.words) > 1}
+        own = said.get("interface", "")
+        owner = said.get("priority", "255" if said.get("state") == "MASTER" else "") == "255"
+        for word in ("track_interface", *TRACKED):
+            if not noted(word, block):
+                continue
+            seen: dict[str, Statement] = {}
+            for line in entries(statement, word):
+                name = line.words[0]
+                if seen.setdefault(name, line) is not line:
+                    self.faults.warning(line.place(), f"{word} {shown(name)} is there already; this one is ignored")
+                if word in TRACKED:
+                    self._find(TRACKED[word], line, 0, number)
+                elif name == own:
+                    self.faults.warning(line.place(), f"{shown(name)} is watched anyway, being the own interface")
+                if owner and self._weighted(line, TRACKED.get(word, "")):
+                    self.faults.warning(line.place(), f"the weight of {shown(name)} is ignored: 255 never changes")
+                if word in NARROW and line.words[1:3] in (["weight", "254"], ["weight", "-254"]):
+                    self.faults.warning(line.place(2), f"{word}: the weight is at most 253")
+
+    def _quorums(self, statement: Statement) -> None:
+        said = {s.words[0]: s for s in statement.block or () if len(s.words) > 1 and s.words[1].isdigit()}
+        least, most = said.get("quorum"), said.get("quorum_max")
+        if least is not None and most is not None and int(most.words[1][:9]) < int(least.words[1][:9]):
+            later = max(least, most, key=lambda s: s.line)
+            self.faults.warning(later.place(1), f"quorum_max is below quorum: {later.words[0]} is ignored")
+
+    def _needs(self, statement: Statement) -> None:
+        said = {s.words[0]: s for s in statement.block or ()}
+        for word, others in NEEDS.items():
+            if word in said and not any(o in said for o in others):
+                self.faults.warning(said[word].place(), f"{word} has no effect without {' or '.join(others)}")
+        for word in ("use_vmac", "use_ipvlan"):
+            if word in said and "unicast_peer" in said and "vmac_xmit_base" not in said:
+                self.faults.warning(said[word].place(), f"with unicast_peer, {word} sends from the interface itself")
+        if "use_ipvlan" in said and not any(values.parse_address(w) for w in said["use_ipvlan"].words[1:]):
+            self.faults.warning(said["use_ipvlan"].place(), "use_ipvlan without an address stays in FAULT")
+        if "vrf" in said and "interface" in said:
+            self.faults.warning(said["vrf"].place(), "vrf has no effect with interface")
+        if "use_vmac" in said and "use_ipvlan" in said:
+            self.faults.warning(said["use_ipvlan"].place(), "use_vmac and use_ipvlan exclude one another")
+
+    def _members(self, statement: Statement) -> list[tuple[str, Statement, int]]:
+        """(name, line, word index) of a group's members."""
+        groups = list(inner(statement, "group"))
+        if len(groups) > 1:
+            self.faults.error(groups[1].place(), "group is there already", f"line {groups[0].line}")
+        if groups and not groups[0].block:
+            self.faults.warning(groups[0].place(), "the group is empty")
+        return [(name, line, i) for line in entries(statement, "group") for i, name in enumerate(line.words)]
+
+    def _sync_group(self, statement: Statement) -> None:
+        known = self.names.get("vrrp_instance", {})
+        members: set[str] = set()
+        for name, line, i in self._members(statement):
+            if name not in known:
+                close = get_close_matches(name[:40], known, n=1)
+                hint = f"did you mean {close[0]}?" if close else ""
+                self.faults.error(line.place(i), f"there is no vrrp_instance '{shown(name)}'", hint)
+            elif self.member_of.setdefault(name, statement) is not statement or name in members:
+                self.faults.error(line.place(i), f"vrrp_instance {shown(name)} is in a sync group already")
+            else:
+                members.add(name)
+        if len(members) < 2:
+            many = "only one instance" if members else "no instance"
+            self.faults.warning(statement.place(1), f"sync group {shown(statement.words[1])} has {many}")
+
+    def _track_group(self, statement: Statement) -> None:
+        known = self.names.get("vrrp_instance", {})
+        for name, line, i in self._members(statement):
+            if name not in known:
+                self.faults.warning(line.place(i), f"there is no vrrp_instance '{shown(name)}'")
+
+    def check_members(self) -> None:
+        """What an instance and its sync group say together."""
+        for name, group in self.member_of.items():
+            instance = self.names["vrrp_instance"][name]
+            shared = {line.words[0] for line in entries(group, "track_interface")}
+            own = {s.words[1] for s in inner(instance, "interface") if len(s.words) > 1}
+            lines = list(entries(instance, "track_interface"))
+            for line in [*lines, *entries(group, "track_interface")]:
+                if line.words[0] in shared and (line in lines or line.words[0] in own):
+                    self.faults.warning(line.place(), f"{shown(name)} and its group both track {shown(line.words[0])}")
+            if any(s.words[0] in ("sync_group_tracking_weight", "global_tracking") for s in group.block or ()):
+                continue
+            for word, kind in [*TRACKED.items(), ("track_interface", "")]:
+                for line in entries(instance, word):
+                    if noted(word, "vrrp_instance") and self._weighted(line, kind):
+                        self.faults.warning(
+                            line.place(), f"the weight of {shown(line.words[0])} is ignored in a sync group",
+                            "sync_group_tracking_weight",
+                        )  # fmt: skip
+
+    def _weighted(self, line: Statement, kind: str) -> bool:
+        if line.words[1:2] == ["weight"]:
+            return line.words[2:3] != ["0"]
+        definition = self.names.get(kind, {}).get(line.words[0])
+        return definition is not None and any(s.words[1:2] not in ([], ["0"]) for s in inner(definition, "weight"))

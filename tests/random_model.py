@@ -1,0 +1,332 @@
+"""Random configurations as values: only what reading a file can give, with every field of every class in use."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from fastha.config.build_checks import BUILDERS
+from fastha.config.keywords import TABLE, Status
+from fastha.model import (
+    Auth,
+    Check,
+    Config,
+    DnsCheck,
+    Garp,
+    GlobalDefs,
+    GroupMember,
+    HttpCheck,
+    HttpUrl,
+    LvsDefs,
+    PingCheck,
+    RealServer,
+    Script,
+    SmtpCheck,
+    SorryServer,
+    SyncDaemon,
+    TcpCheck,
+    TrackVirtualServer,
+    Tunnel,
+    UdpCheck,
+    VirtualAddress,
+    VirtualServer,
+    VrrpInstance,
+)
+from fastha.model.lvs import host_port
+
+S = 10**9
+WORDS = ["a", "web-1", "x.y", "two words", "#1", "a!b", "br{a}ce", "", "é", "back\\slash", "it's"]
+ARGS = [*WORDS, 'say "hi"', "$HOME", "${_PWD}", "tab\there", "new\nline", "~SEQ(a,3)", "\x07", "@host", "a'b\"c\\d e"]
+
+
+def supported(block: str, word: str) -> bool:
+    return word in TABLE[block] and TABLE[block][word].status is Status.SUPPORTED
+
+
+MADE = ("TCP_CHECK", "HTTP_GET", "PING_CHECK", "UDP_CHECK", "DNS_CHECK", "SMTP_CHECK")
+
+
+class Make:
+    """Values from a generator."""
+
+    def __init__(self, r: random.Random) -> None:
+        self.r = r
+        self.n = 0
+
+    def number(self) -> int:
+        """A number that this configuration has not had yet."""
+        self.n += 1
+        return self.n
+
+    def maybe(self, value: Any, otherwise: Any, share: float = 0.3) -> Any:
+        return value if self.r.random() < share else otherwise
+
+    def ns(self, low_us: int = 1) -> int:
+        return self.r.choice([low_us, 1, 250_000, 1_000_001, 5_000_000, 60_000_000, 3_999_999]) * 1000
+
+    def word(self) -> str:
+        return self.r.choice([w for w in WORDS if w])
+
+    def script(self) -> Script | None:
+        if self.r.random() < 0.6:
+            return None
+        argv = ("/bin/x", *(self.r.choice(ARGS) for _ in range(self.r.randrange(4))))
+        return Script(argv, *self.r.choice([("", ""), ("nobody", ""), ("nobody", "nogroup"), ("", "adm")]))
+
+    # -- balancing
+
+    def scheduling(self, retry_low: int = 0) -> dict[str, Any]:
+        delay = self.ns()
+        out = {
+            "delay_ns": delay,
+            "retry": self.r.randint(retry_low, 5),
+            "retry_delay_ns": self.ns(0),
+            "warmup_ns": self.r.choice([delay, 0, self.ns()]),
+            "alpha": self.r.random() < 0.5,
+            "log_all_failures": supported("TCP_CHECK", "log_all_failures") and self.r.random() < 0.3,
+            "rise": self.r.choice([1, 3]) if supported("TCP_CHECK", "rise") else 1,
+        }
+        return self.maybe(out, {}, 0.8)
+
+    def connection(self, rs: dict[str, Any], kind: str) -> dict[str, Any]:
+        six = ":" in rs["ip"]
+        return {
+            **self.scheduling(),
+            "ip": self.maybe("2001:db8::9" if six else "10.9.9.9", rs["ip"]),
+            "port": 0 if kind == "PING_CHECK" else self.maybe(8080, rs["port"] or 99),
+            "bind_ip": self.maybe("2001:db8::8" if six else "10.9.9.8", ""),
+            "bind_port": self.maybe(4000, 0) if supported(kind, "bind_port") and kind != "PING_CHECK" else 0,
+            "bind_if": self.maybe("eth7", "") if supported(kind, "bind_if") else "",
+            "fwmark": self.maybe(77, 0) if supported(kind, "fwmark") else 0,
+            "timeout_ns": self.ns(),
+        }
+
+    def url(self, host: str) -> HttpUrl:
+        return HttpUrl(
+            path=self.r.choice(["/", "/a?b=c", "/#x"]),
+            status=self.r.choice([((200, 299),), ((200, 204), (301, 301)), ((404, 404),)]),
+            digest=self.maybe("0123456789abcdef" * 2, ""),
+            virtualhost=self.maybe("www.example.org", host),
+        )
+
+    def check(self, rs: dict[str, Any]) -> Check:
+        kinds = [k for k in MADE if k in BUILDERS]
+        kind = self.r.choice(kinds)
+        known = self.connection(rs, kind)
+        match kind:
+            case "PING_CHECK":
+                return PingCheck(**known)
+            case "UDP_CHECK":
+                mask = self.r.choice(["", "ffff", "f00f", "ff0f"])
+                return UdpCheck(
+                    **known,
+                    payload=self.maybe("00ff7f", ""),
+                    require_reply=bool(mask) or self.r.random() < 0.5,
+                    reply="".join(c if m == "f" else "0" for c, m in zip("1a2b", mask, strict=False)),
+                    mask=mask,
+                    min_reply_length=self.maybe(7, 0),
+                    max_reply_length=self.maybe(512, 65535),
+                )
+            case "DNS_CHECK":
+                name = self.r.choice([".", "a.example"])
+                return DnsCheck(**known, type=self.r.choice(["SOA", "A", "AAAA"]), name=name)
+            case "SMTP_CHECK":
+                return SmtpCheck(**known, helo_name=self.maybe("mx.example", ""))
+            case "HTTP_GET":
+                host = host_port(known["ip"], known["port"])
+                urls = tuple(self.url(host) for _ in range(self.r.randint(1, 3)))
+                protocol = self.r.choice(["1.0", "1.0C", "1.1"])
+                fast, reset = self.r.random() < 0.5, self.r.random() < 0.5
+                return HttpCheck(**known, urls=urls, http_protocol=protocol, fast_recovery=fast, close_reset=reset)
+        return TcpCheck(**known, close_reset=self.r.random() < 0.5)
+
+    def tunnel(self, forward: str) -> Tunnel:
+        if forward != "TUN":
+            return Tunnel()
+        return self.r.choice([Tunnel(), Tunnel("gue", 6080), Tunnel("gue", 7, "remcsum"), Tunnel("gre", 0, "csum")])
+
+    def real(self, six: bool, forward: str, port: int) -> RealServer:
+        how = self.maybe(self.r.choice(["NAT", "DR", "TUN"]), forward)
+        ip = f"2001:db8:1::{self.number():x}" if six else f"10.3.{self.number() // 200}.{self.n % 200 + 1}"
+        head: dict[str, Any] = {"ip": ip, "port": self.r.choice([port or 80, 8080]) if how == "NAT" else port}
+        return RealServer(
+            **head,
+            weight=self.r.choice([0, 1, 1, 1, 5, 2147483647]),
+            forward=how,
+            tunnel=self.tunnel(how),
+            inhibit_on_failure=self.r.random() < 0.3,
+            alpha=self.r.random() < 0.3,
+            uthreshold=self.maybe(100, 0),
+            lthreshold=self.maybe(50, 0),
+            checks=tuple(self.check(head) for _ in range(self.r.choice([0, 1, 1, 2]))),
+            notify_up=self.script(),
+            notify_down=self.script(),
+        )
+
+    def head(self) -> dict[str, Any]:
+        """What a virtual server is for."""
+        n, six = self.number(), self.r.random() < 0.3
+        family = "inet6" if six else "inet"
+        match self.r.choice(["address", "address", "mark", "group"]):
+            case "mark":
+                return {"fwmark": n, "family": family}
+            case "group":
+                members = [
+                    GroupMember(f"10.5.{n}.1", f"10.5.{n}.1", 80),
+                    GroupMember(f"10.5.{n}.4", f"10.5.{n}.9", self.r.choice([80, 81])),
+                    GroupMember(fwmark=1000 + n, family=family),
+                ]
+                if six:
+                    members = [
+                        GroupMember(f"2001:db8:5:{n}::1", f"2001:db8:5:{n}::1f", 80, family="inet6"),
+                        GroupMember(fwmark=1000 + n, family=family),
+                    ]
+                members = self.r.sample(members, self.r.randint(1, len(members)))
+                name = self.r.choice(["g", "two words", "é#"]) + str(n)
+                return {"group": name, "members": tuple(members), "family": family}
+        ip = f"2001:db8:4::{n:x}" if six else f"10.4.0.{n % 250 + 1}"
+        return {"ip": ip, "port": self.r.choice([0, 53, 80]), "family": family}
+
+    def server(self) -> VirtualServer:
+        head = self.head()
+        marked = "fwmark" in head or ("group" in head and all(m.fwmark for m in head["members"]))
+        protocol = "TCP" if marked else self.r.choice(["TCP", "UDP", "SCTP"])
+        ports = {m.port for m in head.get("members", ())}
+        port = head.get("port", ports.pop() if len(ports) == 1 else 0)
+        six, forward = head["family"] == "inet6", self.r.choice(["NAT", "DR", "TUN"])
+        real = tuple(self.real(six, forward, port) for _ in range(self.r.randint(1, 4)))
+        real = tuple({rs.key: rs for rs in real}.values())
+        flags = {"sh": ["sh-port", "sh-fallback", "flag-1"], "mh": ["mh-port", "mh-fallback"]}
+        scheduler = self.r.choice(["rr", "wlc", "sh", "mh", "own"])
+        known = [*flags.get(scheduler, ["flag-1", "flag-3"]), *(["ops"] if protocol == "UDP" or marked else [])]
+        quorum = self.r.randint(1, min(max(1, sum(rs.weight for rs in real)), 4294967295))
+        how = self.maybe("NAT", forward)
+        sorry = SorryServer(
+            ip="2001:db8:9::9" if six else "10.9.9.7",
+            port=self.maybe(8099, port) if how == "NAT" else port,
+            forward=how,
+            tunnel=self.tunnel(how),
+            inhibit=self.r.random() < 0.5,
+        )
+        persistent = "port" in head and not head["port"]
+        return VirtualServer(
+            **head,
+            protocol=protocol,
+            scheduler=scheduler,
+            scheduler_flags=tuple(self.r.sample(known, self.r.randint(0, len(known)))),
+            forward=forward,
+            masquerade=self.r.random() < 0.8,
+            persistence_timeout_s=360 if persistent else self.maybe(100, 0),
+            persistence_prefix=self.maybe(24, 0),
+            persistence_engine=self.maybe("sip", ""),
+            quorum=quorum,
+            hysteresis=self.maybe(self.r.randint(0, quorum - 1), 0),
+            alpha=self.r.random() < 0.3,
+            omega=self.r.random() < 0.3,
+            ha_suspend=self.r.random() < 0.3 and "ip" in head,
+            quorum_up=self.script(),
+            quorum_down=self.script(),
+            sorry_server=self.maybe(sorry, None),
+            real_servers=real,
+        )
+
+    # -- VRRP
+
+    def garp(self, interval_ns: int) -> Garp:
+        return Garp(
+            master_delay_ns=self.maybe(self.r.randint(0, 4294) * S, 5 * S),
+            master_repeat=self.maybe(2, 5),
+            master_refresh_ns=self.maybe(60 * S, 0),
+            master_refresh_repeat=self.maybe(3, 1),
+            lower_prio_delay_ns=self.maybe(0, 5 * S),
+            lower_prio_repeat=self.maybe(0, 5),
+            interval_ns=interval_ns,
+        )
+
+    def instance(self, interval_ns: int, servers: list[VirtualServer]) -> VrrpInstance:
+        n, version = self.number(), self.r.choice([2, 3])
+        priority = self.r.choice([1, 100, 254, 255])
+        wants_master = self.r.random() < 0.4
+        preempt = wants_master or priority == 255 or self.r.random() < 0.7
+        peers = self.maybe(("10.0.0.2", "10.0.0.3"), ())
+        tracked = self.r.sample(servers, self.r.randint(0, len(servers)))
+        return VrrpInstance(
+            name=f"{self.word()}{n}",
+            interface=self.r.choice(["eth0", "eth1.7"]),
+            vrid=n,
+            priority=priority,
+            version=version,
+            advert_int_ns=self.r.choice([1, 2, 10]) * S if version == 2 else self.r.choice([1, 10, 4095]) * S // 100,
+            wants_master=wants_master,
+            preempt=preempt,
+            preempt_delay_ns=0 if wants_master or priority == 255 or not preempt else self.maybe(1_500_000_000, 0),
+            addresses=tuple(
+                VirtualAddress(
+                    f"10.7.{n}.{i + 1}",
+                    self.maybe(24, 32),
+                    self.maybe("eth2", ""),
+                    self.maybe("eth2:1", ""),
+                    self.maybe(self.r.choice([7, 200, 253]), 0),
+                )
+                for i in range(self.r.randint(1, 3))
+            ),
+            unicast_src=self.maybe("10.0.0.1", "") if peers else "",
+            unicast_peers=peers,
+            auth=self.maybe(Auth("pass", self.r.choice(["secret", "a b", "#x"])), Auth()) if version == 2 else Auth(),
+            garp=self.garp(interval_ns),
+            down_timer_adverts=self.maybe(self.r.randint(1, 100), 3),
+            track_virtual_servers=tuple(TrackVirtualServer(s.key, self.r.choice([0, 0, -20, 253])) for s in tracked),
+        )
+
+    def lvs(self, instances: list[VrrpInstance]) -> LvsDefs:
+        daemon = SyncDaemon(
+            interface=self.r.choice(["eth3", "bond0"]),
+            instance=self.r.choice([i.name for i in instances]) if instances and self.r.random() < 0.5 else "",
+            sync_id=self.r.choice([0, 255]),
+            maxlen=self.maybe(1400, 0),
+            port=self.maybe(8848, 0),
+            ttl=self.maybe(3, 0),
+            group=self.maybe("224.0.0.81", ""),
+        )
+        table = self.maybe("marks", "")
+        return LvsDefs(
+            timeout_tcp_s=self.maybe(900, 0),
+            timeout_tcpfin_s=self.maybe(30, 0),
+            timeout_udp_s=self.maybe(300, 0),
+            flush=self.r.random() < 0.3,
+            flush_on_stop=self.r.choice(["", "all", "VS"]),
+            sync_daemon=self.maybe(daemon, None),
+            marks_table=table,
+            marks_priority=self.maybe(-150, -1) if table else -1,
+            marks_start=self.maybe(5000, 1000) if table else 1000,
+        )
+
+    def config(self) -> Config:
+        servers = [self.server() for _ in range(self.r.randint(0, 4))]
+        interval_ns = self.maybe(1_000_000, 0)
+        instances = [self.instance(interval_ns, servers) for _ in range(self.r.randint(0, 3))]
+        return Config(
+            globals=GlobalDefs(
+                router_id=self.maybe(self.word(), ""),
+                script_user=self.maybe("nobody", ""),
+                script_group=self.maybe("nogroup", ""),
+                lvs=self.lvs(instances),
+            ),
+            instances=tuple(instances),
+            virtual_servers=tuple(servers),
+        )
+
+
+def unused(values: list[Any], cls: type[Any]) -> set[str]:
+    """Fields of `cls` that have one and the same value in all of `values`."""
+    return {f.name for f in fields(cls) if len({repr(getattr(v, f.name)) for v in values}) < 2}
+
+
+def differences(a: Any, b: Any, path: str = "") -> list[str]:
+    """Where two values differ, leaf by leaf."""
+    if is_dataclass(a) and type(a) is type(b):
+        return [d for f in fields(a) for d in differences(getattr(a, f.name), getattr(b, f.name), f"{path}.{f.name}")]
+    if isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b):
+        return [d for i, (x, y) in enumerate(zip(a, b, strict=True)) for d in differences(x, y, f"{path}[{i}]")]
+    return [] if a == b else [f"{path}: {a!r} != {b!r}"]

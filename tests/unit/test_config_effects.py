@@ -1,0 +1,191 @@
+"""Every keyword that the table calls supported changes what is built: tried in a small configuration, one by one.
+
+The value comes from EXAMPLES or from the kind of value that the table gives. A keyword that nothing here can show must
+stand in ELSEWHERE with the test that shows its effect.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from fastha.config.build import build
+from fastha.config.expand import Environment
+from fastha.config.keywords import FREE, SCRIPT_WORDS, TABLE, Keyword, Status
+from fastha.config.keywords.table import CHOICE, ROOT, Slot
+from fastha.config.reader import read
+from fastha.errors import Severity
+from fastha.model import Config
+
+TESTS = Path(__file__).resolve().parent.parent
+
+# (block, word) -> test file that shows the effect
+ELSEWHERE = {
+    ("global_defs", "include_check"): "unit/test_config_including.py",
+    ("global_defs", "random_seed"): "unit/test_config_including.py",
+}
+# What a block cannot do without, {X} being where the keyword goes.
+INSIDE = {
+    "vrrp_instance": "interface eth0\nvirtual_router_id 7\nvirtual_ipaddress {\n10.0.0.7\n}\n{X}",
+    "authentication": "auth_type PASS\nauth_pass first\n{X}",
+    "virtual_server": "protocol TCP\n{X}\nreal_server 10.1.1.1 80 {\nweight 3\n}",
+    "HTTP_GET": "{X}\nurl {\npath /\n}",
+    "SSL_GET": "{X}\nurl {\npath /\n}",
+    "url": "path /first\n{X}",
+    "ssl_url": "path /first\n{X}",
+    "MISC_CHECK": "misc_path /bin/true\n{X}",
+    "FILE_CHECK": "track_file known\n{X}",
+    "BFD_CHECK": "name known\n{X}",
+    "UDP_CHECK": "{X}",
+    "track_file": "file /tmp/first\n{X}",
+    "bfd_instance": "neighbor_ip 10.9.9.9\n{X}",
+    "vrrp_script": "script /bin/true\n{X}",
+    "vrrp_sync_group": "group {\nfirst\n}\n{X}",
+    "addresses": "10.0.0.8",
+    "peers": "10.0.0.9",
+    "virtual_server_group": "10.4.0.1 80",
+    "track_virtual": "10.0.0.1 80",
+    "trackers": "known",
+    "instances": "first",
+    "emails": "a@example.org",
+}
+HEADS = {
+    "vrrp_instance": "vrrp_instance first", "virtual_server": "virtual_server 10.0.0.1 80",
+    "real_server": "real_server 10.1.1.2 80", "virtual_server_group": "virtual_server_group known",
+    "track_file": "track_file known", "vrrp_track_file": "vrrp_track_file known", "bfd_instance": "bfd_instance known",
+    "vrrp_script": "vrrp_script known", "vrrp_sync_group": "vrrp_sync_group known",
+    "vrrp_track_process": "vrrp_track_process known",
+}  # fmt: skip
+# What else the configuration has.
+AROUND = """virtual_server 10.0.0.1 80 {
+protocol TCP
+real_server 10.1.1.9 80 {
+}
+}
+track_file known {
+file /tmp/known
+}
+bfd_instance known {
+neighbor_ip 10.9.9.9
+}
+"""
+# More lines of the block that a keyword needs to mean anything.
+WITH = {
+    "unicast_src_ip": "unicast_peer {\n10.0.0.9\n}", "preempt_delay": "", "sh-port": "lvs_sched sh",
+    "sh-fallback": "lvs_sched sh", "mh-port": "lvs_sched mh", "mh-fallback": "lvs_sched mh",
+    "flag-1": "lvs_sched sh", "flag-2": "lvs_sched sh", "flag-3": "lvs_sched sh",
+    "persistence_granularity": "persistence_timeout 60", "persistence_engine": "persistence_timeout 60",
+    "sorry_server_inhibit": "sorry_server 10.3.3.3 80", "sorry_server_lvs_method": "sorry_server 10.3.3.3 80",
+    "preempt": "nopreempt", "nftables_ipvs_priority": "nftables_ipvs", "nftables_ipvs_start_fwmark": "nftables_ipvs",
+    "ops": "protocol UDP", "regex_no_match": "regex abc", "regex_options": "regex abc", "regex_stack": "regex abc",
+    "regex_min_offset": "regex abc", "regex_max_offset": "regex abc", "max_reply_length": "require_reply",
+    "min_reply_length": "require_reply", "bind_port": "bindto 10.8.8.8", "vrrp": "checker\n", "checker": "vrrp\n",
+    "hoplimit": "", "max_hops": "", "sni_name": "enable_sni", "fall": "", "digest": "", "quorum_max": "quorum 1",
+}  # fmt: skip
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "state": ("MASTER",), "digest": ("0123456789abcdef0123456789abcdef",), "status_code": ("204", "200-204 404"),
+    "persistence_granularity": ("24",), "persistence_engine": ("sip",), "lvs_sched": ("rr",), "lvs_method": ("DR", "TUN"),
+    "sorry_server_lvs_method": ("TUN",), "lvs_timeouts": ("tcp 77",), "lvs_sync_daemon": ("eth0",), "advert_int": ("3",),
+    "sorry_server": ("10.3.3.3 80",), "lvs_flush_on_stop": ("", "VS"), "nftables_ipvs": ("",), "script_user": ("nobody",),
+    "persistence_timeout": ("", "77"), "virtual_server": ("10.0.0.77 80",), "real_server": ("10.1.1.77 80",),
+    "payload": ("0a0b",), "require_reply": ("", "0a0b"), "type": ("A", "MX"), "name": ("www.example.org", "known"),
+    "regex": ("abc",), "regex_options": ("caseless",), "regex_stack": ("1 2",), "track_file": ("known",),
+    "weight": ("7", "5 reverse"), "init_file": ("5",), "neighbor_ip": ("10.9.9.8",), "max_hops": ("3",),
+}  # fmt: skip
+KINDS: dict[str, tuple[str, ...]] = {
+    "BOOL": ("on", "off"), "ADDR": ("10.4.0.9",), "IF": ("eth7",), "PORT": ("77",), "CMD": ('"/bin/true a b"',),
+    "STRING": ("other",), "NAME": ("other", "known"), "PATH": ("/other",), "SEC": ("7", "3.5"), "USER": ("nobody",),
+}  # fmt: skip
+
+
+class Text:
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def read(self, path: str) -> bytes:
+        return self.text.encode()
+
+    def glob(self, pattern: str) -> list[str]:
+        return [pattern]
+
+
+def built(text: str) -> tuple[Config, list[str]]:
+    """The configuration, and its errors."""
+    config, faults = build(read("x", Text(text), SCRIPT_WORDS, Environment("x")))
+    return config, [str(f) for f in faults if f.severity is Severity.ERROR]
+
+
+def candidates(keyword: Keyword) -> list[str]:
+    """Values to try."""
+    word = keyword.alias_of or keyword.word
+    if word in EXAMPLES:
+        return list(EXAMPLES[word])
+    slots = keyword.slots
+    if not slots:
+        return [""]
+    first = values(slots[0], keyword)
+    rest = [values(slot, keyword)[0] for slot in slots[1:] if not slot.optional]
+    return [*([""] if slots[0].optional else []), *(" ".join([one, *rest]) for one in first)]
+
+
+def values(slot: Slot, keyword: Keyword) -> list[str]:
+    if slot.kind == CHOICE:
+        return list(slot.choices)
+    if slot.kind in ("N", "s", "ms", "us"):
+        low = keyword.low or 0
+        return [str(n) for n in (low + 3, low, low + 1) if keyword.high is None or n <= keyword.high]
+    return list(KINDS.get(slot.kind, ("other",)))
+
+
+def around(block: str, inside: str) -> str:
+    """A configuration that has `inside` in a block of this kind."""
+    if block == ROOT:
+        return inside
+    openers = [k for words in TABLE.values() for k in words.values() if k.opens == block and not k.alias_of]
+    opener = next((k for k in openers if k.status is Status.SUPPORTED), openers[0])
+    head = HEADS.get(opener.word, f"{opener.word} NAME" if opener.least else opener.word)
+    body = INSIDE.get(block, "{X}").replace("{X}", inside)
+    outer = INSIDE.get(opener.block, "{X}") if opener.block != ROOT else "{X}"
+    assert "{X}" in outer or opener.block == ROOT
+    return around(opener.block, f"{head} {{\n{body}\n}}")
+
+
+def statement(keyword: Keyword, value: str) -> str:
+    if not keyword.opens:
+        return f"{keyword.word} {value}"
+    head = HEADS.get(keyword.word, keyword.word) if not value else f"{keyword.word} {value}"
+    if keyword.block == ROOT:
+        head = head.replace("first", "second").replace("known", "other").replace("10.0.0.1 80", "10.0.0.66 80")
+    body = INSIDE.get(keyword.opens, "{X}").replace("{X}", "")
+    if keyword.word == "global_defs":
+        body = "router_id other"
+    assert keyword.opens in TABLE or keyword.opens in FREE
+    return f"{head} {{\n{body}\n}}".replace("virtual_router_id 7", "virtual_router_id 8").replace(
+        "10.0.0.7", "10.0.0.66"
+    )
+
+
+SUPPORTED = [
+    (block, word) for block, words in TABLE.items() for word, k in words.items() if k.status is Status.SUPPORTED
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("block", "word"), SUPPORTED, ids=lambda x: str(x).replace(" ", "_"))
+def test_supported_keyword_has_an_effect(block: str, word: str) -> None:
+    keyword = TABLE[block][word]
+    key = (block, keyword.alias_of or word)
+    if key in ELSEWHERE:
+        assert re.search(rf"\b{word}\b", (TESTS / ELSEWHERE[key]).read_text()), key
+        return
+    more = WITH.get(keyword.alias_of or word, "")
+    before, _ = built(AROUND + around(block, more))
+    tried = []
+    for value in candidates(keyword):
+        text = AROUND + around(block, f"{more}\n{statement(keyword, value)}".lstrip("\n"))
+        after, errors = built(text)
+        if not errors and after != before:
+            return
+        tried.append(f"{value!r}: {errors or 'changes nothing'}")
+    pytest.fail(f"{word} in {block} has no effect that shows: {tried}\n{text}")
