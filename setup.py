@@ -34,7 +34,7 @@ def modules():
         yield Extension(
             name,
             [str(pyx)],
-            include_dirs=["src"],
+            include_dirs=["src", "csrc"],
             libraries=LIBRARIES.get(name, []),
             extra_compile_args=flags,
             extra_link_args=link,

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from fastha._ipvs import ffi, lib
 
-from fastha.dataplane.ipvs_rows import op_array, read_counters, read_dest_names, read_dests
+from fastha.dataplane.ipvs_rows import read_counters, read_dest_names, read_dests
 from fastha.dataplane.reconcile import reconcile
 from fastha.dataplane.rows import Dest, DestKey, Forward, Op, Service, ServiceKey, ServiceRow, Table, Verb
 from oracles import ipvs_wire
+from oracles.ipvs_structs import op_array
 
 KEY = ServiceKey(socket.AF_INET, socket.IPPROTO_TCP, "10.0.0.1", 80)
 DESTS = {DestKey(f"10.2.{i >> 8}.{i & 255}", 80): Dest(Forward.DR, 1 + i % 9) for i in range(2000)}

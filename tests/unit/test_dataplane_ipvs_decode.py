@@ -13,9 +13,10 @@ import pytest
 from fastha._ipvs import ffi, lib
 from pyroute2.netlink.generic.ipvs import ipvsmsg
 
-from fastha.dataplane.ipvs_rows import read_counters, read_dest, read_service
+from fastha.dataplane.ipvs_rows import read_counters, read_service
 from fastha.dataplane.rows import Dest, DestKey, Forward, Service, ServiceKey
 from oracles import ipvs_random
+from oracles.ipvs_structs import read_dest
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 SEQ = 77

@@ -12,7 +12,7 @@ import pytest
 from fastha._ipvs import ffi, lib
 from pyroute2.netlink.generic.ipvs import ipvsmsg
 
-from fastha.dataplane.ipvs_rows import fill_service, op_array
+from fastha.dataplane.ipvs_rows import fill_service
 from fastha.dataplane.rows import (
     OUR_FLAGS,
     Dest,
@@ -26,6 +26,7 @@ from fastha.dataplane.rows import (
     Verb,
 )
 from oracles import ipvs_random
+from oracles.ipvs_structs import op_array, slow_fill_ops
 
 FAMILY = 29  # any genl family id
 REQUEST, ACK, DUMP = 1, 4, 0x300
@@ -202,3 +203,27 @@ def test_family_and_info_requests() -> None:
     assert bytes(ffi.buffer(buf, used[0])) == wanted
     assert lib.fha_ipvs_encode_bare(buf, 4096, FAMILY, 8, 15, used) == 0
     assert bytes(ffi.buffer(buf, used[0])) == struct.pack("=IHHII BBH", 20, FAMILY, REQUEST, 8, 0, 15, 1, 0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_packing_is_what_python_packs(seed: int) -> None:
+    rng = random.Random(seed)
+    ops = [ipvs_random.op(rng) for _ in range(300)] + EXTREMES
+    rng.shuffle(ops)
+    slow = ffi.new("struct fha_ipvs_op[]", len(ops))
+    slow_fill_ops(slow, ops)
+    assert bytes(ffi.buffer(op_array(ops))) == bytes(ffi.buffer(slow))
+
+
+@pytest.mark.parametrize(
+    ("op", "error"),
+    [
+        (Op(Verb.NEW_DEST, KEY4, None, DestKey("10.0.0.256", 80), Dest(Forward.NAT, 1)), ValueError),
+        (Op(Verb.NEW_DEST, KEY4, None, DestKey("10.0.0.2", 65536), Dest(Forward.NAT, 1)), OverflowError),
+        (Op(Verb.NEW_DEST, KEY4, None, DestKey("10.0.0.2", 80), Dest(Forward.NAT, 1 << 31)), OverflowError),
+        (Op(Verb.NEW_SERVICE, KEY4, Service("sixteen-letters!")), ValueError),
+    ],
+)
+def test_what_no_struct_can_hold_is_refused(op: Op, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        op_array([op])

@@ -10,9 +10,10 @@ import pytest
 from fastha._ipvs import ffi
 
 from fastha.dataplane import ipvs
-from fastha.dataplane.ipvs_rows import fill_dest, fill_service
+from fastha.dataplane.ipvs_rows import fill_service
 from fastha.dataplane.rows import Dest, DestKey, Forward, Op, Service, ServiceKey, Verb
 from fastha.errors import SystemFault
+from oracles.ipvs_structs import fill_dest
 
 KEY = ServiceKey(socket.AF_INET, socket.IPPROTO_TCP, "10.0.0.1", 80)
 OP = Op(Verb.DEL_SERVICE, KEY)

@@ -67,7 +67,7 @@ def inner_tests(file: Path) -> list[str]:
 
 
 @cache
-def run_in_guest(file: Path, timeout_s: float) -> Report:
+def run_in_guest(file: Path, timeout_s: float, backends: tuple[str, ...] = machine.BACKENDS) -> Report:
     """Boot a guest, run `pytest file` in it. Once for each file. Unfit if no guest can be booted."""
     with tempfile.TemporaryDirectory(prefix="fastha-guest-") as name:
         folder = Path(name)
@@ -75,7 +75,8 @@ def run_in_guest(file: Path, timeout_s: float) -> Report:
         # the folder's name is known in the guest only
         command = ["sh", "-c", 'exec "$@" --junitxml="$FASTHA_VM_IO/report.xml"', "sh", *command]
         with (folder / "output").open("wb", buffering=0) as output:
-            ending = machine.run(command, output, timeout_s, io=folder / "io", env={"PYTHONDONTWRITEBYTECODE": "1"})
+            env = {"PYTHONDONTWRITEBYTECODE": "1"}
+            ending = machine.run(command, output, timeout_s, io=folder / "io", env=env, backends=backends)
         text = (folder / "output").read_text(errors="replace")
         report = folder / "io" / "report.xml"
         tests = _read(report) if report.exists() else {}
@@ -83,10 +84,10 @@ def run_in_guest(file: Path, timeout_s: float) -> Report:
         return Report(tests, why, text + (f"\nconsole:\n{ending.console}" if why else ""))
 
 
-def check(file: Path, name: str, timeout_s: float = 180.0) -> None:
+def check(file: Path, name: str, timeout_s: float = 180.0, backends: tuple[str, ...] = machine.BACKENDS) -> None:
     """Fail, skip or pass as all cases of test `name` did in the guest; `timeout_s` is for the whole file."""
     try:
-        report = run_in_guest(file, timeout_s)
+        report = run_in_guest(file, timeout_s, backends)
     except Unfit as fault:
         need.lack(f"no guest with IPVS: {fault}")
     cases = report.tests.get(name, [])

@@ -52,8 +52,12 @@ def run(
     io: Path | None = None,
     env: Mapping[str, str] | None = None,
     backends: Sequence[str] = BACKENDS,
+    exact: bool = False,
 ) -> Ending:
     """Boot, run, power off. What the command writes into `$FASTHA_VM_IO` is left in `io`.
+
+    `exact`: the guest's clock counts the instructions of its only CPU, one a nanosecond (qemu's -icount), so that what
+    is measured in it does not depend on how busy the host is.
 
     The next backend is tried only when one cannot be prepared or its guest does not come up. Unfit if none can.
     """
@@ -64,7 +68,9 @@ def run(
         except Unfit as fault:
             reasons.append(str(fault))
             continue
-        ending = _run(kit, command, output, timeout_s, io, {**os.environ, **(env or {})})
+        if exact and backend != "tcg":
+            continue
+        ending = _run(kit, command, output, timeout_s, io, {**os.environ, **(env or {})}, exact)
         if ending.booted:
             return ending
         reasons.append(f"{backend}: {ending.why}\n{ending.console[-2000:]}")
@@ -72,7 +78,13 @@ def run(
 
 
 def _run(
-    kit: Kit, command: Sequence[str], output: BinaryIO, timeout_s: float, io: Path | None, env: Mapping[str, str]
+    kit: Kit,
+    command: Sequence[str],
+    output: BinaryIO,
+    timeout_s: float,
+    io: Path | None,
+    env: Mapping[str, str],
+    exact: bool,
 ) -> Ending:
     with tempfile.TemporaryDirectory(prefix="fastha-vm-", ignore_cleanup_errors=True) as name:
         control = Path(name)
@@ -82,7 +94,7 @@ def _run(
         _write_scripts(kit, control, command, timeout_s, env)
         read_end, write_end = os.pipe()
         with (control / "console").open("wb") as console, _reaped() as guests:
-            argv, guest_env = _argv(kit, control, write_end, env)
+            argv, guest_env = _argv(kit, control, write_end, env, exact)
             guest = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
@@ -165,7 +177,9 @@ def _write_scripts(kit: Kit, control: Path, command: Sequence[str], timeout_s: f
         target.chmod(0o755)
 
 
-def _argv(kit: Kit, control: Path, out_fd: int, env: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+def _argv(
+    kit: Kit, control: Path, out_fd: int, env: Mapping[str, str], exact: bool
+) -> tuple[list[str], dict[str, str]]:
     """The command line that boots, and its environment."""
     if kit.backend == "uml":
         argv = [str(kit.kernel), f"mem={MEMORY_MIB}M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro"]
@@ -175,7 +189,9 @@ def _argv(kit: Kit, control: Path, out_fd: int, env: Mapping[str, str]) -> tuple
     share = "local,path=%s,mount_tag=%s,security_model=none,multidevs=remap"
     words = "console=ttyS0 quiet panic=-1 mitigations=off nokaslr no_timer_check tsc=reliable audit=0"
     argv = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
-    argv += ["-accel", "tcg,thread=multi,tb-size=512", "-cpu", "Nehalem", "-smp", "2", "-m", str(MEMORY_MIB)]
+    threads, cpus = ("single", "1") if exact else ("multi", "2")
+    argv += ["-accel", f"tcg,thread={threads},tb-size=512", "-cpu", "Nehalem", "-smp", cpus, "-m", str(MEMORY_MIB)]
+    argv += ["-icount", "shift=0,sleep=on"] if exact else []
     argv += ["-kernel", str(kit.kernel), "-initrd", str(kit.initrd), "-serial", "stdio"]
     argv += ["-append", f"{words} control={control}"]
     argv += ["-virtfs", share % ("/", "hostroot") + ",readonly=on", "-virtfs", share % (control / "io", "control")]

@@ -15,8 +15,8 @@ from typing import Any
 from fastha._ipvs import ffi, lib
 from fastha.dataplane.ipvs_control import daemon_struct, read_daemon, read_timeouts, timeouts_struct
 from fastha.dataplane.ipvs_mh import USUAL, asked_slots, configured_slots, destinations
+from fastha.dataplane.ipvs_pack import fill_ops
 from fastha.dataplane.ipvs_rows import (
-    fill_ops,
     fill_service,
     read_counters,
     read_dest_names,
@@ -88,8 +88,8 @@ class IpvsBackend:
             room = ffi.new("struct fha_ipvs_op[]", min(len(ops), SLICE))
             answers = ffi.new("int32_t[]", min(len(ops), SLICE))
         for at in range(0, len(ops), SLICE):
-            part = ops[at : at + SLICE]
-            fill_ops(room, part)
+            part = list(ops[at : at + SLICE])
+            fill_ops(ffi.buffer(room), part)
             self._open()
             self._check(lib.fha_ipvs_apply(self._socket, room, len(part), answers))
             results += ffi.unpack(answers, len(part))

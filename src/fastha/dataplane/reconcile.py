@@ -63,11 +63,6 @@ def same_service(wanted: Service, actual: Service) -> bool:
     return not persistent or (wanted.timeout_s, wanted.netmask) == (actual.timeout_s, actual.netmask)
 
 
-def same_table(wanted: Table, actual: Table, owned: Collection[ServiceKey]) -> bool:
-    """Whether nothing is to be done."""
-    return not reconcile(wanted, actual, owned)
-
-
 def _new(key: ServiceKey, service: Service, dests: dict[DestKey, Dest]) -> list[Op]:
     """A service that is not there yet, with its destinations."""
     by_detour = service.scheduler in COSTLY and len(dests) > HANDFUL
