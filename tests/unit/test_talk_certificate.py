@@ -57,7 +57,7 @@ def test_the_end_is_what_openssl_says(tmp_path: Path, days: str) -> None:
         except ValueError:
             continue
         assert size > 60, "the beginning alone has no end"
-    for at in range(0, len(der)):
+    for at in range(len(der)):
         broken = bytearray(der)
         broken[at] ^= 0xFF
         try:

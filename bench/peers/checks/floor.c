@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH = 256, MOST = 65536 };
+enum { BATCH = 256, BURST = 64, MOST = 65536 };
 
 static const char REPLY[] = "HTTP/1.0 200 OK\r\nServer: floor\r\nContent-Length: 12\r\n\r\nHello, you.\n";
 static unsigned char sent[MOST];
@@ -122,7 +122,7 @@ static int probe(int http, int port, long rate, double seconds)
 	while (next < end || ended < begun) {
 		int64_t now = now_ns(), wait;
 		struct timespec sleep;
-		for (; next <= now && next < end; next += gap)
+		for (i = 0; i < BURST && next <= now && next < end; i++, next += gap)
 			begin(epfd, port, (uint32_t)(begun++ % rate), http);
 		wait = next < end ? next - now : 1000000000;
 		if (wait < 0)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rate import S, Child, virtual_servers
+from rate import Child, S, virtual_servers
 
 from fastha.model import Config
 

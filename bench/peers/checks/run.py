@@ -3,8 +3,8 @@
     make bench-peers-checks                        some minutes
     python bench/peers/checks/run.py --rounds 3 -n 10000
 
-Needs gcc and a loopback. Ends with 1 if a target is missed. CPU time is compared, in interleaved pairs, so other work on
-the machine bends the ratios little; lateness wants a core that nobody else uses.
+Needs gcc and a loopback. Ends with 1 if a target is missed. CPU time is compared, in interleaved pairs, so other work
+on the machine bends the ratios little; lateness wants a core that nobody else uses.
 """
 
 from __future__ import annotations

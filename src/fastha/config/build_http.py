@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from fastha.config import values
 from fastha.config.build_url import build_url
 from fastha.config.connection import Connection, connection_word

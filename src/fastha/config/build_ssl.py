@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fastha.lean import dataclass, field
-
 from fastha.config import values
 from fastha.config.build_http import HttpDraft, http_word, no_url
 from fastha.config.build_tls import TlsDraft, settled_tls, tls_word
@@ -11,6 +9,7 @@ from fastha.config.build_url import build_url
 from fastha.config.inherit import Timing
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults
+from fastha.lean import dataclass, field
 from fastha.model import Check, SslCheck
 from fastha.model.units import NS_PER_S
 

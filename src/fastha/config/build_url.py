@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from fastha.lean import dataclass, field
 from difflib import get_close_matches
 
 from fastha.config import values
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
+from fastha.lean import dataclass, field
 from fastha.model import HttpUrl, Regex
 from fastha.pcre2 import OPTIONS, Expression
 
