@@ -249,8 +249,15 @@ def test_grpc_health(bench: TalkBench, health: GrpcServer, certs: Path, web: dic
         health.set("turning", status)
         assert bench.again([slot])[0].ending is ending
     bench.talks.close_slot(slot)
-    others = bench.run([replace(tls, port=health.clear), replace(clear, port=health.tls), replace(clear, port=web["plain"]),
-                        replace(tls, port=web["tls"]), replace(tls, port=web["old"])])  # fmt: skip
+    others = bench.run(
+        [
+            replace(tls, port=health.clear),
+            replace(clear, port=health.tls),
+            replace(clear, port=web["plain"]),
+            replace(tls, port=web["tls"]),
+            replace(tls, port=web["old"]),
+        ]
+    )
     assert [a.ending for a in others[:1]] == [Ending.TLS]
     assert others[2].ending is Ending.PROTOCOL
     assert others[2].text.startswith("HTTP/1.1 400"), "nginx answers HTTP/2 in clear by HTTP/1"

@@ -31,7 +31,7 @@ def test_names_it_is_for(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["example.com", "old.example.com", "a.b.apps.example.com", "apps.example.com",
-                                  ".apps.example.com.x", "anything", "example.com", "192.0.2.8", "2001:db8::2", ""])  # fmt: skip
+                                  "anything", "192.0.2.8", "2001:db8::2", ""])  # fmt: skip
 def test_names_it_is_not_for(name: str) -> None:
     assert not names(CERTIFICATE, name)
     assert not names({}, name)

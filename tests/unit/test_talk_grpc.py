@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from grpc_health.v1 import health_pb2
 from h2.config import H2Configuration
@@ -92,8 +94,12 @@ class Server:
         return whole
 
 
-def call(talk: Exchange, *, headers: list[tuple[str, str]], body: bytes = b"", trailers: list[tuple[str, str]] | None = None,
-         piece: int = 0) -> tuple[Verdict, Server]:  # fmt: skip
+Pairs = list[tuple[str, str]]
+
+
+def call(
+    talk: Exchange, *, headers: Pairs, body: bytes = b"", trailers: Pairs | None = None, piece: int = 0
+) -> tuple[Verdict, Server]:
     server = Server()
     assert server.receive(talk.begin())
     server.h2.send_headers(1, headers, end_stream=not body and trailers is None)
@@ -182,15 +188,15 @@ def test_http2_get_with_a_large_body() -> None:
 
 
 def test_endings_of_http2() -> None:
-    server = Server()
-    for action, ending in [
-        (lambda: server.h2.reset_stream(1, 2), Ending.RESET),
-        (lambda: server.h2.close_connection(1), Ending.RESET),
-        (lambda: server.h2.close_connection(0), None),
-    ]:
+    actions: list[tuple[Callable[[Server], object], Ending | None]] = [
+        (lambda server: server.h2.reset_stream(1, 2), Ending.RESET),
+        (lambda server: server.h2.close_connection(1), Ending.RESET),
+        (lambda server: server.h2.close_connection(0), None),
+    ]
+    for action, ending in actions:
         server, talk = Server(), grpc()
         server.receive(talk.begin())
-        action()
+        action(server)
         talk.receive(server.h2.data_to_send())
         assert (talk.verdict.ending if talk.verdict else None) is ending
         talk.end()

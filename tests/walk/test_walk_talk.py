@@ -1,5 +1,5 @@
-"""Conversations with peers that say anything: mutated replies in pieces of any size. Nothing raises, everything ends, and
-HTTP is judged as its slow twin judges it."""
+"""Conversations with peers that say anything: mutated replies in pieces of any size. Nothing raises, everything ends,
+and HTTP is judged as its slow twin judges it."""
 
 from __future__ import annotations
 
