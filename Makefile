@@ -28,7 +28,7 @@ requirements = $$($(BIN)/python -c 'import sys, tomllib; p = tomllib.load(open("
   print(*p["dependencies"], *(d for e in sys.argv[1:] for d in p["optional-dependencies"][e]))' $(1))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run test test-chaos campaign check format bench bench-peers-ipvs bench-peers-checks soak-checks clean distclean
+.PHONY: help setup setup-test run test test-chaos campaign fuzz check format bench bench-peers-ipvs bench-peers-checks soak-checks clean distclean
 
 help: ## this text
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -51,6 +51,7 @@ $(VENV)/.test: pyproject.toml $(VENV)/.deps
 	@$(call apt,$(APT_TEST))
 	@echo "installing test packages"
 	@set -f; $(PIP) install $(call requirements,test check)
+	@set -f; $(PIP) install $(call requirements,fuzz) || echo "no atheris for this Python: fuzzing will be skipped"
 	@touch $@
 
 NATIVE := $(shell find src csrc -name '*.pyx' -o -name '*.pxd' -o -name '*.c' -o -name '*.h' -o -name '*_build.py')
@@ -68,6 +69,11 @@ test: setup-test ## every test (as root; without root or a tool, tests skip and 
 
 test-chaos: setup-test ## 200 rounds of ruining the tables of IPVS and nft under a live checker (make test: 24, 16)
 	@FASTHA_CHAOS_ROUNDS=$${FASTHA_CHAOS_ROUNDS:-200} $(BIN)/python -m pytest tests/vm/test_chaos_in_guest.py tests/netns/test_nft_chaos.py $(ARGS)
+
+FUZZ_S ?= 60
+fuzz: setup-test ## coverage-guided fuzzing of the configuration reader for FUZZ_S seconds (60); its corpus stays in build/fuzz
+	@mkdir -p build/fuzz/corpus && cp tests/golden/config/*.conf build/fuzz/corpus
+	@$(BIN)/python tests/fuzz/config_reader.py -max_total_time=$(FUZZ_S) -max_len=4096 -artifact_prefix=build/fuzz/ build/fuzz/corpus
 
 campaign: setup-test ## what takes long or wants a quiet machine, and is not part of make test
 	@$(BIN)/python -m pytest -m campaign $(ARGS)
