@@ -27,9 +27,18 @@ ELSEWHERE = {
     ("global_defs", "random_seed"): "unit/test_config_including.py",
     ("top level", "virtual_server_group"): "golden/config/groups.conf",
     ("virtual_server", "ip_family"): "golden/config/words.conf",
+    ("top level", "SSL"): "golden/config/checks_talk.conf",
+    ("SSL", "password"): "golden/config/checks_talk.conf",
+    ("SSL", "ca"): "golden/config/checks_talk.conf",
+    ("SSL", "certificate"): "golden/config/checks_talk.conf",
+    ("SSL", "key"): "golden/config/checks_talk.conf",
+    ("SMTP_CHECK", "host"): "golden/config/checks_talk.conf",
 }
 # Words that a block has with all its kind, and that mean nothing there.
-NOTHING = {("PING_CHECK", "connect_port"), ("PING_CHECK", "bind_port")}
+NOTHING = {
+    ("PING_CHECK", "connect_port"), ("PING_CHECK", "bind_port"), ("HTTP_GET", "enable_sni"), ("HTTP_GET", "sni_name"),
+    ("url", "regex_stack"), ("ssl_url", "regex_stack"),
+}  # fmt: skip
 # What a block cannot do without, {X} being where the keyword goes.
 INSIDE = {
     "vrrp_instance": "interface eth0\nvirtual_router_id 7\nvirtual_ipaddress {\n10.0.0.7\n}\n{X}",
@@ -40,6 +49,7 @@ INSIDE = {
     "SSL_GET": "{X}\nurl {\npath /\n}",
     "url": "path /first\n{X}",
     "ssl_url": "path /first\n{X}",
+    "GRPC_CHECK": "tls on\n{X}",
     "MISC_CHECK": "misc_path /bin/true\n{X}",
     "FILE_CHECK": "track_file known\n{X}",
     "BFD_CHECK": "name known\n{X}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastha.config.dump_words import Page, command, seconds, word
+from fastha.config.dump_words import Page, command, quoted, seconds, word
 from fastha.model import (
     BfdCheck,
     Check,
@@ -111,7 +111,7 @@ def _status(low: int, high: int) -> str:
 
 
 def _regex(url: HttpUrl, regex: Regex, page: Page) -> None:
-    page.say("regex", word(regex.pattern))
+    page.say("regex", quoted(regex.pattern))
     if regex.negated:
         page.say("regex_no_match")
     if regex.options:
@@ -121,11 +121,13 @@ def _regex(url: HttpUrl, regex: Regex, page: Page) -> None:
 
 
 def _tls(tls: Tls, page: Page) -> None:
-    """Files and password come from the block `SSL`."""
+    """Files and password come from the block `SSL`; authorities too, if all checks have the same."""
+    page.flag("enable_sni", tls.enable_sni)
     if tls.sni:
-        page.say("enable_sni")
         page.say("sni_name", word(tls.sni))
     page.flag("tls_verify", tls.verify)
+    if tls.ca != page.ca:
+        page.say("tls_ca", word(tls.ca))
     if tls.verify_name:
         page.say("tls_verify_name", word(tls.verify_name))
     page.unless(0, "tls_expiry_days", tls.expiry_days)

@@ -48,13 +48,17 @@ def dump_bfd(bfd: BfdInstance, page: Page) -> None:
 def dump_ssl(config: Config, page: Page) -> None:
     """Client key and certificates: one block for all checks that speak TLS."""
     checks = (check for server in config.virtual_servers for real in server.real_servers for check in real.checks)
-    tls = next((c.tls for c in checks if isinstance(c, (SslCheck, GrpcCheck)) and c.tls is not None), None)
-    if tls is None or not (tls.ca or tls.certificate or tls.key or tls.password):
+    known = [c.tls for c in checks if isinstance(c, (SslCheck, GrpcCheck)) and c.tls is not None]
+    if not known:
+        return
+    tls = known[0]
+    page.ca = tls.ca if all(other.ca == tls.ca for other in known) else ""
+    if not (page.ca or tls.certificate or tls.key or tls.password):
         return
     page.gap()
     with page.block("SSL"):
         if tls.password:
             page.secret("password", tls.password)
-        for keyword, value in (("ca", tls.ca), ("certificate", tls.certificate), ("key", tls.key)):
+        for keyword, value in (("ca", page.ca), ("certificate", tls.certificate), ("key", tls.key)):
             if value:
                 page.say(keyword, word(value))

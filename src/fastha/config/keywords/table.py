@@ -57,6 +57,7 @@ class Keyword:
     once: bool = False  # said twice, the first one counts
 
 
+QUOTED = frozenset({"CMD", "REGEX"})  # kinds of values that are quoted like a command
 BAR = re.compile(r"\s\|(?=\s|$)")  # a bar with blanks around it; `A|B` is part of a value
 RANGE = re.compile(r"(~?)(-?[\d.]+?)\.\.(-?[\d.]+)?")
 KIND = re.compile(r"[A-Z][A-Z0-9-]*|s|ms|us")  # a kind of value; any other word of the column is meant literally
@@ -95,7 +96,7 @@ def _keyword(block: str, line: str) -> Keyword:
         low=_limit(limits[2], scale) if limits else None,
         high=_limit(limits[3], scale) if limits and limits[3] else None,
         clamps=bool(limits and limits[1]),
-        script="CMD" in tokens or "REGEX" in tokens,
+        script=not QUOTED.isdisjoint(tokens),
         slots=slots,
         unit=unit,
     )
@@ -180,10 +181,11 @@ class Table(Mapping[str, dict[str, Keyword]]):
         return out
 
     def script_words(self) -> frozenset[str]:
-        """Keywords that take a command, and their older spellings; found without parsing everything."""
+        """Keywords that take a command or what is quoted like one, and their older spellings; found without parsing everything."""
         words: set[str] = set()
         for lines in self._lines.values():
-            here = {c[0].strip() for c in map(BAR.split, (x for x in lines if "CMD" in x)) if "CMD" in c[1].split()}
+            split = map(BAR.split, (line for line in lines if "CMD" in line or "REGEX" in line))
+            here = {c[0].strip() for c in split if not QUOTED.isdisjoint(c[1].split())}
             words |= here
             if here:
                 split = (BAR.split(line) for line in lines if "| =" in line)
