@@ -28,7 +28,7 @@ requirements = $$($(BIN)/python -c 'import sys, tomllib; p = tomllib.load(open("
   print(*p["dependencies"], *(d for e in sys.argv[1:] for d in p["optional-dependencies"][e]))' $(1))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run test test-chaos campaign fuzz check format bench bench-peers-ipvs bench-peers-checks soak-checks clean distclean
+.PHONY: help setup setup-test run test test-chaos campaign fuzz check format bench bench-peers-ipvs bench-peers-vrrp bench-peers-checks soak-checks clean distclean
 
 help: ## this text
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -100,6 +100,9 @@ bench-peers-checks: setup-test ## health checks beside a C program of the bare s
 
 soak-checks: setup-test ## ten minutes of checks of 5000 servers that come and go: descriptors, memory and timers stay flat (SOAK_S=60)
 	@FASTHA_SOAK_S=$${SOAK_S:-600} FASTHA_SOAK_SERVERS=5000 $(BIN)/python -m pytest -s tests/netns/test_checker_soak.py $(ARGS)
+
+bench-peers-vrrp: setup-test ## VRRP beside keepalived: CPU, takeover, punctuality, memory, in ratios (ARGS="--rounds 1")
+	@$(BIN)/python bench/peers/vrrp/run.py $(ARGS)
 
 clean: ## remove what the build made
 	rm -rf build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -32,6 +32,16 @@ def test_no_peer_waits_longer_than_silence() -> None:
         assert all(rules.master_down_ns(p, NS_PER_S) < rules.silence_ns for p in range(1, 256))
 
 
+def test_masters_of_one_interval_speak_at_the_same_few_moments() -> None:
+    rules = Rules(version=3, advert_int_ns=100 * NS_PER_MS)
+    dues = {rules.due_ns(now_ns) for now_ns in range(0, NS_PER_S, 777_777)}
+    assert len(dues) <= 16 * 10 + 1
+    for now_ns in range(0, NS_PER_S, 777_777):
+        early_ns = now_ns + rules.advert_int_ns - rules.due_ns(now_ns)
+        assert 0 <= early_ns < rules.advert_int_ns / 16, "never late, and never much too early"
+    assert all(rules.due_ns(due) == due + rules.advert_int_ns for due in dues), "the interval is exact from then on"
+
+
 def test_down_timer_adverts() -> None:
     assert Rules(down_timer_adverts=1).master_down_ns(255, NS_PER_S) == NS_PER_S + NS_PER_S // 256
 

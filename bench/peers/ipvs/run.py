@@ -2,6 +2,7 @@
 
     make bench-peers-ipvs                      10 000 destinations, five rounds: some minutes
     python bench/peers/ipvs/run.py -n 1000 --rounds 3
+    python bench/peers/ipvs/run.py --exact --rounds 3     by instructions, for a busy machine: needs qemu; half an hour
 
 Needs what the tests in a virtual machine need, gcc, ipvsadm and keepalived. Ends with 1 if a target is missed.
 """

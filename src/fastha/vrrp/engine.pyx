@@ -22,6 +22,7 @@ cdef enum:
     DRAIN_ROUNDS = 64                       # batches before silence is believed: more than a socket's buffer holds
     NS_PER_CS = 10000000
     MIN_INTERVAL_NS = 10000000              # rules.MIN_INTERVAL_NS
+    BEATS = 16                              # rules.BEATS
 
 # -- timers, as in rules.py ----------------------------------------------------------------------------------------
 
@@ -34,6 +35,11 @@ cdef ns_t router_interval_ns(const lane_router *r, ns_t heard_ns) noexcept nogil
 cdef ns_t router_down_ns(const lane_router *r, ns_t master_adver_ns) noexcept nogil:
     cdef ns_t unit = NS_PER_S if r.version == 2 else master_adver_ns
     return r.down_adverts * router_interval_ns(r, master_adver_ns) + (256 - r.priority) * unit // 256
+
+
+cdef ns_t router_due_ns(const lane_router *r, ns_t now_ns) noexcept nogil:
+    cdef ns_t beat_ns = r.advert_int_ns // BEATS
+    return (now_ns + r.advert_int_ns) // beat_ns * beat_ns
 
 
 cdef void router_arm(lane_t *lane, lane_router *r, ns_t deadline_ns) noexcept nogil:
@@ -296,7 +302,7 @@ cdef bint router_due(lane_t *lane, lane_router *r, ns_t now_ns) noexcept nogil:
         # machine._master_timer, (630)-(635)
         router_enqueue(lane, r, r.deadline_ns)
         next_ns = r.deadline_ns + r.advert_int_ns
-        router_arm(lane, r, next_ns if next_ns > now_ns else now_ns + r.advert_int_ns)
+        router_arm(lane, r, next_ns if next_ns > now_ns else router_due_ns(r, now_ns))
         return dirty
     if node_armed(&r.timer):                # an advert was among it
         return dirty

@@ -183,7 +183,7 @@ def _become_master(rules: Rules, state: State, now_ns: int, why: str) -> Outcome
     new = replace(
         state,
         role=Role.MASTER,
-        deadline_ns=now_ns + rules.advert_int_ns,
+        deadline_ns=rules.due_ns(now_ns),
         master_adver_ns=rules.advert_int_ns,
         master_ip=rules.own_ip,
         holding=False,
@@ -380,7 +380,7 @@ def _master_timer(rules: Rules, state: State, event: TimerFired, now_ns: int) ->
         return _listen(rules, state, now_ns)
     # (630)-(635) send, reset Adver_Timer: from the deadline (no drift), but never into the past (no burst)
     due_ns = state.deadline_ns + rules.advert_int_ns
-    return replace(state, deadline_ns=due_ns if due_ns > now_ns else now_ns + rules.advert_int_ns), (
+    return replace(state, deadline_ns=due_ns if due_ns > now_ns else rules.due_ns(now_ns)), (
         SendAdvert(state.priority),
     )
 
@@ -389,7 +389,7 @@ def _master_advert_zero(rules: Rules, state: State, event: AdvertZero, now_ns: i
     if silent_too_long(rules, state, now_ns, rules.silence_ns):
         return _listen(rules, state, now_ns)
     # (705)-(710) send an advert, reset Adver_Timer
-    return replace(state, deadline_ns=now_ns + rules.advert_int_ns), (SendAdvert(state.priority),)
+    return replace(state, deadline_ns=rules.due_ns(now_ns)), (SendAdvert(state.priority),)
 
 
 def _master_advert(rules: Rules, state: State, event: Advert, now_ns: int) -> Outcome:
@@ -418,7 +418,7 @@ def _master_rules(rules: Rules, state: State, event: RulesChanged, now_ns: int) 
     """Stays master; one advert says what is new, and the address difference is applied."""
     new = replace(
         state,
-        deadline_ns=now_ns + rules.advert_int_ns,
+        deadline_ns=rules.due_ns(now_ns),
         master_adver_ns=rules.advert_int_ns,
         master_ip=rules.own_ip,
     )

@@ -12,6 +12,7 @@ from fastha.model.units import NS_PER_CS, NS_PER_S
 
 OWNER = 255  # RFC 9568 section 5.2.4: the router that owns the addresses
 MIN_INTERVAL_NS = NS_PER_CS  # the smallest interval version 3 can say
+BEATS = 16  # moments in an advertisement interval at which masters speak (engine.pyx has the same number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,17 @@ class Rules:
     def interval_ns(self, heard_ns: int) -> int:
         """The interval a backup counts with: version 3 learns it from the master, version 2 uses its own."""
         return self.advert_int_ns if self.version == 2 else max(heard_ns, MIN_INTERVAL_NS)
+
+    def due_ns(self, now_ns: int) -> int:
+        """When a master that speaks now speaks next: after Advertisement_Interval, or up to a sixteenth of it sooner,
+        at a moment that it shares with all routers of this interval. A thousand masters then leave in 16 wake-ups and
+        not in a thousand, and their backups hear them so. From then on it is exactly the interval.
+        """
+        return (now_ns + self.advert_int_ns) // self._beat_ns * self._beat_ns
+
+    @property
+    def _beat_ns(self) -> int:
+        return self.advert_int_ns // BEATS
 
     @property
     def silence_ns(self) -> int:
