@@ -181,7 +181,8 @@ class Table(Mapping[str, dict[str, Keyword]]):
         return out
 
     def script_words(self) -> frozenset[str]:
-        """Keywords that take a command or what is quoted like one, and their older spellings; found without parsing everything."""
+        """Keywords that take a command or what is quoted like one, and their older spellings; found without parsing
+        everything."""
         words: set[str] = set()
         for lines in self._lines.values():
             split = map(BAR.split, (line for line in lines if "CMD" in line or "REGEX" in line))
