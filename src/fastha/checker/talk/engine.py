@@ -207,6 +207,10 @@ class Talks:
         assert tls is not None
         self._counts["resumed"] += talk.resumed
         # Who wants the certificate looked at has it each time: a resumed session shows none (RFC 8446 section 2.2).
+        # Taking a session costs as much as a third of a handshake (ssl copies it), so one is resumed while the server
+        # lets us, and taken anew after a full handshake.
+        if good and talk.resumed:
+            return
         session = talk.session if good and not tls.verify and not tls.expiry_days else None
         if session is not None:
             s.sessions[s.url] = talk.context, session
