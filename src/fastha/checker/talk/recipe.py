@@ -11,9 +11,7 @@ from ipaddress import ip_address
 from fastha.checker.request import USER_AGENT, request
 from fastha.checker.talk.body import Judge, expression
 from fastha.checker.talk.context import build_context
-from fastha.checker.talk.grpc import Grpc
 from fastha.checker.talk.http1 import Http1
-from fastha.checker.talk.http2 import Http2Get
 from fastha.checker.talk.smtp import Smtp
 from fastha.checker.talk.talk import Talk
 from fastha.checker.talk.tls import Terms, TlsTalk
@@ -77,6 +75,8 @@ def _get1(check: HttpCheck | SslCheck, url: HttpUrl) -> Callable[[], Talk]:
 
 def _get2(check: SslCheck, url: HttpUrl) -> Callable[[], Talk]:
     request(check, url)  # the same texts are refused
+    from fastha.checker.talk.http2 import Http2Get  # here: a checker without such checks does not load h2
+
     compiled = expression(url.regex)
     host = url.virtualhost or host_port(check.ip, check.port)
     return lambda: Http2Get(host, url.path, USER_AGENT, Judge(url, compiled))
@@ -86,6 +86,8 @@ def _grpc(check: GrpcCheck) -> Recipe:
     authority = check.authority or host_port(check.ip, check.port)
     if any(c <= " " or c == "\x7f" for c in authority):
         raise ValueError(f"authority {authority!r} contains a blank or control character")
+    from fastha.checker.talk.grpc import Grpc
+
     scheme = "https" if check.tls else "http"
     made = (lambda: Grpc(check.service, authority, scheme, check.timeout_ns),)
     if check.tls is None:
