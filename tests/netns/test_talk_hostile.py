@@ -96,13 +96,11 @@ def check_endings(found: Counter[tuple[str, Ending]], silent: bool = True) -> No
     assert of("close") - GOOD
 
 
-@pytest.mark.root
-@pytest.mark.parametrize("kind", ["http", "smtp", "ssl", "ssl12", "http2", "grpc", "grpc tls"])
-def test_ruined_at_every_byte(
-    kind: str, web: dict[str, int], health: GrpcServer, mail: int, capsys: pytest.CaptureFixture[str]
-) -> None:
+KINDS = ["http", "smtp", "ssl", "ssl12", "http2", "grpc", "grpc tls"]
+
+
+def ruin_kind(kind: str, step: int, web: dict[str, int], health: GrpcServer, mail: int) -> None:
     rng = walk(f"ruin {kind}")
-    step = int(os.environ.get("FASTHA_RUIN_STEP", "29" if kind in ("ssl", "ssl12", "http2", "grpc tls") else "7"))
     tls = Tls(sni="good.test")
     check, upstream = {
         "http": (HttpCheck(ip=LOCAL, port=1, urls=(URL,)), web["plain"]),
@@ -119,6 +117,19 @@ def test_ruined_at_every_byte(
     check_endings(found, silent=kind == "http")
     for (end, ending), count in sorted(found.items()):
         print(f"{kind}: {end:6} {ending.name:14} {count}")
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("kind", KINDS)
+def test_ruined_all_over(kind: str, web: dict[str, int], health: GrpcServer, mail: int) -> None:
+    ruin_kind(kind, 29 if kind in ("ssl", "ssl12", "http2", "grpc tls") else 7, web, health, mail)
+
+
+@pytest.mark.root
+@pytest.mark.campaign
+@pytest.mark.parametrize("kind", KINDS)
+def test_ruined_at_every_byte(kind: str, web: dict[str, int], health: GrpcServer, mail: int) -> None:
+    ruin_kind(kind, 1, web, health, mail)
 
 
 def silent_listener() -> socket.socket:

@@ -185,8 +185,8 @@ class Table(Mapping[str, dict[str, Keyword]]):
         everything."""
         words: set[str] = set()
         for lines in self._lines.values():
-            split = map(BAR.split, (line for line in lines if "CMD" in line or "REGEX" in line))
-            here = {c[0].strip() for c in split if not QUOTED.isdisjoint(c[1].split())}
+            known = map(BAR.split, (line for line in lines if "CMD" in line or "REGEX" in line))
+            here = {c[0].strip() for c in known if not QUOTED.isdisjoint(c[1].split())}
             words |= here
             if here:
                 split = (BAR.split(line) for line in lines if "| =" in line)
