@@ -23,6 +23,8 @@ IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU = 1, 3, 4
 IFA_ADDRESS, IFA_LOCAL, IFA_LABEL, IFA_PROTO = 1, 2, 3, 11
 IFAPROT_KEEPALIVED = 18  # the number keepalived tags its addresses with: tools that know it know ours
 
+SEQUENCE = struct.Struct("=I")
+FLAGS = struct.Struct("=H")
 HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
 IFINFO = struct.Struct("=BxHiII")  # family, type, index, flags, change
 IFADDR = struct.Struct("=BBBBi")  # family, prefixlen, flags, scope, index
@@ -91,7 +93,12 @@ def delete_address(index: int, ip: str, prefixlen: int) -> bytes:
 
 def number(buffer: bytearray, offset: int, sequence: int) -> None:
     """Set the sequence number of the message that begins at `offset`."""
-    struct.pack_into("=I", buffer, offset + 8, sequence)
+    SEQUENCE.pack_into(buffer, offset + 8, sequence)
+
+
+def only_errors(buffer: bytearray, offset: int) -> None:
+    """Have the message that begins at `offset` answered only if it fails (netlink(7): without NLM_F_ACK)."""
+    FLAGS.pack_into(buffer, offset + 6, FLAGS.unpack_from(buffer, offset + 6)[0] & ~NLM_F_ACK)
 
 
 def parse(data: bytes) -> Iterator[Link | Address | Gone | Reply]:
