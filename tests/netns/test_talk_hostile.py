@@ -59,7 +59,7 @@ def mail() -> Iterator[int]:
 def ruin(check: Networked, upstream: int, rng: random.Random, step: int) -> Counter[tuple[str, Ending]]:
     """Ask once for each way to end and each `step`th byte; how they ended."""
     found: Counter[tuple[str, Ending]] = Counter()
-    with HostileProxy(upstream, rng) as proxy, TalkBench(limit=SPEAKS_AT_ONCE) as bench:
+    with HostileProxy(upstream, rng) as proxy, TalkBench(SPEAKS_AT_ONCE, SPEAKS_AT_ONCE) as bench:
         whole = replace(check, port=proxy.port, timeout_ns=5000 * MS)
         for _ in range(3):
             assert bench.one(whole).ending in GOOD  # type: ignore[arg-type]
@@ -90,7 +90,9 @@ def check_endings(found: Counter[tuple[str, Ending]], silent: bool = True) -> No
     if silent:
         assert of("stall") == {Ending.REPLY_TIMEOUT}
         assert not of("reset") & GOOD
-    assert not of("flood") & GOOD
+        assert not of("flood") & GOOD
+    assert Ending.REPLY_TIMEOUT in of("stall")
+    assert of("flood") - GOOD
     assert of("drip") <= GOOD, "what comes byte by byte is as good"
     assert Ending.RESET in of("reset")
     assert of("close") - GOOD
