@@ -66,9 +66,10 @@ def ruin(check: Networked, upstream: int, rng: random.Random, step: int) -> Coun
         total = proxy.most_said
         assert total > 20
         for end in ENDS:
-            quick = replace(check, port=proxy.port, timeout_ns=(400 if end in ("stall", "flood") else 8000) * MS)
-            # A flood takes a core for as long as it lasts, and handshakes are not for free: fewer of those.
-            places = range(rng.randrange(step), total, step * 20 if end == "flood" else step)
+            timeout_ms = {"stall": 400, "flood": 400, "drip": 30_000}.get(end, 8000)
+            quick = replace(check, port=proxy.port, timeout_ns=timeout_ms * MS)
+            # A flood takes a core for as long as it lasts, and a drip is a call for each byte: fewer of those.
+            places = range(rng.randrange(step), total, step * {"flood": 20, "drip": 5}.get(end, 1))
             proxy.flooded = 0
             proxy.plans.extend((at, end) for at in places)
             for answer in bench.run([quick] * len(places), deadline_s=120):  # type: ignore[list-item]
