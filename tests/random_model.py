@@ -19,6 +19,7 @@ from fastha.model import (
     Garp,
     GlobalDefs,
     GroupMember,
+    GrpcCheck,
     HttpCheck,
     HttpUrl,
     LvsDefs,
@@ -28,9 +29,11 @@ from fastha.model import (
     Script,
     SmtpCheck,
     SorryServer,
+    SslCheck,
     SyncDaemon,
     TcpCheck,
     TrackFile,
+    Tls,
     TrackVirtualServer,
     Tunnel,
     UdpCheck,
@@ -50,7 +53,7 @@ def supported(block: str, word: str) -> bool:
     return word in TABLE[block] and TABLE[block][word].status is Status.SUPPORTED
 
 
-MADE = ("TCP_CHECK", "HTTP_GET", "PING_CHECK", "UDP_CHECK", "DNS_CHECK", "SMTP_CHECK")
+MADE = ("TCP_CHECK", "HTTP_GET", "PING_CHECK", "UDP_CHECK", "DNS_CHECK", "SMTP_CHECK", "SSL_GET", "GRPC_CHECK")
 
 
 def has(cls: type[Any], name: str) -> bool:
@@ -63,6 +66,7 @@ class Make:
     def __init__(self, r: random.Random) -> None:
         self.r = r
         self.n = 0
+        self.material: dict[str, Any] = {}
 
     def number(self) -> int:
         """A number that this configuration has not had yet."""
@@ -115,23 +119,37 @@ class Make:
             "timeout_ns": self.ns(),
         }
 
-    def url(self, host: str) -> HttpUrl:
+    def url(self, host: str, ssl: bool = False) -> HttpUrl:
+        regex = None
+        if self.r.random() < 0.4:
+            low = self.maybe(7, 0)
+            regex = Regex(
+                pattern=self.r.choice(["abc", r"a\d+ (b|c){2}$", 'it\'s "up"', "é#!", "^$"]),
+                negated=self.r.random() < 0.5,
+                options=self.r.choice([(), ("caseless",), ("dotall", "utf")]),
+                min_offset=low,
+                max_offset=self.maybe(99, 0),
+            )
         return HttpUrl(
             path=self.r.choice(["/", "/a?b=c", "/#x"]),
             status=self.r.choice([((200, 299),), ((200, 204), (301, 301)), ((404, 404),)]),
             digest=self.maybe("0123456789abcdef" * 2, ""),
             virtualhost=self.maybe("www.example.org", host),
-            regex=self.maybe(self.regex(), None) if supported("url", "regex") else None,
+            regex=regex,
+            tls_compliant=ssl and self.r.random() < 0.5,
         )
 
-    def regex(self) -> Regex:
-        low = self.r.choice([0, 0, 7])
-        return Regex(
-            pattern=self.r.choice(["abc", "two words", "a\\d+", 'say "x"', "it's", "#$", "a{2}", "é"]),
-            negated=self.r.random() < 0.3,
-            options=self.r.choice([(), ("caseless",), ("caseless", "dotall")]),
-            min_offset=low,
-            max_offset=self.r.choice([0, low + 9]),
+    def tls(self) -> Tls:
+        return Tls(
+            sni=self.maybe("sni.example", ""),
+            enable_sni=self.r.random() < 0.5,
+            verify=self.r.random() < 0.5,
+            verify_name=self.maybe("name.example", ""),
+            expiry_days=self.maybe(14, 0),
+            ca=self.r.choice(self.material["ca"]),
+            certificate=self.material["certificate"],
+            key=self.material["key"],
+            password=self.material["password"],
         )
 
     def check(self, rs: dict[str, Any]) -> Check:
@@ -163,6 +181,21 @@ class Make:
                 protocol = self.r.choice(["1.0", "1.0C", "1.1"])
                 fast, reset = self.r.random() < 0.5, self.r.random() < 0.5
                 return HttpCheck(**known, urls=urls, http_protocol=protocol, fast_recovery=fast, close_reset=reset)
+            case "SSL_GET":
+                host = host_port(known["ip"], known["port"])
+                return SslCheck(
+                    **known,
+                    urls=tuple(self.url(host, ssl=True) for _ in range(self.r.randint(1, 3))),
+                    http_protocol=self.r.choice(["1.0", "1.0C", "1.1"]),
+                    fast_recovery=self.r.random() < 0.5,
+                    tls=self.tls(),
+                    http2=self.r.random() < 0.5,
+                )
+            case "GRPC_CHECK":
+                tls = self.tls() if self.r.random() < 0.5 else None
+                return GrpcCheck(
+                    **known, service=self.maybe("shop.Cart", ""), authority=self.maybe("cart.example", ""), tls=tls
+                )
         return TcpCheck(**known, close_reset=self.r.random() < 0.5)
 
     def tunnel(self, forward: str) -> Tunnel:
@@ -409,6 +442,9 @@ class Make:
         )
 
     def config(self) -> Config:
+        pem, key, password = self.r.choice([("", "", ""), ("/c.pem", "", ""), ("/c d.pem", "/k", "open sesame")])
+        ca = self.r.choice([[""], ["/ca.pem"], ["/ca.pem", "/other.pem"]])  # with "", a check would have that of SSL
+        self.material = {"certificate": pem, "key": key, "password": password, "ca": ca}
         servers = [self.server() for _ in range(self.r.randint(0, 4))]
         interval_ns = self.maybe(1_000_000, 0)
         bfds = self.bfds()

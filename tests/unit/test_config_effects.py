@@ -27,6 +27,12 @@ ELSEWHERE = {
     ("global_defs", "random_seed"): "unit/test_config_including.py",
     ("top level", "virtual_server_group"): "golden/config/groups.conf",
     ("virtual_server", "ip_family"): "golden/config/words.conf",
+    ("top level", "SSL"): "golden/config/checks_talk.conf",
+    ("SSL", "password"): "golden/config/checks_talk.conf",
+    ("SSL", "ca"): "golden/config/checks_talk.conf",
+    ("SSL", "certificate"): "golden/config/checks_talk.conf",
+    ("SSL", "key"): "golden/config/checks_talk.conf",
+    ("SMTP_CHECK", "host"): "golden/config/checks_talk.conf",
 }
 # Words that a block has with all its kind, and that mean nothing there: pings have no ports, HTTP_GET speaks no TLS,
 # and our expressions need no stack.
@@ -48,6 +54,7 @@ INSIDE = {
     "SSL_GET": "{X}\nurl {\npath /\n}",
     "url": "path /first\n{X}",
     "ssl_url": "path /first\n{X}",
+    "GRPC_CHECK": "tls on\n{X}",
     "MISC_CHECK": "misc_path /bin/true\n{X}",
     "FILE_CHECK": "track_file known\n{X}",
     "smtp_host": "connect_ip 10.4.0.8\n{X}",

@@ -94,13 +94,19 @@ EXPECTED = {
     "ssl_url": (11, f"{URL} tls_compliant"),
     "UDP_CHECK": (17, f"{COMMON} payload require_reply min_reply_length max_reply_length"),
     "DNS_CHECK": (15, f"{COMMON} type name"),
+    "GRPC_CHECK": (13, COMMON),
     "SMTP_CHECK": (15, f"{COMMON} helo_name host"),
     "smtp_host": (13, COMMON),
     "MISC_CHECK": (10, f"{SCHEDULING} misc_path misc_timeout misc_dynamic user"),
     "FILE_CHECK": (2, "track_file weight"),
     "BFD_CHECK": (2, "name alpha"),
 }  # fmt: skip
+TLS = "tls_verify tls_verify_name tls_ca tls_expiry_days".split()
 OWN = {
+    ("real_server", "GRPC_CHECK"),
+    ("SSL_GET", "http2"),
+    *(("SSL_GET", w) for w in TLS),
+    *(("GRPC_CHECK", w) for w in ["service", "authority", "tls", "enable_sni", "sni_name", *TLS]),
     ("vrrp_instance", "track_virtual_server"),
     ("global_defs", "nft_masquerade"),
     ("virtual_server", "nft_masquerade"),
@@ -185,7 +191,7 @@ def handled_words() -> set[str]:
 def test_supported_words_have_code() -> None:
     handled = handled_words()
     for block, words in TABLE.items():
-        if block in ("SSL_GET", "PING_CHECK"):
+        if block == "PING_CHECK":
             continue
         for word, k in words.items():
             if k.status is Status.SUPPORTED and not k.alias_of:

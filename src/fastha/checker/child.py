@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import resource
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from fastha.checker import adoption, bfd_check, facts, gate, lvs, marks, native,
 from fastha.checker.adoption import Adopted
 from fastha.checker.bfd_check import BfdStates
 from fastha.checker.drain import Stance
-from fastha.checker.engine import Answer, Deliver, Engines
+from fastha.checker.engine import Answer, Deliver, Engine, Engines
 from fastha.checker.file_check import FileValues
 from fastha.checker.guard import Guard, Passed
 from fastha.checker.lvs_keeper import LvsKeeper
@@ -29,6 +30,7 @@ from fastha.checker.presence import Presence
 from fastha.checker.probe import Probes
 from fastha.checker.roster import Roster, Server, Ward, Watch
 from fastha.checker.table import TableKeeper
+from fastha.checker.talk import engine as talk
 from fastha.child import Child
 from fastha.child.files import Files
 from fastha.child.parts import Draft, Parts
@@ -52,7 +54,7 @@ REFRESH_NS = 50 * NS_PER_MS  # counters of steady probes are reported by a few r
 ROUND = 100  # and by all of them in so many
 TOLD_TOGETHER = 16  # virtual servers of a commit whose rows and facts go out together
 TRIM_NS = 30 * NS_PER_S
-SPARE_FDS = 128  # descriptors that are not for probes
+SPARE_FDS = 128 + talk.CONVERSATIONS  # descriptors that are not for probes of the native engine
 MOST_PROBES = 4096  # in flight at once
 
 
@@ -90,6 +92,7 @@ class Checker:
             | {"MISC_CHECK": Commands(child.reactor, self._runner, self._deliver("MISC_CHECK"))}
             | {"FILE_CHECK": FileValues(child.reactor, Files(child.reactor), self._deliver("FILE_CHECK"))}
             | {bfd_check.KIND: self.bfds}
+            | self._talks()
         )
         self.roster = Roster(
             self.engines, child.reactor.now_ns, self._changed, self._seen, self._short, child.progress, self._failed
@@ -121,6 +124,18 @@ class Checker:
         child.on("resync", self._resync)
         child.on("accept", self._accept)
         child.on("bfds", lambda message: self.bfds.update(message["states"]))
+
+    def _talks(self) -> dict[str, Engine]:
+        """The engine of checks that hold a conversation, by its ways."""
+
+        def deliver(found: Iterable[Answer]) -> None:
+            self._answers(a._replace(slot=self.engines.slot(talk.WAYS[0], a.slot)) for a in found)
+
+        def notice(subject: str, text: str) -> None:
+            self.child.event("certificate", subject, text, logging.WARNING)
+
+        warn = functools.partial(self.child.log.warning, "%s")
+        return dict.fromkeys(talk.WAYS, talk.Talks(self.child.reactor, deliver, notice, warn))
 
     def begin(self, config: Config, dataplane: str) -> None:
         """By hand: prepare and commit at once. SystemFault with the reason if it cannot be run."""

@@ -1,4 +1,5 @@
-"""How a probe can end. Those below 32 are the native engine's: `ending_t` in slot.pxd (a test compares them)."""
+"""How a probe can end. Those below 32 are the native engine's: `ending_t` in slot.pxd (a test compares them);
+those from 40 on are of conversations alone (fastha.checker.talk)."""
 
 from __future__ import annotations
 
@@ -33,6 +34,11 @@ class Ending(IntEnum):
     MISMATCH = 19
     LENGTH = 20
     RCODE = 21
+    REGEX = 40
+    TLS = 41
+    CERTIFICATE = 42
+    REPLY = 43
+    PROTOCOL = 44
     # Of commands and files (no engine of ours in C knows them).
     STATUS_OF_EXIT = 64
     SIGNAL = 65
@@ -58,7 +64,7 @@ TEXTS = {
     Ending.DIGEST: "digest differs",
     Ending.SHORT: "reply cut short",
     Ending.GARBAGE: "not an HTTP reply",
-    Ending.TOO_LONG: "endless header",
+    Ending.TOO_LONG: "endless header or reply",
     Ending.NO_SOURCE: "what to bind to is not on this machine",
     Ending.DENIED: "this machine does not permit the connection",
     Ending.ERROR: "system error",
@@ -77,6 +83,11 @@ TEXTS = {
     Ending.MISMATCH: "not the reply that is required",
     Ending.LENGTH: "length of the reply not accepted",
     Ending.RCODE: "DNS error",
+    Ending.REGEX: "body not as wanted",
+    Ending.TLS: "TLS failed",
+    Ending.CERTIFICATE: "certificate not accepted",
+    Ending.REPLY: "reply not accepted",
+    Ending.PROTOCOL: "not what the protocol allows",
     Ending.SESSION_UP: "BFD session is up",
     Ending.SESSION_DOWN: "BFD session is down",
 }

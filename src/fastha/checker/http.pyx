@@ -163,6 +163,12 @@ cdef class HttpReply:
         self.body += body[:size]
         return progress
 
+    def take(self, bytes data) -> tuple:
+        cdef const char *body
+        cdef size_t size
+        progress = http_feed(&self.r, <const char *>data, len(data), &body, &size)
+        return progress, body[:size]
+
     def end(self) -> bool:
         return http_end(&self.r)
 

@@ -6,7 +6,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from fastha.checker import plan
+from fastha.checker.engine import way
 from fastha.checker.native import talk
+from fastha.checker.talk.engine import WAYS
+from fastha.checker.talk.recipe import validate
 from fastha.dataplane.backend import Backend
 from fastha.model import (
     Check,
@@ -15,6 +18,7 @@ from fastha.model import (
     Networked,
     PingCheck,
     RealServer,
+    SslCheck,
     TcpCheck,
     UdpCheck,
     VirtualServer,
@@ -49,7 +53,7 @@ def _unbuildable(server: VirtualServer) -> str:
         for check in rs.checks:
             try:
                 _try(check)
-            except ValueError as error:
+            except (ValueError, OSError) as error:
                 return f"real server {rs.key}: {check.kind}: {error}"
     return ""
 
@@ -61,8 +65,10 @@ def _try(check: Check) -> None:
         _try_connection(check)
     if isinstance(check, TcpCheck | UdpCheck | DnsCheck):
         talk(check)
-    if isinstance(check, HttpCheck):
+    if isinstance(check, HttpCheck | SslCheck):
         _try_urls(check)
+    if way(check) in WAYS:
+        validate(check)
 
 
 def _try_connection(check: Networked) -> None:
@@ -74,10 +80,11 @@ def _try_connection(check: Networked) -> None:
         raise ValueError(f"cannot bind to {check.bind_ip} and connect to {check.ip}")
 
 
-def _try_urls(check: HttpCheck) -> None:
+def _try_urls(check: HttpCheck | SslCheck) -> None:
     if not check.urls:
         raise ValueError("no url")
-    talk(check)
+    if isinstance(check, HttpCheck):
+        talk(check)
     for url in check.urls:
         if len(bytes.fromhex(url.digest)) not in (0, 16):
             raise ValueError(f"digest {url.digest!r} is not 32 hexadecimal digits")

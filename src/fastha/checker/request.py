@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from fastha.model import HttpCheck, HttpUrl
+from fastha.model import HttpCheck, HttpUrl, SslCheck
 from fastha.model.lvs import host_port
 
 # What access logs and server rules of keepalived's users look for.
 USER_AGENT = "KeepAliveClient"
 
 
-def request(check: HttpCheck, url: HttpUrl) -> bytes:
+def request(check: HttpCheck | SslCheck, url: HttpUrl) -> bytes:
     """The bytes of one GET. ValueError if a configured text cannot stand in a request (RFC 9112 section 3)."""
     host = url.virtualhost or host_port(check.ip, check.port)
     for name, text in (("path", url.path), ("virtualhost", host)):

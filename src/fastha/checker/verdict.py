@@ -23,7 +23,7 @@ from enum import StrEnum
 from functools import lru_cache
 from hashlib import blake2b
 
-from fastha.model import Check, HttpCheck
+from fastha.model import Check, HttpCheck, SslCheck
 from fastha.model.units import NS_PER_S
 
 SHORTAGE_NS = NS_PER_S
@@ -92,7 +92,7 @@ def rules(check: Check) -> Rules:
 
 
 def _rules(check: Check) -> Rules:
-    if isinstance(check, HttpCheck):
+    if isinstance(check, HttpCheck | SslCheck):
         return Rules(
             retry=check.retry,
             retry_delay_ns=check.retry_delay_ns,

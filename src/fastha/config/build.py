@@ -15,11 +15,13 @@ from fastha.config.build_file import build_track_files
 from fastha.config.build_globals import Globals, build_globals
 from fastha.config.build_group import build_groups, warn_unused
 from fastha.config.build_lvs import build_virtual_server
+from fastha.config.build_tls import build_ssl_block, with_material
 from fastha.config.build_vrrp import build_instance
 from fastha.config.crosscheck import check_instances, check_services, check_sync, check_virtual_servers
 from fastha.config.inherit import Timing
 from fastha.config.keywords.table import ROOT
 from fastha.config.mould import Cast, CastValues
+from fastha.config.placed import Built
 from fastha.config.references import check_references
 from fastha.config.shape import items
 from fastha.config.tree import Faults, Tree
@@ -52,6 +54,8 @@ def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) ->
     )
     built = [b for b in drafts if b]
     warn_unused(groups, faults)
+    ssl = build_ssl_block([item for item in top if item.name == "SSL"], faults)
+    built = [Built(with_material(b.value, ssl), b.statement) for b in built]
     servers = check_virtual_servers(built, faults)
     check_bfd_checks(built, bfds, faults)
     check_services(

@@ -7,9 +7,12 @@ from collections.abc import Callable
 from fastha.config.build_bfd import build_bfd_check
 from fastha.config.build_dns import build_dns
 from fastha.config.build_file import build_file
+from fastha.config.build_grpc import build_grpc
 from fastha.config.build_http import build_http
 from fastha.config.build_misc import build_misc
 from fastha.config.build_ping import build_ping
+from fastha.config.build_smtp import build_smtp
+from fastha.config.build_ssl import build_ssl
 from fastha.config.build_tcp import build_tcp
 from fastha.config.build_udp import build_udp
 from fastha.config.inherit import Timing
@@ -27,4 +30,7 @@ BUILDERS: dict[str, Callable[[Item, str, int, Timing, Faults], Check | None]] = 
     "DNS_CHECK": build_dns,
     "PING_CHECK": build_ping,
     "BFD_CHECK": build_bfd_check,
+    "SSL_GET": build_ssl,
+    "SMTP_CHECK": build_smtp,
+    "GRPC_CHECK": build_grpc,
 }

@@ -122,12 +122,14 @@ def _regex(url: HttpUrl, regex: Regex, page: Page) -> None:
 
 def _tls(tls: Tls, page: Page) -> None:
     """Certificate, key and password come from the block `SSL`."""
-    page.flag("enable_sni", getattr(tls, "enable_sni", False))
+    page.flag("enable_sni", tls.enable_sni)
     if tls.sni:
         page.say("sni_name", word(tls.sni))
     if tls.ca != page.ca:
         page.say("tls_ca", word(tls.ca))
     page.flag("tls_verify", tls.verify)
+    if tls.ca != page.ca:
+        page.say("tls_ca", word(tls.ca))
     if tls.verify_name:
         page.say("tls_verify_name", word(tls.verify_name))
     page.unless(0, "tls_expiry_days", tls.expiry_days)

@@ -37,6 +37,11 @@ def command(argv: tuple[str, ...]) -> str:
     return f'"{_escaped(" ".join(map(_argument, argv)))}"'
 
 
+def quoted(text: str) -> str:
+    """`text` as one word of a keyword that is quoted like a command."""
+    return f'"{_escaped(text)}"'
+
+
 def script(value: Script) -> str:
     """`"COMMAND" [USER [GROUP]]`."""
     user = RISKY_BARE.sub(_octal, value.user)
@@ -92,6 +97,7 @@ class Page:
 
     def __init__(self, full: bool = False, secrets: bool = True, block: str = ROOT) -> None:
         self.full, self.secrets = full, secrets
+        self.ca = ""  # what the block `SSL` says for all checks
         self.lines: list[str] = []
         self.ca = ""
         self.log_all_failures = False

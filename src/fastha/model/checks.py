@@ -127,11 +127,13 @@ class HttpCheck(Networked):
 class Tls:
     """How a check speaks TLS. Verification is fastha's addition and off unless asked for; keepalived never verifies.
 
-    `ca`, `certificate`, `key`, `password` come from the `SSL` block. `sni`: "" none. `verify_name`: the name the
-    certificate must have ("": sni). `expiry_days`: warn when the certificate ends sooner; 0 never.
+    `ca`, `certificate`, `key`, `password` come from the `SSL` block. `sni`: the name that is sent; "": with
+    `enable_sni` that of the Host header, else none. `verify_name`: the name the certificate must have ("": sni, or the
+    header's). `expiry_days`: warn when the certificate ends sooner; 0 never.
     """
 
     sni: str = ""
+    enable_sni: bool = False
     verify: bool = False
     verify_name: str = ""
     expiry_days: int = 0

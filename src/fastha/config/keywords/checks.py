@@ -30,42 +30,58 @@ close_reset        | [BOOL]            | on           |          | own | End the
 nb_get_retry       | N                 |              |          | =retry | -
 virtualhost        | STRING            | of the server |         | yes | Host header
 http_protocol      | 1.0|1.0C|1.1      | 1.0          |          | yes | HTTP version; 1.0C adds Connection: close
-enable_sni         | [BOOL]            | off          |          | -   | Send the host name in TLS
-sni_name           | STRING            |              |          | - @2.4.4 | Host name to send in TLS
+enable_sni         | [BOOL]            | off          |          | yes | Nothing: there is no TLS here
+sni_name           | STRING            |              |          | yes @2.4.4 | Nothing: there is no TLS here
 close_reset        | [BOOL]            | on           |          | own | End the connection with a reset, which leaves no port in TIME_WAIT
 fast_recovery      | [BOOL]            | off          |          | yes | A server with several URLs comes up without waiting between them
 url                | {url}             |              |          | yes | What is asked for; several are taken in turn
 
-[SSL_GET < set_connection set_scheduling]
+[set_sni]
+enable_sni         | [BOOL]            | off          |          | yes | Send the host name (virtualhost) in TLS
+sni_name           | STRING            |              |          | yes @2.4.4 | Host name to send in TLS instead; enable_sni is not needed
+
+[set_tls]
+tls_verify         | [BOOL]            | off          |          | own | The certificate must come from a known authority and be for the right name
+tls_verify_name    | NAME              | the name sent, or that of virtualhost | | own | Name or address the certificate must have
+tls_ca             | PATH              | ca of SSL, or the system's | | own | Certificates of authorities for tls_verify
+tls_expiry_days    | N                 | 0            | 0..36500 | own | Warn, once a day, when the certificate ends in fewer days
+
+[SSL_GET < set_connection set_scheduling set_sni set_tls]
 nb_get_retry       | N                 |              |          | =retry | -
-virtualhost        | STRING            | of the server |         | -   | Host header
-http_protocol      | 1.0|1.0C|1.1      | 1.0          |          | -   | HTTP version; 1.0C adds Connection: close
-enable_sni         | [BOOL]            | off          |          | -   | Send the host name in TLS
-sni_name           | STRING            |              |          | - @2.4.4 | Host name to send in TLS
-fast_recovery      | [BOOL]            | off          |          | -   | A server with several URLs comes up without waiting between them
-tls_compliant      | [BOOL]            | off          |          | - @2.2.8 | End TLS properly
-url                | {ssl_url}         |              |          | -   | What is asked for
+virtualhost        | STRING            | of the server |         | yes | Host header
+http_protocol      | 1.0|1.0C|1.1      | 1.0          |          | yes | HTTP version; 1.0C adds Connection: close
+fast_recovery      | [BOOL]            | off          |          | yes | A server with several URLs comes up without waiting between them
+tls_compliant      | [BOOL]            | off          |          | yes @2.2.8 | The server must end TLS properly, with close_notify
+http2              | [BOOL]            | off          |          | own | Ask by HTTP/2; a server that does not agree to it has failed
+url                | {ssl_url}         |              |          | yes | What is asked for; several are taken in turn
 
 [url]
 path               | PATH              | /            |          | yes | Path of the request
 digest             | MD5               |              |          | yes | MD5 of the body
 status_code        | CODE[-CODE]...    | 200-299      |          | yes | Accepted status codes and ranges
 virtualhost        | STRING            | of the check |          | yes | Host header
-regex              | REGEX             |              |          | -   | The body must match
-regex_no_match     | -                 | off          |          | -   | The body must not match
-regex_options      | WORD...           |              |          | -   | How the expression is read
-regex_min_offset   | N                 |              |          | -   | A match begins here or later
-regex_max_offset   | N                 |              |          | -   | A match begins before this
-regex_stack        | N N               |              |          | -   | Memory of the expression
+regex              | REGEX             |              |          | yes | The body must match; quoted like a command, so `\\\\d` is a digit
+regex_no_match     | -                 | off          |          | yes | The body must not match
+regex_options      | WORD...           |              |          | yes | How the expression is read: words of pcre2api(3), such as caseless
+regex_min_offset   | N                 | 0            | 0..      | yes | A match begins at this byte of the body or later
+regex_max_offset   | N                 |              | 0..      | yes | A match begins at this byte of the body or before
+regex_stack        | N N               |              |          | yes | Nothing: no stack is set aside for expressions
 
 [ssl_url < url]
-tls_compliant      | [BOOL]            | off          |          | - @2.2.8 | End TLS properly
+tls_compliant      | [BOOL]            | of the check |          | yes @2.2.8 | The server must end TLS properly, with close_notify
 
 [SMTP_CHECK < set_connection set_scheduling]
-helo_name          | STRING            |              |          | -   | Name given to the mail server
-host               | {smtp_host}       |              |          | -   | Older way to give the connection
+helo_name          | STRING            | this host's name |      | yes | Name given to the mail server
+host               | {smtp_host}       |              |          | yes | Older way to give the connection
 
 [smtp_host < set_connection set_scheduling]
+
+[GRPC_CHECK < set_connection set_scheduling set_tls]
+service            | NAME              | the server as a whole | | own | Service whose health is asked for
+authority          | STRING            | address and port |      | own | The :authority of the call
+tls                | [BOOL]            | off          |          | own | Call over TLS
+enable_sni         | [BOOL]            | off          |          | own | Send the host name (authority) in TLS
+sni_name           | STRING            |              |          | own | Host name to send in TLS instead; enable_sni is not needed
 
 [DNS_CHECK < set_connection set_scheduling]
 type               | TYPE              | SOA          |          | yes | Record type to ask for: A NS CNAME SOA MX TXT AAAA RRSIG DNSKEY
@@ -92,8 +108,8 @@ name               | NAME              |              |          | yes | The BFD
 alpha              | [BOOL]            | off          |          | yes | The server starts down
 
 [SSL]
-password           | STRING            |              |          | -   | Password of the key
-ca                 | PATH              |              |          | -   | Certificates of authorities
-certificate        | PATH              |              |          | -   | Own certificate
-key                | PATH              |              |          | -   | Own key
+password           | STRING            |              |          | yes | Password of the key
+ca                 | PATH              |              |          | yes | Certificates of authorities
+certificate        | PATH              |              |          | yes | Own certificate
+key                | PATH              |              |          | yes | Own key
 """  # noqa: E501

@@ -26,7 +26,7 @@ vrrp_track_process       | NAME {vrrp_track_process}       |             |      
 track_file               | NAME {track_file}               |             |       | yes | A file with a number that instances and checks can track
 vrrp_track_file          | NAME {track_file}               |             |       | =track_file | -
 bfd_instance             | NAME {bfd_instance}             |             |       | yes | A BFD session with a neighbour
-SSL                      | {SSL}                           |             |       | -   | Client key and certificate for SSL_GET
+SSL                      | {SSL}                           |             |       | yes | Client key and certificate for SSL_GET and GRPC_CHECK
 virtual_server_group     | NAME {virtual_server_group}     |             |       | yes | Addresses and marks that share one set of real servers
 virtual_server           | ADDR|fwmark|group [PORT|N|NAME] [inet|inet6] {virtual_server} | |  | yes | One balanced service
 linkbeat_use_polling     | -                               | off         |       | -   | Poll every link instead of listening to the kernel

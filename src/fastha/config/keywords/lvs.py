@@ -70,8 +70,9 @@ notify_up               | CMD [USER [GROUP]] |    |          | yes | Run when it
 notify_down             | CMD [USER [GROUP]] |    |          | yes | Run when it goes down
 TCP_CHECK               | {TCP_CHECK}   |         |          | yes | Can it be connected to?
 HTTP_GET                | {HTTP_GET}    |         |          | yes | Does it answer HTTP requests?
-SSL_GET                 | {SSL_GET}     |         |          | -   | Does it answer HTTPS requests?
-SMTP_CHECK              | {SMTP_CHECK}  |         |          | -   | Does it answer as a mail server?
+SSL_GET                 | {SSL_GET}     |         |          | yes | Does it answer HTTPS requests?
+SMTP_CHECK              | {SMTP_CHECK}  |         |          | yes | Does it answer as a mail server?
+GRPC_CHECK              | {GRPC_CHECK}  |         |          | own | Does it say by gRPC that it is well (grpc.health.v1)?
 DNS_CHECK               | {DNS_CHECK}   |         |          | yes | Does it answer DNS queries?
 MISC_CHECK              | {MISC_CHECK}  |         |          | yes | Does a command succeed?
 UDP_CHECK               | {UDP_CHECK}   |         |          | yes | Does it take UDP packets?

@@ -62,7 +62,7 @@ RANGE = re.compile(r"(~?)(-?[\d.]+?)\.\.(-?[\d.]+)?")
 KIND = re.compile(r"[A-Z][A-Z0-9-]*|s|ms|us")  # a kind of value; any other word of the column is meant literally
 UNITS = {"s": "s", "ms": "ms", "us": "us", "SEC": "s"}
 MICRO = 1_000_000
-SCRIPT_KINDS = frozenset({"CMD"})  # values that are quoted as in a shell
+SCRIPT_KINDS = frozenset({"CMD", "REGEX"})  # values that are quoted as in a shell
 
 
 def _keyword(block: str, line: str) -> Keyword:
@@ -181,7 +181,8 @@ class Table(Mapping[str, dict[str, Keyword]]):
         return out
 
     def script_words(self) -> frozenset[str]:
-        """Keywords that take a command, and their older spellings; found without parsing everything."""
+        """Keywords that take a command or what is quoted like one, and their older spellings; found without parsing
+        everything."""
         words: set[str] = set()
         for lines in self._lines.values():
             split = [BAR.split(line) for line in lines if any(kind in line for kind in SCRIPT_KINDS)]
