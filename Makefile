@@ -29,7 +29,7 @@ requirements = $$($(BIN)/python -c 'import sys, tomllib; p = tomllib.load(open("
   print(*p["dependencies"], *(d for e in sys.argv[1:] for d in p["optional-dependencies"][e]))' $(1))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run test test-chaos campaign fuzz check format bench bench-peers-ipvs bench-peers-vrrp
+.PHONY: help setup setup-test run test test-chaos campaign fuzz fuzz-config check format bench bench-peers-ipvs bench-peers-vrrp
 .PHONY: bench-peers-checks bench-peers-config bench-peers-reload soak-checks clean distclean
 
 help: ## this text
@@ -72,16 +72,16 @@ test: setup-test ## every test (as root; without root or a tool, tests skip and 
 test-chaos: setup-test ## 200 rounds of ruining the tables of IPVS and nft under a live checker (make test: 24, 16)
 	@FASTHA_CHAOS_ROUNDS=$${FASTHA_CHAOS_ROUNDS:-200} $(BIN)/python -m pytest tests/vm/test_chaos_in_guest.py tests/netns/test_nft_chaos.py $(ARGS)
 
-FUZZ_S ?= 60
-fuzz: setup-test ## coverage-guided fuzzing of the configuration reader for FUZZ_S seconds (60); its corpus stays in build/fuzz
-	@mkdir -p build/fuzz/corpus && cp tests/golden/config/*.conf build/fuzz/corpus
-	@$(BIN)/python tests/fuzz/config_reader.py -max_total_time=$(FUZZ_S) -max_len=4096 -artifact_prefix=build/fuzz/ build/fuzz/corpus
-
 campaign: setup-test ## what takes long or wants a quiet machine, and is not part of make test
 	@$(BIN)/python -m pytest -m campaign $(ARGS)
 
 fuzz: setup-test ## coverage-guided fuzzing of what reads the wire, 12 million inputs (ARGS="bfd --seconds 600")
 	@$(BIN)/python fuzz/run.py $(ARGS)
+
+FUZZ_S ?= 60
+fuzz-config: setup-test ## coverage-guided fuzzing of the configuration reader for FUZZ_S seconds (60); its corpus stays in build/fuzz
+	@mkdir -p build/fuzz/corpus && cp tests/golden/config/*.conf build/fuzz/corpus
+	@$(BIN)/python tests/fuzz/config_reader.py -max_total_time=$(FUZZ_S) -max_len=4096 -artifact_prefix=build/fuzz/ build/fuzz/corpus
 
 check: setup-test ## format, lint and types
 	@$(BIN)/ruff format --check -q . || { echo "run: make format"; exit 1; }

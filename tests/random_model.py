@@ -32,8 +32,8 @@ from fastha.model import (
     SslCheck,
     SyncDaemon,
     TcpCheck,
-    TrackFile,
     Tls,
+    TrackFile,
     TrackVirtualServer,
     Tunnel,
     UdpCheck,
@@ -66,7 +66,7 @@ class Make:
     def __init__(self, r: random.Random) -> None:
         self.r = r
         self.n = 0
-        self.material: dict[str, Any] = {}
+        self.material: dict[str, Any] = {"certificate": "", "key": "", "password": "", "ca": [""]}
 
     def number(self) -> int:
         """A number that this configuration has not had yet."""

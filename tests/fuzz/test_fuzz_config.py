@@ -1,4 +1,4 @@
-"""A short run of the coverage-guided fuzzing of the configuration reader; `make fuzz` runs longer."""
+"""A short run of the coverage-guided fuzzing of the configuration reader; `make fuzz-config` runs longer."""
 
 from __future__ import annotations
 

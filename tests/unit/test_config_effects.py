@@ -32,6 +32,7 @@ ELSEWHERE = {
     ("SSL", "ca"): "golden/config/checks_talk.conf",
     ("SSL", "certificate"): "golden/config/checks_talk.conf",
     ("SSL", "key"): "golden/config/checks_talk.conf",
+    ("BFD_CHECK", "name"): "golden/config/bfd.conf",
     ("SMTP_CHECK", "host"): "golden/config/checks_talk.conf",
 }
 # Words that a block has with all its kind, and that mean nothing there: pings have no ports, HTTP_GET speaks no TLS,
@@ -76,7 +77,7 @@ INSIDE = {
 HEADS = {
     "vrrp_instance": "vrrp_instance first", "virtual_server": "virtual_server 10.0.0.2 80",
     "real_server": "real_server 10.1.1.2 80", "virtual_server_group": "virtual_server_group known",
-    "track_file": "track_file mine", "vrrp_track_file": "vrrp_track_file mine", "bfd_instance": "bfd_instance known",
+    "track_file": "track_file mine", "vrrp_track_file": "vrrp_track_file mine", "bfd_instance": "bfd_instance mine",
     "vrrp_script": "vrrp_script known", "vrrp_sync_group": "vrrp_sync_group known",
     "vrrp_track_process": "vrrp_track_process known",
 }  # fmt: skip

@@ -64,6 +64,7 @@ def _table(
             for rs in server.real_servers
         ]
         had = True if told is None else quorums.get(server.key, known.get("up"))
+        servers: Facts = known.get("real_servers", {})
         facts_of = [servers.get(rs.key, {}) for rs in server.real_servers]
         weights = [fact.get("weight") if fact.get("weight_from") == "check" else None for fact in facts_of]
         one = plan.start(server, up, had, (), weights)

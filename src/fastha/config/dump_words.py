@@ -56,11 +56,6 @@ def owner(user: str, group: str, supplementary: bool = False) -> str:
     return f":{group}" if group else user
 
 
-def quoted(text: str) -> str:
-    """One word of a keyword that is quoted like a command."""
-    return f'"{_escaped(text)}"'
-
-
 def _argument(text: str) -> str:
     if text and not SPECIAL.search(text):
         return text
