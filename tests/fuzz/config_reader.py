@@ -3,7 +3,8 @@
     python tests/fuzz/config_reader.py -max_total_time=60 CORPUS...
 
 `make fuzz-config` runs it. Held for every input: no exception; what was read is dumped, and the dump reads back as the
-same configuration and dumps the same; at most SLOWEST_S of CPU time. An input that breaks this is written to a file crash-*.
+same configuration and dumps the same; at most SLOWEST_S of CPU time. An input that breaks this is written to a file
+crash-*.
 """
 
 from __future__ import annotations

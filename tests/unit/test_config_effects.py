@@ -63,7 +63,7 @@ INSIDE = {
     "BFD_CHECK": "name known\n{X}",
     "UDP_CHECK": "{X}",
     "track_file": "file /tmp/first\n{X}",
-    "bfd_instance": "neighbor_ip 10.9.9.8\n{X}",
+    "bfd_instance": "neighbor_ip 10.9.9.7\n{X}",
     "vrrp_script": "script /bin/true\n{X}",
     "vrrp_sync_group": "group {\nfirst\n}\n{X}",
     "addresses": "10.0.0.8",
