@@ -14,6 +14,7 @@ import need
 from fastha.checker.prepare import refusal
 from fastha.config.load import load
 from fastha.dataplane.none import NoneBackend
+from fastha.model import Config
 from oracles.real_servers import certificates, exim, grpc_health, nginx
 
 pytestmark = pytest.mark.interop
@@ -138,6 +139,11 @@ def test_from_the_configuration_to_the_verdict(tmp_path: Path, certs: Path) -> N
         assert log.read_text().count("the certificate ends") == 1
 
 
+def refused(config: Config) -> str:
+    """What the checker says of each virtual server that it cannot run."""
+    return "".join(refusal(server, NoneBackend()) for server in config.virtual_servers)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "text"),
     [
@@ -153,8 +159,8 @@ def test_what_cannot_be_is_refused(tmp_path: Path, certs: Path, old: str, new: s
     numbers = {name: port for port, name in enumerate(("tls", "client", "mail", "grpc", "plain"), 4000)}
     conf.write_text(CONF.format(certs=certs, **numbers))
     loaded = load(str(conf))
-    assert refusal(loaded.checked().virtual_servers, NoneBackend()) == ""
+    assert refused(loaded.checked()) == ""
     conf.write_text(CONF.format(certs=certs, **numbers).replace(old, new))
     loaded = load(str(conf))
-    said = "\n".join(map(str, loaded.faults)) + refusal(loaded.config.virtual_servers, NoneBackend())
+    said = "\n".join(map(str, loaded.faults)) + refused(loaded.config)
     assert text in said

@@ -120,9 +120,11 @@ def test_pieces_change_nothing() -> None:
         low = rng.choice([0, 0, rng.randint(0, len(subject) + 1)])
         high = rng.choice([0, 0, low + rng.randint(1, 50)])
         compiled = re.compile(pattern.encode(), re.M if options else 0)
+        # To Python ^ matches also behind a newline that ends the subject, to PCRE2 it does not (pcre2pattern(3)).
+        alike = not (options and "^" in pattern and subject.endswith(b"\n"))
         expected = any(
             compiled.match(subject, at) for at in range(low, min(len(subject), high or len(subject)) + 1)
-        ) if len(subject) < 1000 else None  # fmt: skip
+        ) if len(subject) < 1000 and alike else None  # fmt: skip
         whole = find(pattern, subject, options, low, high)
         assert expected is None or whole is expected, (pattern, subject, options, low, high)
         search = Search(Expression(pattern, options), low, high)

@@ -137,8 +137,9 @@ class TableKeeper:
             text = _told(drift)
             self.differed.append({"at": time.time(), "text": text})
             self._limited("drift", 0.5, f"the kernel's table had changed; repairing: {text}")
-            self._drifted(text)
         self._send(ops)
+        if drift:
+            self._drifted(self.differed[-1]["text"])  # who is told finds the operations counted
         if self._suspect or self._blind:
             return False
         self.reconciled = time.time()

@@ -22,7 +22,12 @@ def build_smtp(item: Item, ip: str, port: int, above: Timing, faults: Faults) ->
                     faults.error(inner.statement.place(1), f"'{shown(helo)}' cannot stand in HELO")
             case "host":
                 if host is not None:
-                    faults.error(inner.statement.place(), "SMTP_CHECK with two hosts", "one SMTP_CHECK for each")
+                    faults.warning(
+                        inner.statement.place(),
+                        "a second host of one SMTP_CHECK is not checked",
+                        "one SMTP_CHECK for each",
+                    )
+                    continue
                 host = inner
                 _host(inner, draft, faults)
             case name:

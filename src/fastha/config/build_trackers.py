@@ -23,6 +23,15 @@ def build_track_interface(block: list[Statement], faults: Faults) -> list[Tracke
     return _unique(out, block, faults)
 
 
+def without_own(trackers: list[Tracker], own: str, block: list[Statement], faults: Faults) -> list[Tracker]:
+    """An instance follows its own interface anyhow: without it there is FAULT, whatever a weight says (as in
+    keepalived). `block`: the lines of track_interface."""
+    for statement in block:
+        if own and statement.words[0] == own:
+            faults.warning(statement.place(), f"{shown(own)} is the instance's own interface, which it follows anyhow")
+    return [t for t in trackers if (t.kind, t.name) != ("interface", own)]
+
+
 def build_track_bfd(block: list[Statement], bfds: Mapping[str, BfdInstance], faults: Faults) -> list[Tracker]:
     """One for each line; what it does not say about weight the session does."""
     out = []

@@ -9,7 +9,7 @@ from fastha.config import values
 from fastha.config.addresses import build_addresses, build_peers
 from fastha.config.build_globals import GARP, Globals, read_garp
 from fastha.config.build_track import build_track_virtual_servers
-from fastha.config.build_trackers import build_track_bfd, build_track_interface
+from fastha.config.build_trackers import build_track_bfd, build_track_interface, without_own
 from fastha.config.placed import Built
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
@@ -81,14 +81,17 @@ def build_instance(
     name = statement.words[1]
     draft = _Draft()
     before = len(faults)
+    tracked: list[Statement] = []
     for inner in items(statement.block or [], "vrrp_instance", faults):
         if inner.name == "track_bfd":
             draft.trackers += build_track_bfd(inner.statement.block or [], bfds, faults)
         elif inner.name == "track_interface":
             draft.trackers += build_track_interface(inner.statement.block or [], faults)
+            tracked += inner.statement.block or []
         else:
             _keyword(inner, draft, servers, faults)
         draft.said[inner.name] = inner
+    draft.trackers = without_own(draft.trackers, draft.interface, tracked, faults)
     if not draft.interface and "interface" not in draft.said:
         faults.error(statement.place(1), f"{shown(name)}: no interface")
     if draft.vrid is None and "virtual_router_id" not in draft.said:
