@@ -76,7 +76,7 @@ campaign: setup-test ## what takes long or wants a quiet machine, and is not par
 	@$(BIN)/python -m pytest -m campaign $(ARGS)
 
 fuzz: setup-test ## coverage-guided fuzzing of what reads the wire, 12 million inputs (ARGS="bfd --seconds 600")
-	@$(BIN)/python fuzz/run.py $(ARGS)
+	@$(BIN)/python tests/fuzz/wire/run.py $(ARGS)
 
 FUZZ_S ?= 60
 fuzz-config: setup-test ## coverage-guided fuzzing of the configuration reader for FUZZ_S seconds (60); its corpus stays in build/fuzz

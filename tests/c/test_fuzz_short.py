@@ -11,7 +11,7 @@ import pytest
 import need
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-RUN = ROOT / "fuzz" / "run.py"
+RUN = ROOT / "tests" / "fuzz" / "wire" / "run.py"
 
 
 def run(out: Path, *words: str) -> subprocess.CompletedProcess[str]:

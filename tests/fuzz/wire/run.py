@@ -1,8 +1,8 @@
 """Coverage-guided fuzzing of what reads the wire: libFuzzer with ASan and UBSan on the C that Cython makes.
 
-    python fuzz/run.py                     every target, 4 000 000 inputs each
-    python fuzz/run.py bfd --runs 20000    one of them, briefly
-    python fuzz/run.py --seconds 600       as many as ten minutes allow, each
+    python tests/fuzz/wire/run.py                     every target, 4 000 000 inputs each
+    python tests/fuzz/wire/run.py bfd --runs 20000    one of them, briefly
+    python tests/fuzz/wire/run.py --seconds 600       as many as ten minutes allow, each
 
 What it finds stays in build/fuzz/TARGET/ (crash-*, with the input in it) together with the corpus it has gathered, from
 which the next run goes on. Exit status 1 if a target found something.
@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
+ROOT = HERE.parents[2]
 OUT = ROOT / "build" / "fuzz"
 MODULES = ("checksum", "ether", "advert", "arp", "bfd")
 TARGETS = {"advert": ("advert.c", "checksum.c"), "arp": ("arp.c", "ether.c"), "bfd": ("bfd.c",)}
@@ -101,7 +101,7 @@ def fuzz(name: str, program: Path, runs: int, seconds: int) -> tuple[int, str]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="fuzz/run.py", description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(prog="wire/run.py", description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)}; default: all")
     parser.add_argument("--runs", type=int, default=RUNS, help="inputs for each target")
     parser.add_argument("--seconds", type=int, default=0, help="instead: time for each target")
