@@ -325,15 +325,19 @@ def test_steady_probes_keep_their_period_and_allocate_nothing(server: RoughServe
     checks: list[Check] = [TcpCheck(ip="127.0.0.1", port=server.port, delay_ns=20 * MS)] * 10
     checks += [http(server, path, other, digest=OK_DIGEST, delay_ns=20 * MS)] * 10
     steady(b, checks, 0.3)
-    measure, blocks = allocated(), sys.getallocatedblocks()
-    before = measure()  # the server's thread allocates too, so the difference is bounded, not zero
-    ended = b.probes.counters()["ended"]
-    b.reactor.call_later(S, b.reactor.stop)
-    b.reactor.run()
-    many = b.probes.counters()["ended"] - ended
-    assert 600 <= many <= 1020  # 20 slots, 50 a second each
-    assert measure() - before < 64 * 1024
-    assert sys.getallocatedblocks() - blocks < 5000
+    measure, grown, blocks = allocated(), [], []
+    for _ in range(
+        3
+    ):  # the server's thread allocates too, now and then much at once: what probes took would be in each
+        before, block, ended = measure(), sys.getallocatedblocks(), b.probes.counters()["ended"]
+        b.reactor.call_later(S, b.reactor.stop)
+        b.reactor.run()
+        many = b.probes.counters()["ended"] - ended
+        assert 600 <= many <= 1020  # 20 slots, 50 a second each
+        grown.append(measure() - before)
+        blocks.append(sys.getallocatedblocks() - block)
+    assert min(grown) < 64 * 1024, grown
+    assert min(blocks) < 5000, blocks
     waits = [b.probes.stats(slot) for slot in range(20)]
     assert all(checks >= 40 and failures == 0 and 0 < took < S for checks, failures, took in waits)
     counted = Counter(r.split(b" ")[1].decode() for r in server.requests)

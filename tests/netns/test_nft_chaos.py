@@ -250,6 +250,9 @@ def test_ruined_tables_are_made_true(director: Director) -> None:
             assert {c for c in before if before[c] != after[c]} <= {chain}, (number, commands)
     parent.until(lambda: _dig(parent.picture, "dataplane", "drift") >= ROUNDS, "the drift is counted")
     print(f"{ROUNDS} rounds; the slowest repair took {slowest:.2f} s; drift {parent.picture['dataplane']['drift']}")
+    parent.channel.send(type="resync", ticket=1)  # before its answer come the facts of all that was done
+    parent.until(lambda: parent.said("resynced"), "everything is told")
+    assert parent.said("resynced")[-1]["operations"] == 0
     operations = parent.picture["dataplane"]["operations"]
     director.nft("add table inet late", "add chain inet late c")  # what others do costs nothing
     parent.hear(0.3)
