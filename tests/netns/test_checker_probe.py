@@ -357,7 +357,8 @@ def test_two_thousand_probes_end_as_the_slow_twin_says(bench: Bench, server: Rou
     rng = walk("probes")
     nobody = closed_port()
     checks: list[Check] = []
-    for _ in range(2000):
+    reset: set[int] = set()  # by the peer, behind its reply: which of the two is read first is the kernel's choice
+    for number in range(2000):
         kind = rng.random()
         if kind < 0.3:
             checks.append(
@@ -370,6 +371,7 @@ def test_two_thousand_probes_end_as_the_slow_twin_says(bench: Bench, server: Rou
         if rng.random() < 0.3:
             reply = reply[: rng.randrange(len(reply))]
         end = rng.choice(["close", "close", "close", "reset"])
+        reset |= {number} if end == "reset" else set()
         path = server.say(reply, end, pieces=rng.choice([0, 0, 1, 10]))
         digest = rng.choice(["", OK_DIGEST, hashlib.md5(b"no").hexdigest()])
         status = rng.choice([((200, 299),), ((200, 200), (404, 404))])
@@ -391,7 +393,9 @@ def test_two_thousand_probes_end_as_the_slow_twin_says(bench: Bench, server: Rou
 
     with ThreadPoolExecutor(32) as pool:
         twins = list(pool.map(slowly, checks))
-    assert endings == twins
+    apart = [(i, a, b) for i, (a, b) in enumerate(zip(endings, twins, strict=True)) if a != b]
+    assert [found for found in apart if found[0] not in reset or Ending.RESET not in found[1:]] == []
+    assert len(apart) < 20
     assert len(set(endings)) >= 7, Counter(endings)
 
 

@@ -103,7 +103,10 @@ class Keepalived(Subject):
     name = "keepalived"
 
     def argv(self) -> Sequence[str | os.PathLike[str]]:
-        pids = [f"--{word}={self.folder / word}" for word in ("pid", "vrrp_pid", "checkers_pid")]
+        words = ("pid", "vrrp_pid", "checkers_pid")
+        for word in words:  # one that was killed leaves them, and their numbers may be somebody's by now
+            (self.folder / word).unlink(missing_ok=True)
+        pids = [f"--{word}={self.folder / word}" for word in words]
         return ["keepalived", "-P", "-n", "-l", "-f", self.conf, *pids]
 
     def _is_ours(self, pid: int) -> bool:

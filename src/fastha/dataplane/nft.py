@@ -126,7 +126,7 @@ class NftBackend:
         """See dataplane.backend.Announced."""
         generation = self._generation.read()
         if self._seen is None:
-            self._generation.forget()
+            self._generation.hear()
         elif self._generation.only_others(self._seen, generation):
             self._seen = generation
         return generation != self._seen
@@ -191,7 +191,7 @@ class NftBackend:
             now = self._generation.read()
             if generation is not None and now == generation + 1:  # ours was the only change
                 self._held, self._seen = new, now
-                self._generation.forget()
+                self._generation.hear()
             if flows := lost_flows(before, wanted):
                 try:
                     forget(flows)

@@ -30,6 +30,9 @@ class Generation:
 
     def __init__(self, table: str) -> None:
         self._table = table.encode() + b"\0"
+        self._last: int | None = None  # the latest generation announced
+        self._ours = 0  # the latest that touched our table, or may have
+        self._touched = False  # so did what was heard since the latest
         kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
         self._asking = socket.socket(socket.AF_NETLINK, kind, NETLINK_NETFILTER)
         self._asking.settimeout(5)
@@ -57,33 +60,31 @@ class Generation:
         """Readable when something was announced."""
         return self._hearing.fileno()
 
-    def forget(self) -> None:
-        """Throw away what was announced so far: the caller knows the table's state."""
-        for _ in self._heard():
-            pass
+    def hear(self) -> None:
+        """Take in what was announced so far. A transaction's messages may come in several pieces, so what was heard of
+        one whose generation is still to come is remembered."""
+        for kind, attributes in self._heard():
+            if kind != NFT_MSG_NEWGEN:
+                self._touched = self._touched or attributes.get(NFTA_TABLE) == self._table
+                continue
+            announced = int.from_bytes(attributes[NFTA_GEN_ID])
+            if self._touched or (self._last is not None and announced != self._last + 1):  # or some were lost
+                self._ours = announced
+            self._touched, self._last = False, announced
 
     def only_others(self, since: int, now: int) -> bool:
         """True if every transaction after generation `since` up to `now` was heard of and left our table alone."""
-        last, ours = since, False
-        for kind, attributes in self._heard():
-            if kind != NFT_MSG_NEWGEN:
-                ours = ours or attributes.get(NFTA_TABLE) == self._table
-                continue
-            announced = int.from_bytes(attributes[NFTA_GEN_ID])
-            if announced <= since:  # what came before is old news
-                ours = False
-            elif announced == last + 1:
-                last = announced
-            else:
-                ours = True  # some were lost
-        return last == now and not ours
+        if self._last is None:
+            self._last = since
+        self.hear()
+        return self._last == now and self._ours <= since
 
     def close(self) -> None:
         self._asking.close()
         self._hearing.close()
 
     def _heard(self) -> Iterator[Message]:
-        """Everything announced and not yet taken. What the queue could not hold shows as a missing generation."""
+        """Everything announced and not yet taken."""
         while True:
             try:
                 yield from messages(self._hearing.recv(LARGEST))
@@ -92,6 +93,7 @@ class Generation:
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
+                self._touched = True  # the queue could not hold everything
 
 
 def messages(data: bytes) -> Iterator[Message]:
