@@ -2,7 +2,7 @@
 
 from cpython.unicode cimport PyUnicode_AsUTF8
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
-from libc.string cimport memcpy, memset, strlen
+from libc.string cimport memcpy, memset, strchr, strlen
 
 from fastha.dataplane.rows import Forward
 
@@ -56,7 +56,7 @@ cdef object TUN = Forward.TUN
 cdef int put_address(uint8_t *out, str ip) except -1:
     # Sixteen bytes, an IPv4 address in the first four; all zero for "". Returns the family.
     cdef const char *text = PyUnicode_AsUTF8(ip)
-    cdef int family = AF_INET6 if b":" in text[:strlen(text)] else AF_INET
+    cdef int family = AF_INET if strchr(text, c":") == NULL else AF_INET6
     if text[0] and inet_pton(family, text, out) != 1:
         raise ValueError(f"not an address: {ip!r}")
     return family
