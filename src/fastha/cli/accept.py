@@ -7,6 +7,7 @@ import sys
 
 from fastha.channel.status import Exit
 from fastha.cli.client import ask
+from fastha.cli.screen import counted, json_text
 from fastha.log import SAFE
 from fastha.parent.protocol import CONTROL_PATH
 
@@ -20,11 +21,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> int:
     answer = ask(options.control, "accept", 10.0, {"virtual_servers": options.virtual_servers})
     if options.json:
-        import orjson
-
-        sys.stdout.write(orjson.dumps(answer, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
+        sys.stdout.write(json_text(answer))
         return Exit.OK
     for one in answer["accepted"]:
-        count = one["kept"]
-        print(f"{one['virtual_server']}: {count} real server{'s' * (count != 1)} may fall".translate(SAFE))
+        print(f"{one['virtual_server']}: {counted(one['kept'], 'real server')} may fall".translate(SAFE))
     return Exit.OK

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fastha.channel.status import Exit
 from fastha.cli import findings
 from fastha.cli.excerpt import Sources
-from fastha.cli.screen import counted, printable, write
+from fastha.cli.screen import counted, json_text, printable, write
 from fastha.config.examine import examine
 from fastha.config.load import DEFAULT_PATH, Loaded
 from fastha.errors import Fault, Severity
@@ -111,7 +111,6 @@ def summary(path: str, loaded: Loaded) -> str:
 
 def as_json(loaded: Loaded, faults: Sequence[Fault], sources: Sources) -> str:
     """The document of docs/check.schema.json."""
-    import orjson
 
     count = Counter(f.severity for f in loaded.faults)
     data = {
@@ -121,4 +120,4 @@ def as_json(loaded: Loaded, faults: Sequence[Fault], sources: Sources) -> str:
         "counts": {str(s): count[s] for s in Severity},
         "faults": [findings.plain(f, sources) for f in faults],
     }
-    return orjson.dumps(data, option=orjson.OPT_INDENT_2).decode() + "\n"
+    return json_text(data)

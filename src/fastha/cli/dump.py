@@ -9,11 +9,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-import orjson
-
 from fastha.channel.status import Exit
 from fastha.cli.running import running
-from fastha.cli.screen import printable
+from fastha.cli.screen import json_text, printable
 from fastha.config.dump import dump
 from fastha.config.dump_words import HIDDEN
 from fastha.config.load import load
@@ -46,8 +44,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> int:
     if options.file:
         loaded = load(options.file, options.config_id, native=True)
-        errors = [fault for fault in loaded.faults if fault.severity is Severity.ERROR]
-        if errors:
+        if errors := loaded.errors:
             for fault in errors:
                 print(printable(str(fault)), file=sys.stderr)
             return Exit.REFUSED
@@ -75,7 +72,7 @@ def comments(about: str, noted: Iterable[str]) -> str:
 def as_json(config: Config, noted: list[str], secrets: bool) -> str:
     """`{"config": plain data of the model, "not_supported": [line]}`."""
     data: dict[str, Any] = {"config": config if secrets else masked(config), "not_supported": noted}
-    return orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
+    return json_text(data)
 
 
 def masked(config: Config) -> Config:

@@ -38,8 +38,9 @@ def lines(faults: Sequence[Fault], sources: Sources, alike: int | None = ALIKE) 
     more there are."""
     seen: Counter[tuple[str, str, str]] = Counter()
     for fault in faults:
-        seen[kind(fault)] += 1
-        if alike is None or seen[kind(fault)] <= alike:
+        one = kind(fault)
+        seen[one] += 1
+        if alike is None or seen[one] <= alike:
             yield from described(fault, sources)
     if alike is not None:
         for (severity, code, text), count in seen.items():

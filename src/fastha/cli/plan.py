@@ -9,17 +9,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, NoReturn
 
-import orjson
-
 from fastha.channel.status import Exit
 from fastha.cli import kernel_changes
 from fastha.cli.client import ask
 from fastha.cli.layout import Line
 from fastha.cli.running import running
-from fastha.cli.screen import counted, printable, write
+from fastha.cli.screen import counted, json_text, printable, write
 from fastha.config.difference import Change, difference
 from fastha.config.load import Loaded, load
-from fastha.errors import Severity
 from fastha.model import Config
 from fastha.parent.protocol import CONTROL_PATH
 
@@ -101,10 +98,9 @@ def _read(path: str, config_id: str) -> Loaded | None:
     loaded = load(path, config_id, native=True)
     if loaded.ok:
         return loaded
-    errors = [fault for fault in loaded.faults if fault.severity is Severity.ERROR]
-    for fault in errors:
+    for fault in loaded.errors:
         print(printable(str(fault)), file=sys.stderr)
-    print(f"fastha: {printable(path)} would be refused: {counted(len(errors), 'error')}", file=sys.stderr)
+    print(f"fastha: {printable(path)} would be refused: {counted(len(loaded.errors), 'error')}", file=sys.stderr)
     return None
 
 
@@ -168,4 +164,4 @@ def _plural(name: str, count: int, kind: str) -> str:
 def as_json(changes: Sequence[Change], kernel: dict[str, int]) -> str:
     """`{"format", "changes": [{kind, action, name, inside, words: [{word, before, after}], note}], "operations"}`."""
     data = {"format": FORMAT, "changes": [asdict(change) for change in changes], "operations": kernel}
-    return orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
+    return json_text(data)

@@ -7,6 +7,7 @@ import sys
 
 from fastha.channel.status import Exit
 from fastha.cli.client import ask
+from fastha.cli.screen import counted, json_text
 from fastha.log import SAFE
 from fastha.parent.protocol import CONTROL_PATH
 
@@ -20,12 +21,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> int:
     answer = ask(options.control, "resync", options.timeout)
     if options.json:
-        import orjson
-
-        sys.stdout.write(orjson.dumps(answer, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
+        sys.stdout.write(json_text(answer))
     elif answer["operations"]:
-        count = answer["operations"]
-        print(f"repaired with {count} operation{'s' * (count != 1)}: {answer['text']}".translate(SAFE))
+        print(f"repaired with {counted(answer['operations'], 'operation')}: {answer['text']}".translate(SAFE))
     else:
         print("the kernel's table is as it should be; no operation")
     return Exit.OK

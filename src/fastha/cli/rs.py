@@ -11,6 +11,7 @@ from typing import Any
 from fastha.channel.status import Exit
 from fastha.cli.client import ask
 from fastha.cli.layout import duration, table
+from fastha.cli.screen import json_text
 from fastha.log import SAFE
 from fastha.model.override import Override
 from fastha.parent.overrides import describe
@@ -201,6 +202,4 @@ def _state(one: Mapping[str, Any]) -> str:
 
 
 def _print_json(answer: Mapping[str, Any]) -> None:
-    import orjson
-
-    sys.stdout.write(orjson.dumps(answer, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
+    sys.stdout.write(json_text(answer))

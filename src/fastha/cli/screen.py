@@ -23,6 +23,13 @@ def write(lines: Iterable[Line]) -> None:
         console.print(Text.assemble(*((text.translate(SAFE), style) for text, style in line)))
 
 
+def json_text(data: object) -> str:
+    """One JSON value for programs, indented, with a newline at its end."""
+    import orjson  # most commands are asked for text
+
+    return orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
+
+
 def printable(text: str, keep: str = "") -> str:
     """`text` without control characters and lone surrogates (file names may hold any byte)."""
     return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)

@@ -8,6 +8,7 @@ import time
 
 from fastha.channel.status import Exit
 from fastha.cli.client import ask
+from fastha.cli.screen import json_text
 from fastha.parent.protocol import CONTROL_PATH
 
 
@@ -19,9 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> int:
     answer = ask(options.control, "status")
     if options.json:
-        import orjson
-
-        sys.stdout.write(orjson.dumps(answer, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
+        sys.stdout.write(json_text(answer))
         return Exit.OK
     from fastha.cli.picture import render
     from fastha.log import SAFE

@@ -7,18 +7,15 @@ from ipaddress import IPv4Address
 
 from fastha.config import values
 from fastha.config.keywords import TABLE
-from fastha.config.line import Line, Wrong
+from fastha.config.line import Line, Wrong, plain
 from fastha.config.line_address import begins, read_address
-from fastha.config.tree import Faults, Statement, shown
+from fastha.config.tree import Faults, Statement
 from fastha.model import VirtualAddress
 
 
 def entries(block: list[Statement], faults: Faults) -> Iterator[Statement]:
     """One statement per address. On a line with braces several may follow one another: { 10.0.0.1 10.0.0.2 }."""
-    for statement in block:
-        if statement.block is not None:
-            faults.error(statement.place(), f"'{shown(statement.words[0])}': no block can stand here")
-            continue
+    for statement in plain(block, faults):
         while statement.inline:
             again = next((i for i in range(1, len(statement.words)) if _begins(statement.words, i)), 0)
             if not again:

@@ -58,9 +58,8 @@ def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) ->
     built = [Built(with_material(b.value, ssl), b.statement) for b in built]
     servers = check_virtual_servers(built, faults)
     check_bfd_checks(built, bfds, faults)
-    check_services(
-        [b for b in built if servers[b.value.key] is b.value], bool(globals_.balancer.defs.marks_table), faults
-    )
+    valid = [b for b in built if servers[b.value.key] is b.value]
+    check_services(valid, bool(globals_.balancer.defs.marks_table), faults)
     instances = [
         i
         for item in top
@@ -68,7 +67,6 @@ def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) ->
     ]
     check_instances(instances, faults)
     check_references(tree.statements, faults)
-    valid = [b for b in built if servers[b.value.key] is b.value]
     advise(tree.statements, instances, valid, faults)
     if host is not None:
         from fastha.config import warnings_host

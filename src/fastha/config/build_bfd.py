@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from fastha.config import values
 from fastha.config.inherit import Timing
+from fastha.config.near import meant
 from fastha.config.placed import Built, first_at
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
@@ -192,8 +192,7 @@ def unknown_bfd(
         other = "checker" if who == "vrrp" else "vrrp"
         faults.error(place, f"bfd_instance {shown(name)} says {other} alone", f"add {who} to it")
         return
-    close = get_close_matches(name, list(bfds), n=1)
-    faults.error(place, f"there is no bfd_instance {shown(name)}", f"did you mean {close[0]}?" if close else "")
+    faults.error(place, f"there is no bfd_instance {shown(name)}", meant(name, bfds))
 
 
 def _place_of(statement: Statement, name: str) -> Statement:

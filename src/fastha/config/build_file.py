@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from fastha.config import values
 from fastha.config.inherit import Timing
-from fastha.config.near import get_close_matches
+from fastha.config.near import meant
 from fastha.config.placed import first_at
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Place, Statement, shown
@@ -79,8 +79,7 @@ def build_file(item: Item, ip: str, port: int, above: Timing, faults: Faults) ->
                 name, place = inner.statement.words[1], inner.statement.place(1)
                 file = known.get(name)
                 if file is None:
-                    close = get_close_matches(name, known, n=1)
-                    hint = f"did you mean {close[0]}?" if close else f"track_file {shown(name)} {{ file /path }}"
+                    hint = meant(name, known) or f"track_file {shown(name)} {{ file /path }}"
                     faults.error(place, f"there is no track_file {shown(name)}", hint)
                     return None
             case "weight":

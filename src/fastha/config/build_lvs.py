@@ -10,7 +10,7 @@ from fastha.config.build_group import Group
 from fastha.config.build_real import RealDraft, build_real_server
 from fastha.config.inherit import Timing, read_timing
 from fastha.config.lvs_words import FLAGS, SCHEDULERS, Method, method
-from fastha.config.near import get_close_matches
+from fastha.config.near import meant
 from fastha.config.placed import Built
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
@@ -139,9 +139,8 @@ def _group(statement: Statement, groups: Mapping[str, Group], faults: Faults) ->
     name = statement.words[2] if len(statement.words) > 2 else ""
     group = groups.get(name)
     if group is None:
-        close = get_close_matches(name, groups, n=1)
         about = f"there is no virtual_server_group {shown(name)}" if name else "group needs a name"
-        faults.error(statement.place(2), about, f"did you mean {close[0]}?" if close else "")
+        faults.error(statement.place(2), about, meant(name, groups))
         return None
     group.used = True
     if not group.members:
@@ -229,9 +228,8 @@ def _scheduler(statement: Statement, draft: _Draft, faults: Faults) -> None:
     if len(name.encode("utf-8", "replace")) > SCHEDULER_BYTES:
         faults.error(statement.place(1), f"'{shown(name)}' is too long for a scheduler")
     elif name not in SCHEDULERS:
-        close = get_close_matches(name, SCHEDULERS, n=1)
         # Not an error: the kernel may have a scheduler that we have not heard of.
-        hint = f"did you mean {close[0]}?" if close else f"known: {' '.join(SCHEDULERS)}"
+        hint = meant(name, SCHEDULERS) or f"known: {' '.join(SCHEDULERS)}"
         faults.warning(statement.place(1), f"'{shown(name)}' is no scheduler of the kernel's own", hint)
 
 

@@ -13,13 +13,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fastha.config import values
-from fastha.config.near import get_close_matches
+from fastha.config.line import plain
+from fastha.config.near import meant
 from fastha.config.tree import Faults, Statement, shown
 from fastha.model import TrackVirtualServer, VirtualServer
 from fastha.model.lvs import host_port
 
 PROTOCOLS = ("TCP", "UDP", "SCTP")
-WEIGHT = 253  # as the weights of track_script: beyond it any priority would be at its end
+WEIGHT = 253  # as the weights of track_script: beyond it any priority would be at its end (keepalived takes 254 for it)
 
 
 def build_track_virtual_servers(
@@ -27,10 +28,7 @@ def build_track_virtual_servers(
 ) -> list[TrackVirtualServer]:
     """The tracked virtual servers, each one that this configuration defines."""
     out: dict[str, TrackVirtualServer] = {}
-    for statement in block:
-        if statement.block is not None:
-            faults.error(statement.place(), f"'{shown(statement.words[0])}': no block can stand here")
-            continue
+    for statement in plain(block, faults):
         found = _line(statement, servers, faults)
         if found is None:
             continue
@@ -76,11 +74,8 @@ def _line(statement: Statement, servers: Mapping[str, VirtualServer], faults: Fa
     matches = [c for c in candidates if c in servers]
     named = shown(" ".join(words[:i]))
     if not matches:
-        close = get_close_matches(candidates[0], list(servers), n=1, cutoff=0.8) if len(servers) < 1000 else []
-        faults.error(
-            statement.place(), f"there is no virtual_server {named} that works",
-            f"did you mean {close[0]}?" if close else "",
-        )  # fmt: skip
+        hint = meant(candidates[0], servers, cutoff=0.8) if len(servers) < 1000 else ""
+        faults.error(statement.place(), f"there is no virtual_server {named} that works", hint)
         return None
     if len(matches) > 1:
         faults.error(statement.place(), f"{named} is several virtual servers", f"say which: {', '.join(matches)}")

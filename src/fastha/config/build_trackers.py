@@ -6,16 +6,16 @@ from collections.abc import Mapping
 
 from fastha.config import values
 from fastha.config.build_bfd import unknown_bfd
+from fastha.config.build_track import WEIGHT
+from fastha.config.line import plain
 from fastha.config.tree import Faults, Statement, shown
 from fastha.model import BfdInstance, Tracker
-
-WEIGHT = 253  # beyond it any priority would be at its end; keepalived takes 254 for 253
 
 
 def build_track_interface(block: list[Statement], faults: Faults) -> list[Tracker]:
     """One for each line; an interface that does not exist (yet) is down."""
     out = []
-    for statement in _lines(block, faults):
+    for statement in plain(block, faults):
         name = values.interface(statement, 0, faults)
         weight, reverse, good = _weight(statement, 0, False, faults)
         if name is not None and good:
@@ -35,7 +35,7 @@ def without_own(trackers: list[Tracker], own: str, block: list[Statement], fault
 def build_track_bfd(block: list[Statement], bfds: Mapping[str, BfdInstance], faults: Faults) -> list[Tracker]:
     """One for each line; what it does not say about weight the session does."""
     out = []
-    for statement in _lines(block, faults):
+    for statement in plain(block, faults):
         name = statement.words[0]
         bfd = bfds.get(name)
         if bfd is None or not bfd.vrrp:
@@ -45,13 +45,6 @@ def build_track_bfd(block: list[Statement], bfds: Mapping[str, BfdInstance], fau
         if good:
             out.append(Tracker("bfd", name, weight, reverse))
     return _unique(out, block, faults)
-
-
-def _lines(block: list[Statement], faults: Faults) -> list[Statement]:
-    for statement in block:
-        if statement.block is not None:
-            faults.error(statement.place(), f"'{shown(statement.words[0])}': no block can stand here")
-    return [statement for statement in block if statement.block is None]
 
 
 def _weight(statement: Statement, weight: int, reverse: bool, faults: Faults) -> tuple[int, bool, bool]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 
 from fastha.config import values
+from fastha.config.near import meant
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
 from fastha.lean import dataclass, field
@@ -93,10 +93,9 @@ def _regex_word(item: Item, regex: _Regex, faults: Faults) -> None:
                 if word in OPTIONS:
                     regex.options.add(word)
                     continue
-                close = get_close_matches(word, OPTIONS, n=1)
                 faults.error(
                     statement.place(i), f"'{shown(word)}' is not an option of regex",
-                    f"did you mean {close[0]}?" if close else "words of pcre2api(3): caseless dotall multiline utf ...",
+                    meant(word, OPTIONS) or "words of pcre2api(3): caseless dotall multiline utf ...",
                 )  # fmt: skip
         case "regex_min_offset":
             regex.min_offset = values.number(item, faults) or 0

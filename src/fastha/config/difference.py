@@ -6,7 +6,8 @@ have their keys; a check is its value. What is equal stays as it is: timers, soc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from fastha.config.dump import dump
 from fastha.config.dump_checks import dump_check
@@ -27,7 +28,9 @@ from fastha.model import (
     VirtualServer,
     VrrpInstance,
 )
-from fastha.model.config import Diff, diff
+from fastha.model.config import diff
+
+Named = TypeVar("Named", TrackFile, BfdInstance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +66,8 @@ def difference(old: Config, new: Config) -> list[Change]:
     """Every change, in the order of the new configuration; empty exactly if the two mean the same."""
     out = list(_globals(old, new))
     out += _instances(old, new)
-    out += _track_files(old, new)
-    out += _bfds(old, new)
+    out += _named("track_file", old.track_files, new.track_files, dump_track_file)
+    out += _named("bfd_instance", old.bfds, new.bfds, dump_bfd)
     servers = diff([(s.key, s) for s in old.virtual_servers], [(s.key, s) for s in new.virtual_servers])
     for server in servers.removed:
         out.append(Change("virtual_server", "removed", server.key, note=_count(server)))
@@ -123,33 +126,21 @@ def _global_words(config: Config) -> dict[str, str]:
     return _said(page)
 
 
-def _track_files(old: Config, new: Config) -> Iterator[Change]:
-    found = diff([(f.name, f) for f in old.track_files], [(f.name, f) for f in new.track_files])
-    yield from _whole("track_file", found)
+def _named(
+    kind: str, old: Iterable[Named], new: Iterable[Named], dump_one: Callable[[Named, Page], object]
+) -> Iterator[Change]:
+    """What is known by its name alone: a track_file, a bfd_instance."""
+    found = diff([(one.name, one) for one in old], [(one.name, one) for one in new])
+    for one in found.removed:
+        yield Change(kind, "removed", one.name)
+    for one in found.added:
+        yield Change(kind, "added", one.name)
     for pair in found.changed:
         texts = []
-        for file in pair:
-            dump_track_file(file, page := _page())
+        for one in pair:
+            dump_one(one, page := _page())
             texts.append(_said(page))
-        yield Change("track_file", "changed", pair[1].name, words=words(*texts))
-
-
-def _bfds(old: Config, new: Config) -> Iterator[Change]:
-    found = diff([(b.name, b) for b in old.bfds], [(b.name, b) for b in new.bfds])
-    yield from _whole("bfd_instance", found)
-    for pair in found.changed:
-        texts = []
-        for bfd in pair:
-            dump_bfd(bfd, page := _page())
-            texts.append(_said(page))
-        yield Change("bfd_instance", "changed", pair[1].name, words=words(*texts))
-
-
-def _whole(kind: str, found: Diff[TrackFile] | Diff[BfdInstance]) -> Iterator[Change]:
-    for item in found.removed:
-        yield Change(kind, "removed", item.name)
-    for item in found.added:
-        yield Change(kind, "added", item.name)
+        yield Change(kind, "changed", pair[1].name, words=words(*texts))
 
 
 # -- instances

@@ -10,14 +10,14 @@ from fastha.config.dump_lvs import dump_group, dump_virtual_server
 from fastha.config.dump_track import common_ca, dump_bfd, dump_ssl, dump_track_file
 from fastha.config.dump_vrrp import dump_instance
 from fastha.config.dump_words import Page, owner, script, seconds, word
-from fastha.model import BfdCheck, Config, Fifo, FileCheck, LvsDefs, ScriptDefs
+from fastha.model import Config, Fifo, LvsDefs, ScriptDefs
 from fastha.model.units import NS_PER_S
 
 
 def dump(config: Config, full: bool = False, secrets: bool = True) -> str:
     """The text. `full`: defaults too; without `secrets` passwords are hidden, and the text reads back without them."""
     page = Page(full, secrets)
-    page.ca, page.log_all_failures = common_ca(config), _log_all_failures(config)
+    page.ca = common_ca(config)
     _globals(config, page)
     dump_ssl(config, page)
     for track_file in config.track_files:
@@ -59,17 +59,9 @@ def _globals(config: Config, page: Page) -> None:
             page.say("reload_repeat")
         if defs.reload_file:
             page.say("reload_file", word(defs.reload_file))
-        if page.log_all_failures:
-            page.say("checker_log_all_failures")
         _balancer(defs.lvs, page)
     if page.lines[-2].endswith("{"):
         del page.lines[-2:]
-
-
-def _log_all_failures(config: Config) -> bool:
-    """Whether global_defs must say so: these checks cannot say it themselves."""
-    checks = (check for server in config.virtual_servers for rs in server.real_servers for check in rs.checks)
-    return any(isinstance(check, FileCheck | BfdCheck) and check.log_all_failures for check in checks)
 
 
 def _scripts(scripts: ScriptDefs, page: Page) -> None:

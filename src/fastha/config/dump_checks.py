@@ -81,7 +81,7 @@ def _scheduling(check: Check, page: Page) -> None:
     page.say("delay_before_retry", seconds(check.retry_delay_ns))
     page.unless(check.delay_ns, "warmup", check.warmup_ns, seconds(check.warmup_ns))
     page.unless(1, "rise", check.rise)
-    page.flag("log_all_failures", check.log_all_failures, page.log_all_failures)
+    page.flag("log_all_failures", check.log_all_failures)
 
 
 def _http(check: HttpCheck | SslCheck, page: Page) -> None:
@@ -125,8 +125,6 @@ def _tls(tls: Tls, page: Page) -> None:
     page.flag("enable_sni", tls.enable_sni)
     if tls.sni:
         page.say("sni_name", word(tls.sni))
-    if tls.ca != page.ca:
-        page.say("tls_ca", word(tls.ca))
     page.flag("tls_verify", tls.verify)
     if tls.ca != page.ca:
         page.say("tls_ca", word(tls.ca))

@@ -5,19 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
+from fastha.config.build_vrrp import NOTIFY
 from fastha.config.dump_words import Page, script, seconds, word
 from fastha.config.line import SCOPES
 from fastha.model import Garp, Tracker, TrackVirtualServer, VirtualAddress, VirtualServer, VrrpInstance
 from fastha.model.units import NS_PER_S
 
-NOTIFY = {
-    "notify_master": "master",
-    "notify_backup": "backup",
-    "notify_fault": "fault",
-    "notify_stop": "stop",
-    "notify_deleted": "deleted",
-    "notify": "any",
-}
 SCOPE_NAMES = {number: name for name, number in reversed(SCOPES.items())}
 
 

@@ -87,15 +87,12 @@ def granularity(prefix: int, family: str) -> str:
 
 
 class Page:
-    """Lines of a configuration. `full`: also what is as it would be without the line. `ca`, `log_all_failures`: what
-    the block `SSL` and `global_defs` say for all checks."""
+    """Lines of a configuration. `full`: also what is as it would be without the line."""
 
     def __init__(self, full: bool = False, secrets: bool = True, block: str = ROOT) -> None:
         self.full, self.secrets = full, secrets
         self.ca = ""  # what the block `SSL` says for all checks
         self.lines: list[str] = []
-        self.ca = ""
-        self.log_all_failures = False
         self._indent = ""
         self._block = block
 

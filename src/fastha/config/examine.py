@@ -21,9 +21,11 @@ def examine(path: str, config_id: str = "", host: Host | None = None, keepalived
     """As `load`, and: what the file says to other directors that share it; with `host`, what this machine does not
     have; with `keepalived`, what that would read differently."""
 
+    files = _Kept()
+
     def look(tree: Tree, env: Environment) -> None:
         faults = Faults()
-        texts = dict(_texts(tree.files))
+        texts = {name: files.data[name].decode("utf-8", "surrogateescape") for name in dict.fromkeys(tree.files)}
         _peers(path, texts.values(), env, faults)
         if keepalived:
             from fastha.config.keepalived import differences, text_differences
@@ -33,16 +35,18 @@ def examine(path: str, config_id: str = "", host: Host | None = None, keepalived
                 text_differences(name, text, faults)
         tree.faults += faults
 
-    return load(path, config_id, native=True, host=host, look=look)
+    return load(path, config_id, native=True, host=host, look=look, files=files)
 
 
-def _texts(files: Iterable[str]) -> Iterable[tuple[str, str]]:
-    for name in dict.fromkeys(files):
-        try:
-            with open(name, encoding="utf-8", errors="surrogateescape", newline="\n") as f:
-                yield name, f.read()
-        except OSError:
-            continue  # it was there a moment ago
+class _Kept(RealFiles):
+    """Keeps what was read: it is looked at again as text."""
+
+    def __init__(self) -> None:
+        self.data: dict[str, bytes] = {}
+
+    def read(self, path: str) -> bytes:
+        data = self.data[path] = super().read(path)
+        return data
 
 
 def _peers(path: str, texts: Iterable[str], env: Environment, faults: Faults) -> None:

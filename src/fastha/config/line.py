@@ -6,13 +6,13 @@ A reader raises `Wrong` at the first word it cannot take; `lines.check_lines` ma
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 
 from fastha.config import values
-from fastha.config.near import get_close_matches
+from fastha.config.near import meant
 from fastha.config.tree import Faults, Statement, shown
 
-DECIMAL = re.compile(r"[+-]?\d{1,18}", re.A)
 UNSIGNED = re.compile(r"0[xX][0-9a-fA-F]{1,16}|\d{1,18}", re.A)  # as strtoul(3) with base 0, without octal's surprise
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 U32 = (1 << 32) - 1
@@ -31,6 +31,15 @@ class Wrong(Exception):
 def as_number(word: str) -> int:
     """A word that UNSIGNED matches."""
     return int(word, 16 if word[:2] in ("0x", "0X") else 10)
+
+
+def plain(block: Iterable[Statement], faults: Faults) -> Iterator[Statement]:
+    """The statements of a list that are lines; a block among them is an error."""
+    for statement in block:
+        if statement.block is None:
+            yield statement
+        else:
+            faults.error(statement.place(), f"'{shown(statement.words[0])}': no block can stand here")
 
 
 class Line:
@@ -76,17 +85,14 @@ class Line:
 
     def unknown(self, what: str, known: tuple[str, ...]) -> Wrong:
         """The next word is no option; the likeliest one is suggested."""
-        close = get_close_matches(self.peek[:40], known, n=1)
-        return Wrong(
-            self.at, f"'{shown(self.peek)}' is no option of {what}", f"did you mean {close[0]}?" if close else ""
-        )
+        return Wrong(self.at, f"'{shown(self.peek)}' is no option of {what}", meant(self.peek[:40], known))
 
     # -- values
 
     def number(self, option: str, low: int = 0, high: int = U32) -> int:
         """A decimal number."""
         word = self.take(option)
-        if not DECIMAL.fullmatch(word):
+        if not values.INTEGER.fullmatch(word):
             raise self.wrong(f"{option}: '{shown(word)}' is not a whole number")
         if not low <= int(word) <= high:
             raise self.wrong(f"{option} must be {low} to {high}, not {shown(word)}")

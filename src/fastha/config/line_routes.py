@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from fastha.config.line import Line, Wrong
+from fastha.config.line import U32, Line, Wrong
 from fastha.config.tree import shown
 
 # rtnetlink(7) RTN_*, as iproute2 spells them.
@@ -19,7 +19,6 @@ TIME = re.compile(r"\d{1,10}(?:\.\d+)?(?:s|ms)?", re.A)  # no unit: the kernel's
 MPLS = re.compile(r"\d{1,7}(?:/\d{1,7})*", re.A)
 ILA = re.compile(r"[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4}){3}")
 LABEL_LIMIT = 1 << 20  # RFC 3032 section 2.1: labels have 20 bits
-U32 = (1 << 32) - 1
 
 # option -> (lowest, highest); of METRICS each may have `lock` before its number
 NUMBERS = {

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from fastha.config.line import Line, Wrong
+from fastha.config.line import U32, Line, Wrong
 
-U32 = (1 << 32) - 1
 ANY = ("any", "all", "default")
 ACTIONS = ("table", "lookup", "l3mdev", "goto", "nop", "blackhole", "unreachable", "prohibit")
 ORDER = ("preference", "order", "priority")

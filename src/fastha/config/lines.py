@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fastha.config import values
-from fastha.config.line import Line, Wrong
+from fastha.config.line import Line, Wrong, plain
 from fastha.config.line_address import read_address
 from fastha.config.line_routes import Route
 from fastha.config.line_rules import read_rule
@@ -21,10 +21,7 @@ def check_lines(kind: str, block: list[Statement], faults: Faults) -> None:
     read = READERS.get(kind)
     if read is None:
         return
-    for statement in block:
-        if statement.block is not None:
-            faults.error(statement.place(), f"'{shown(statement.words[0])}': no block can stand here")
-            continue
+    for statement in plain(block, faults):
         line = Line(statement, faults)
         try:
             while line.more:

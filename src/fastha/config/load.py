@@ -35,8 +35,13 @@ class Loaded:
     files: tuple[str, ...]
 
     @property
+    def errors(self) -> list[Fault]:
+        """Those of `faults` that keep it from running."""
+        return [f for f in self.faults if f.severity is Severity.ERROR]
+
+    @property
     def ok(self) -> bool:
-        return not any(f.severity is Severity.ERROR for f in self.faults)
+        return not self.errors
 
     def checked(self) -> Config:
         """The configuration; ConfigError with all faults if it must not run."""
@@ -46,14 +51,20 @@ class Loaded:
 
 
 def load(
-    path: str, config_id: str = "", native: bool = False, host: Host | None = None, look: Look | None = None
+    path: str,
+    config_id: str = "",
+    native: bool = False,
+    host: Host | None = None,
+    look: Look | None = None,
+    files: Files | None = None,
 ) -> Loaded:
     """Read, build and check `path`; never raises for what is in the files. `config_id`: what @id lines compare with; ""
     means the first label of the host name, as in keepalived.
 
     `native`: this process may load compiled modules, and reading is faster for it. The daemon's parent must not; a
     command or a process that only reads may. The result is the same. `host`: also warn of what this machine does not
-    have. `look(tree, env)`: adds to the tree's faults before it is built.
+    have. `look(tree, env)`: adds to the tree's faults before it is built. `files`: where the text comes from, if not
+    from the file system as it is.
     """
     env = Environment(
         config_id=config_id or os.uname().nodename.partition(".")[0],
@@ -64,7 +75,7 @@ def load(
     collecting = gc.isenabled()
     gc.disable()
     try:
-        tree = (native_read() if native else read)(path, RealFiles(), SCRIPT_WORDS, env)
+        tree = (native_read() if native else read)(path, files or RealFiles(), SCRIPT_WORDS, env)
         if look is not None:
             look(tree, env)
         config, faults = build(tree, host, values=native_values() if native else Cast)

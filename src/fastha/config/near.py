@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
-def get_close_matches(word: str, possibilities: Iterable[str], n: int = 3, cutoff: float = 0.6) -> list[str]:
-    """difflib.get_close_matches."""
+def meant(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """`did you mean WORD?` with the one of `known` that is most like `word`; "" if none is (difflib's `cutoff`)."""
     import difflib
 
-    return difflib.get_close_matches(word, list(possibilities), n, cutoff)
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
+    return f"did you mean {close[0]}?" if close else ""

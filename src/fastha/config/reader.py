@@ -10,6 +10,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Set
+from itertools import islice
 from typing import Protocol
 
 from fastha.config import include
@@ -73,6 +74,8 @@ class Reader:
         self.reading: list[str] = []  # files being read, outermost first
         self.astray = 0  # faults of text that is no configuration
         self.defining = ""  # name of the definition that the next line continues
+        self.globals: list[Statement] = []  # blocks of global_defs among the first `looked` statements
+        self.looked = 0
         self.seeded: Statement | None = None  # the random_seed that counts
         self.file = ""
         self.line = 0
@@ -206,8 +209,10 @@ class Reader:
 
     def _global(self, word: str) -> list[Statement]:
         """What `global_defs` has said so far with this keyword."""
-        blocks = (s.block for s in self.tree.statements if s.words[0] == "global_defs")
-        return [s for block in blocks for s in block or () if s.words[0] == word]
+        top = self.tree.statements
+        self.globals += (s for s in islice(top, self.looked, None) if s.words[0] == "global_defs")
+        self.looked = len(top)
+        return [s for one in self.globals for s in one.block or () if s.words[0] == word]
 
     def _seed(self) -> None:
         """random_seed N: from here on the numbers are the same in every reading."""

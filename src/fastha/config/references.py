@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from fastha.config import values
 from fastha.config.keywords import TABLE, Status
 from fastha.config.keywords.table import ROOT
-from fastha.config.near import get_close_matches
+from fastha.config.near import meant
 from fastha.config.tree import Faults, Statement, shown
 
 # What keepalived reads in order: the definition must come before its use.
@@ -22,12 +22,7 @@ TRACKED = {
     "track_bfd": "bfd_instance",
 }
 # block -> what it cannot do without
-REQUIRED = {
-    "vrrp_script": "script",
-    "vrrp_track_process": "process",
-    "track_file": "file",
-    "bfd_instance": "neighbor_ip",
-}
+REQUIRED = {"vrrp_script": "script", "vrrp_track_process": "process"}
 # The weight +-254 that file and process trackers may have is one too many here.
 NARROW = ("track_interface", "track_script", "track_bfd")
 # keyword of vrrp_instance -> without one of these it means nothing
@@ -70,7 +65,7 @@ def check_references(statements: list[Statement], faults: Faults) -> None:
     book.check_members()
 
 
-DEFINED = (*REQUIRED, "vrrp_instance", "vrrp_sync_group", "track_group")
+DEFINED = (*TRACKED.values(), "vrrp_instance", "vrrp_sync_group", "track_group")
 
 
 def inner(statement: Statement, word: str) -> Iterator[Statement]:
@@ -94,13 +89,10 @@ class _Book:
 
     def check(self, number: int, statement: Statement) -> None:
         word = statement.words[0]
-        kind = "track_file" if word == "vrrp_track_file" else word
-        if kind in REQUIRED and noted(kind):
-            need = REQUIRED[kind]
-            aliases = [w for w, k in TABLE[kind].items() if need in (w, k.alias_of)]
-            if not any(s.words[0] in aliases for s in statement.block or ()):
-                self.faults.error(statement.place(), f"{word} without {need}")
-            if kind == "vrrp_track_process":
+        if word in REQUIRED:
+            if not any(inner(statement, REQUIRED[word])):
+                self.faults.error(statement.place(), f"{word} without {REQUIRED[word]}")
+            if word == "vrrp_track_process":
                 self._quorums(statement)
         elif word in ("vrrp_instance", "vrrp_sync_group"):
             self._trackers(number, statement, word)
@@ -124,10 +116,7 @@ class _Book:
         name = line.words[index]
         known = self.names.get(kind, {})
         if name not in known:
-            close = get_close_matches(name[:40], known, n=1)
-            self.faults.error(
-                line.place(index), f"there is no {kind} '{shown(name)}'", f"did you mean {close[0]}?" if close else ""
-            )
+            self.faults.error(line.place(index), f"there is no {kind} '{shown(name)}'", meant(name[:40], known))
         elif self.where[id(known[name])] > number:
             self.faults.warning(
                 line.place(index),
@@ -193,9 +182,7 @@ class _Book:
         members: set[str] = set()
         for name, line, i in self._members(statement):
             if name not in known:
-                close = get_close_matches(name[:40], known, n=1)
-                hint = f"did you mean {close[0]}?" if close else ""
-                self.faults.error(line.place(i), f"there is no vrrp_instance '{shown(name)}'", hint)
+                self.faults.error(line.place(i), f"there is no vrrp_instance '{shown(name)}'", meant(name[:40], known))
             elif self.member_of.setdefault(name, statement) is not statement or name in members:
                 self.faults.error(line.place(i), f"vrrp_instance {shown(name)} is in a sync group already")
             else:

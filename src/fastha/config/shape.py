@@ -12,7 +12,7 @@ from typing import NamedTuple
 from fastha.config.keywords import TABLE, Keyword, Status
 from fastha.config.keywords.table import ROOT
 from fastha.config.lines import check_lines
-from fastha.config.near import get_close_matches
+from fastha.config.near import meant
 from fastha.config.tree import Faults, Statement, shown
 from fastha.config.words import check_words
 
@@ -125,10 +125,9 @@ def unknown(statement: Statement, block: str, faults: Faults) -> None:
     """An unknown word, with the likeliest reason."""
     word = statement.words[0]
     where = "at the top level" if block == ROOT else f"in {block}"
-    close = get_close_matches(word[:40], TABLE[block], n=1, cutoff=0.7)
     others = [b for b, words in TABLE.items() if word in words]
-    if close:
-        hint = f"did you mean {close[0]}?"
+    if hint := meant(word[:40], TABLE[block], cutoff=0.7):
+        pass
     elif word.lower() in TABLE[block] or word.upper() in TABLE[block]:
         hint = f"did you mean {word.lower() if word.lower() in TABLE[block] else word.upper()}?"
     elif others:

@@ -7,7 +7,7 @@ from ipaddress import IPv4Interface
 from typing import Protocol
 
 from fastha.config.advice import at, warn
-from fastha.config.dump_vrrp import NOTIFY
+from fastha.config.build_vrrp import NOTIFY
 from fastha.config.placed import Built
 from fastha.config.tree import Faults, Place, Statement
 from fastha.config.warnings_lvs import Places

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from fastha.config import values
 from fastha.config.keywords.table import CHOICE, Slot
-from fastha.config.near import get_close_matches
+from fastha.config.near import meant
 from fastha.config.tree import Faults, shown
 
 if TYPE_CHECKING:
@@ -65,11 +65,10 @@ def _choice(slot: Slot, item: Item, index: int, faults: Faults) -> None:
         if values.INTEGER.fullmatch(word):
             values.number(item, faults, index)
             return
-    close = get_close_matches(word[:40], slot.choices, n=1)
     wanted = f"{', '.join(slot.choices[:-1])} or {slot.choices[-1]}" if len(slot.choices) > 1 else slot.choices[0]
     faults.error(
         item.statement.place(index), f"{item.keyword.word}: '{shown(word)}' is not {wanted}",
-        f"did you mean {close[0]}?" if close else "",
+        meant(word[:40], slot.choices),
     )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ class Slot:
 @dataclass(frozen=True, slots=True)
 class Keyword:
     """One keyword in one block. `least`/`most`: how many words follow it (`most` None: any number). `low`/`high`: the
-    limits of its number, None for none; those of a SEC are in microseconds. `unit`: of its number, "" if none."""
+    limits of its number, None for none; those of a SEC are in microseconds."""
 
     word: str
     block: str
@@ -53,14 +53,12 @@ class Keyword:
     clamps: bool = False
     script: bool = False
     slots: tuple[Slot, ...] = ()
-    unit: str = ""
     once: bool = False  # said twice, the first one counts
 
 
 BAR = re.compile(r"\s\|(?=\s|$)")  # a bar with blanks around it; `A|B` is part of a value
 RANGE = re.compile(r"(~?)(-?[\d.]+?)\.\.(-?[\d.]+)?")
 KIND = re.compile(r"[A-Z][A-Z0-9-]*|s|ms|us")  # a kind of value; any other word of the column is meant literally
-UNITS = {"s": "s", "ms": "ms", "us": "us", "SEC": "s"}
 MICRO = 1_000_000
 SCRIPT_KINDS = frozenset({"CMD", "REGEX"})  # values that are quoted as in a shell
 
@@ -75,7 +73,6 @@ def _keyword(block: str, line: str) -> Keyword:
     limits = RANGE.fullmatch(range_)
     assert limits or not range_, f"{block} {word}: range {range_}"
     slots = tuple(slot for t in tokens for slot in _slots(t))
-    unit = next((UNITS[s.kind] for s in slots if s.kind in UNITS), "")
     scale = MICRO if any(s.kind == "SEC" for s in slots) else 1
     return Keyword(
         word=word,
@@ -98,7 +95,6 @@ def _keyword(block: str, line: str) -> Keyword:
         clamps=bool(limits and limits[1]),
         script=not SCRIPT_KINDS.isdisjoint(tokens),
         slots=slots,
-        unit=unit,
     )
 
 
