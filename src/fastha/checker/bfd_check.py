@@ -6,26 +6,15 @@ known of a session its checks have no answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from fastha.checker.ending import Ending
 from fastha.checker.engine import Answer, Deliver
+from fastha.loop.reactor import Reactor, Timer
 from fastha.model import BfdCheck, Check
 
 KIND = "BFD_CHECK"
-
-
-class _Timer(Protocol):
-    def cancel(self) -> object: ...
-
-
-class _Reactor(Protocol):
-    """The part of fastha.loop.reactor.Reactor that is used here."""
-
-    def now_ns(self) -> int: ...
-    def call_at(self, deadline_ns: int, callback: Callable[[], object], /) -> _Timer: ...
 
 
 @dataclass(slots=True)
@@ -33,7 +22,7 @@ class _Slot:
     name: str
     scheduled: bool = False
     told: bool | None = None
-    timer: _Timer | None = None
+    timer: Timer | None = None
     answers: int = 0
     failures: int = 0
 
@@ -41,7 +30,7 @@ class _Slot:
 class BfdStates:
     """An Engine. `update` is for what the parent forwards; `deliver` takes the answers, with slots of this engine."""
 
-    def __init__(self, reactor: _Reactor, deliver: Deliver) -> None:
+    def __init__(self, reactor: Reactor, deliver: Deliver) -> None:
         self._reactor, self._deliver = reactor, deliver
         self._states: dict[str, bool] = {}
         self._slots: dict[int, _Slot] = {}

@@ -94,9 +94,7 @@ class Checker:
             | {bfd_check.KIND: self.bfds}
             | self._talks()
         )
-        self.roster = Roster(
-            self.engines, child.reactor.now_ns, self._changed, self._seen, self._short, child.progress, self._failed
-        )
+        self.roster = Roster(self.engines, child.reactor.now_ns, self._changed, self._seen, self._short, self._failed)
         self.overrides = Overrides(self.roster, child.reactor, self._ruled, self._seen, self._flush)
         self.roster.guarded = self._guarded
         self.roster.wake = self._wake
@@ -128,14 +126,11 @@ class Checker:
     def _talks(self) -> dict[str, Engine]:
         """The engine of checks that hold a conversation, by its ways."""
 
-        def deliver(found: Iterable[Answer]) -> None:
-            self._answers(a._replace(slot=self.engines.slot(talk.WAYS[0], a.slot)) for a in found)
-
         def notice(subject: str, text: str) -> None:
             self.child.event("certificate", subject, text, logging.WARNING)
 
         warn = functools.partial(self.child.log.warning, "%s")
-        return dict.fromkeys(talk.WAYS, talk.Talks(self.child.reactor, deliver, notice, warn))
+        return dict.fromkeys(talk.WAYS, talk.Talks(self.child.reactor, self._deliver(talk.WAYS[0]), notice, warn))
 
     def begin(self, config: Config, dataplane: str) -> None:
         """By hand: prepare and commit at once. SystemFault with the reason if it cannot be run."""
@@ -174,13 +169,15 @@ class Checker:
         self._refused = ""
         try:
             table = self._open_table(dataplane)
-            self._fit(draft, table.backend)
             reason = lvs.refusal(draft.config.globals.lvs, draft.config.virtual_servers, table.backend)
             for key, held in draft.changed.items():
                 if isinstance(held.value, VirtualServer):
+                    server = fitted(held.value, table.backend)
+                    if server is not held.value:
+                        draft.changed[key] = replace(held, value=server)
                     runs = self.parts.held(key)
                     tried = runs.value.real_servers if runs and isinstance(runs.value, VirtualServer) else ()
-                    reason = reason or refusal(held.value, table.backend, tried)
+                    reason = reason or refusal(server, table.backend, tried)
                     yield
             proposal = Proposal(draft, previous)
             reason = reason or self._prepare_marks(proposal)
@@ -194,12 +191,6 @@ class Checker:
             reason = f"dataplane {dataplane}: {error.strerror or error}"
         self._refused = reason
         self._proposal = None if reason else proposal
-
-    @staticmethod
-    def _fit(draft: Draft, backend: Backend) -> None:
-        for key, held in draft.changed.items():
-            if isinstance(held.value, VirtualServer):
-                draft.changed[key] = replace(held, value=fitted(held.value, backend))
 
     def _open_table(self, dataplane: str) -> TableKeeper:
         if self.table is not None:
@@ -388,10 +379,7 @@ class Checker:
             name, ip = ward.plan.server.key, ward.plan.server.ip
             text = f"this host has {ip} no more: no checks" if ward.suspended else f"this host has {ip}: checks go on"
             self.child.event("suspended" if ward.suspended else "resumed", name, text)
-            assert self.table is not None
-            self.child.facts(
-                {"virtual_servers": {name: facts.ward_facts(self.roster, ward, self.table.wanted(ward.key))}}
-            )
+            self._tell_ward(ward)
 
     @staticmethod
     def _want(table: TableKeeper, ward: Ward) -> None:
@@ -611,7 +599,9 @@ class Checker:
                     self.child.send("notify", line=line)
         self.work.clear()  # whatever is half done: all of it goes now
         self.overrides.close()
-        self.roster.replace((), {})
+        for key in list(self.roster.wards):
+            self.roster.drop(key)
+        self.roster.settled()
         if self.table is not None:
             self._stop_table(self.table)
             self.table.close()

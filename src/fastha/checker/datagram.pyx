@@ -5,7 +5,7 @@ from libc.string cimport memcmp, memcpy, memset
 from fastha.checker.outlet cimport ending_of
 from fastha.checker.slot cimport (
     ANSWERED, BUFFER, KIND_DNS, KIND_PING, KIND_UDP, LENGTH, MISMATCH, NO_MEMORY, RCODE, READING, READS, REPLY_TIMEOUT,
-    SILENT, UNFINISHED, engine_t, flight_t, manner_t,
+    SILENT, UNFINISHED, ended, engine_t, flight_t, manner_t,
 )
 from fastha.loop.clock cimport ns_t
 
@@ -25,11 +25,6 @@ cdef enum:
     ECHO_REPLY = 0
     ECHO6_REQUEST = 128
     ECHO6_REPLY = 129
-
-
-cdef inline int ended(flight_t *f, int ending, int detail) noexcept nogil:
-    f.detail = detail
-    return ending
 
 
 cdef uint32_t next_tag(engine_t *e) noexcept nogil:

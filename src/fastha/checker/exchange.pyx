@@ -9,7 +9,7 @@ from fastha.checker.http cimport (
 from fastha.checker.outlet cimport ending_of
 from fastha.checker.slot cimport (
     ANSWERED, BUFFER, DIGEST, GARBAGE, NO_MEMORY, READING, READS, SENDING, SHORT, STATUS, TOO_LONG, UNFINISHED,
-    flight_t, url_t,
+    ended, flight_t, url_t,
 )
 
 cdef extern from "<sys/socket.h>" nogil:
@@ -23,11 +23,6 @@ cdef extern from "<sys/epoll.h>" nogil:
         EPOLLERR
         EPOLLHUP
         EPOLLRDHUP
-
-
-cdef inline int ended(flight_t *f, int ending, int detail) noexcept nogil:
-    f.detail = detail
-    return ending
 
 
 cdef inline url_t *url_of(flight_t *f) noexcept nogil:

@@ -28,7 +28,8 @@ def begin(ward: Ward, old: Ward | None, adopt: Adopted, now_ns: int) -> tuple[li
     if ward.limits is None:
         return [s.up for s in ward.servers], Passed()
     healthy = [s.up for s in ward.servers]
-    members = [up or i in before.kept for i, up in enumerate(healthy)]
+    kept = frozenset(before.kept)
+    members = [up or i in kept for i, up in enumerate(healthy)]
     # As if all had a share of the traffic: who has is known when the plan is there, and is judged with the next answer.
     ward.guard, passed = guard.step(ward.limits, before, members, healthy, [True] * len(healthy), now_ns)
     _note_panic(ward)

@@ -86,7 +86,8 @@ def step(
     down = [i for i, good in enumerate(healthy) if not good and members[i]]
     changes |= {i: False for i in down if not counts[i]}
     known = [i for i in guard.kept if i < len(members) and members[i] and not healthy[i] and counts[i]]
-    kept = [*known, *(i for i in down if counts[i] and i not in set(known))]
+    held = set(known)
+    kept = [*known, *(i for i in down if counts[i] and i not in held)]
     # Each once: one that came back may have fallen again.
     fell = list(dict.fromkeys(i for _, i in falls if not healthy[i] and not members[i] and counts[i]))
     good_set = sum(n for i, n in enumerate(counts) if members[i] or changes.get(i)) + len(fell)

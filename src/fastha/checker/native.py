@@ -7,12 +7,12 @@ from typing import Protocol, TypedDict
 
 from fastha.checker.ending import Ending
 from fastha.checker.engine import Answer
+from fastha.checker.probe import KINDS as KINDS
 from fastha.checker.probe import RESULT
 from fastha.checker.question import dns_query
 from fastha.checker.request import request
 from fastha.model import Check, DnsCheck, HttpCheck, Networked, TcpCheck, UdpCheck
 
-KINDS = ("TCP_CHECK", "HTTP_GET", "UDP_CHECK", "DNS_CHECK", "PING_CHECK")
 PAYLOAD = b"fastha health check\n"  # UDP_CHECK without one
 Urls = Sequence[tuple[bytes, tuple[tuple[int, int], ...], bytes]]
 

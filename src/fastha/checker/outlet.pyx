@@ -8,7 +8,7 @@ from posix.unistd cimport close
 
 from fastha.checker.slot cimport (
     CONNECTED, CONNECTING, DENIED, ERROR, KIND_HTTP, KIND_PING, NO_DESCRIPTOR, NO_MEMORY, NO_PORT, NO_SOURCE, REFUSED,
-    RESET, UNFINISHED, UNREACHABLE, engine_t, flight_t, manner_t, probe_t, sockaddr, sockaddr_in6,
+    RESET, UNFINISHED, UNREACHABLE, ended, engine_t, flight_t, manner_t, probe_t, sockaddr, sockaddr_in6,
 )
 
 cdef extern from * nogil:
@@ -71,11 +71,6 @@ cdef int ending_of(int error) noexcept nogil:
     if error == EACCES or error == EPERM:
         return DENIED
     return ERROR
-
-
-cdef inline int ended(flight_t *f, int ending, int error) noexcept nogil:
-    f.detail = error
-    return ending
 
 
 cdef inline unsigned int size_of(const sockaddr_in6 *address) noexcept nogil:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from fastha.checker import plan
 from fastha.checker.engine import way
 from fastha.checker.native import talk
+from fastha.checker.talk.context import Contexts
 from fastha.checker.talk.engine import WAYS
 from fastha.checker.talk.recipe import validate
 from fastha.dataplane.backend import Backend
@@ -49,16 +50,17 @@ def _unbuildable(server: VirtualServer) -> str:
         plan.keys(server, mark=1)
     except KeyError as error:
         return f"{error} is not known"
+    contexts = Contexts()
     for rs in server.real_servers:
         for check in rs.checks:
             try:
-                _try(check)
+                _try(check, contexts)
             except (ValueError, OSError) as error:
                 return f"real server {rs.key}: {check.kind}: {error}"
     return ""
 
 
-def _try(check: Check) -> None:
+def _try(check: Check, contexts: Contexts) -> None:
     if check.delay_ns <= 0:
         raise ValueError("delay_loop is more than 0")
     if isinstance(check, Networked):
@@ -68,7 +70,7 @@ def _try(check: Check) -> None:
     if isinstance(check, HttpCheck | SslCheck):
         _try_urls(check)
     if way(check) in WAYS:
-        validate(check)
+        validate(check, contexts)
 
 
 def _try_connection(check: Networked) -> None:

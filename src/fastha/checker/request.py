@@ -9,12 +9,17 @@ from fastha.model.lvs import host_port
 USER_AGENT = "KeepAliveClient"
 
 
+def one_word(name: str, text: str) -> None:
+    """ValueError unless it can stand in one line as it is."""
+    if any(c <= " " or c == "\x7f" for c in text):
+        raise ValueError(f"{name} {text!r} contains a blank or control character")
+
+
 def request(check: HttpCheck | SslCheck, url: HttpUrl) -> bytes:
     """The bytes of one GET. ValueError if a configured text cannot stand in a request (RFC 9112 section 3)."""
     host = url.virtualhost or host_port(check.ip, check.port)
     for name, text in (("path", url.path), ("virtualhost", host)):
-        if any(c <= " " or c == "\x7f" for c in text):
-            raise ValueError(f"{name} {text!r} contains a blank or control character")
+        one_word(name, text)
     lines = [f"GET {url.path or '/'} HTTP/{'1.1' if check.http_protocol == '1.1' else '1.0'}"]
     lines.append(f"User-Agent: {USER_AGENT}")
     if check.http_protocol != "1.0":

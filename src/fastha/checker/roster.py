@@ -3,8 +3,8 @@
 Checks that are equal (same peer, kind, parameters, source) behind several virtual servers are asked once, and the
 answer is everybody's. Those of a suspended virtual server stand alone: nobody asks them, and what they knew stays.
 
-`replace` makes it equal to a new configuration: checks that compare equal keep their slot, timers and health;
-`results` turns what the probe engine hands over into verdicts, verdicts into plans, plans into wanted rows.
+`put` and `drop` make it equal to a new configuration: checks that compare equal keep their slot, timers and health;
+`answers` turns what the engines hand over into verdicts, verdicts into plans, plans into wanted rows.
 """
 
 from __future__ import annotations
@@ -170,8 +170,8 @@ class _Slots:
 class Roster:
     """All wards. `changed(ward, effects)` is called once per turn and ward whose real servers or quorum changed;
     `seen(server)` for a real server whose health became known or was found again without a change of its rows;
-    `short(text)` when this machine lacked what a probe needs; `progress()` now and then during a long `replace`;
-    `failed(watch)` for each failure of a check with `log_all_failures`."""
+    `short(text)` when this machine lacked what a probe needs; `failed(watch)` for each failure of a check with
+    `log_all_failures`."""
 
     def __init__(
         self,
@@ -180,7 +180,6 @@ class Roster:
         changed: Callable[[Ward, Sequence[Effect]], object],
         seen: Callable[[Server], object] = lambda _server: None,
         short: Callable[[str], object] = lambda _text: None,
-        progress: Callable[[], object] = lambda: None,
         failed: Callable[[Watch], object] = lambda _watch: None,
     ) -> None:
         self.wards: dict[str, Ward] = {}
@@ -189,11 +188,10 @@ class Roster:
         self._changed = changed
         self._seen = seen
         self._short = short
-        self._progress = progress
         self._failed = failed
         self._slots = _Slots()
         self._ended: dict[Watch, tuple[int, int]] = {}  # probes and failures before a suspension
-        self._asked: _Asked | None = None  # while `replace` or `addresses` need it
+        self._asked: _Asked | None = None  # while `put`s or `addresses` need it
         self._local: Callable[[str], bool] = lambda _ip: True
         self._said: dict[Watch, tuple[int | None, int]] = {}  # weight, what is added: of the last good answer
         self.rulings: Callable[[VirtualServer], Rulings] = lambda _server: ()  # operators' decisions
@@ -201,19 +199,6 @@ class Roster:
         self.wake: Callable[[int, Callable[[], object]], object] = lambda _when_ns, _callback: None
 
     # -- configuration --
-
-    def replace(
-        self, servers: Iterable[VirtualServer], adopt: Mapping[str, Adopted], marks: Mapping[str, int] | None = None
-    ) -> list[Ward]:
-        """Watch these virtual servers and no others; returns the wards that are gone. See `put`."""
-        marks = marks or {}
-        wanted = {server.key: server for server in servers}
-        for key, server in wanted.items():
-            self._progress()
-            self.put(server, adopt.get(key, Adopted()), marks.get(key, 0))
-        gone = [self.drop(key) for key in [key for key in self.wards if key not in wanted]]
-        self.settled()
-        return gone
 
     def put(self, server: VirtualServer, adopt: Adopted | None = None, mark: int = 0) -> Ward:
         """Watch this virtual server as it is configured here. `adopt` is for one that is new; `mark`: of a group that
@@ -380,10 +365,9 @@ class Roster:
     def _same(self, check: Check, state: Verdict) -> Watch | None:
         """A question that is being asked and equal; its answer is known, or what is assumed meanwhile is the same."""
         if self._asked is None:
-            self._asked = {}
-            for watch in self._slots:
-                if watch.stage != HELD:
-                    self._find(self._asked, watch)
+            for _ in self.recall():
+                pass
+            assert self._asked is not None
         same = self._asked.get(check, ())
         # One that was closed while `recall` went through them may still be there.
         found = (w for w in ((same,) if isinstance(same, Watch) else same) if self._slots.get(w.slot) is w)
@@ -504,7 +488,8 @@ class Roster:
         """Answers about these real servers are in."""
         was_up = ward.plan.up
         # Who is kept is in the set and was down.
-        flipped = [s for s in servers if s.up is not (was_up[s.index] and s.index not in ward.guard.kept)]
+        kept = frozenset(ward.guard.kept)
+        flipped = [s for s in servers if s.up is not (was_up[s.index] and s.index not in kept)]
         for server in flipped:
             server.since = time.time()
         had = ward.plan.weights

@@ -109,6 +109,10 @@ cdef struct flight_t:
     void *md5                               # NULL: not needed yet
     http_reply reply
 
+cdef inline int ended(flight_t *f, int ending, int detail) noexcept nogil:
+    f.detail = detail
+    return ending
+
 cdef struct probe_t:
     wheel_node node                         # node.index: which slot this is
     probe_t *prev                           # in the queue or among the results; next also in the free list

@@ -87,11 +87,7 @@ class Verdict:
 
 
 def rules(check: Check) -> Rules:
-    """The table's numbers for a configured check; one object for all that have the same."""
-    return _shared(_rules(check))
-
-
-def _rules(check: Check) -> Rules:
+    """The table's numbers for a configured check."""
     if isinstance(check, HttpCheck | SslCheck):
         return Rules(
             retry=check.retry,
@@ -136,11 +132,6 @@ def step(r: Rules, v: Verdict, outcome: Outcome) -> tuple[Verdict, Wait]:
 def _one(v: Verdict) -> Verdict:
     """One object for all checks in this state: there are few states, and many checks."""
     return v
-
-
-@lru_cache(4096)
-def _shared(r: Rules) -> Rules:
-    return r
 
 
 def _walk(r: Rules, v: Verdict) -> tuple[Verdict, Wait]:

@@ -23,17 +23,6 @@ def program(argv0: str, environment: Mapping[str, str]) -> str:
     return shutil.which(argv0, path=environment.get("PATH")) or ""
 
 
-def missing(path: str) -> str:
-    """Why it cannot be run at all; "" if it can. For a path that `program` gave."""
-    try:
-        mode = os.stat(path).st_mode
-    except OSError as error:
-        return error.strerror or str(error)
-    if not stat.S_ISREG(mode):
-        return "it is no file"
-    return "" if mode & 0o111 else "it is not executable"
-
-
 def violation(path: str, lstat: Lstat = os.lstat, readlink: Callable[[str], str] = os.readlink) -> str:
     """Who besides root could change it: `/opt/x is writable by others`; "" if nobody can. OSError if a component cannot
     be looked at."""
@@ -79,4 +68,4 @@ def objection(path: str, uid: int) -> str:
         becomes_root = mode.st_uid == 0 and bool(mode.st_mode & stat.S_ISUID)
         return violation(path) if uid == 0 or becomes_root else ""
     except OSError:
-        return ""  # `missing` says so
+        return ""  # running it says so

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 
 from fastha.checker.ending import Ending
@@ -11,6 +12,7 @@ from fastha.model import HttpUrl, Regex
 from fastha.pcre2 import Expression, Search, TooMuch
 
 
+@functools.lru_cache(256)
 def expression(regex: Regex | None) -> Expression | None:
     """The compiled expression of a url. ValueError if it cannot be."""
     return Expression(regex.pattern, regex.options) if regex else None
@@ -21,7 +23,6 @@ class Judge:
 
     def __init__(self, url: HttpUrl, compiled: Expression | None = None) -> None:
         self.code = 0
-        self.first_line = b""  # of the reply, for people
         self._url = url
         self._digest = hashlib.md5(usedforsecurity=False) if url.digest else None
         self._search = None

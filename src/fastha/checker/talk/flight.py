@@ -23,7 +23,7 @@ from fastha.model.units import NS_PER_MS
 
 READS = 4  # per event, so that one that floods starves nobody
 READ = 65536
-LATE_NS = 20 * NS_PER_MS  # a deadline handled later than this was missed by us (as in probe.pxd)
+LATE_NS = 20 * NS_PER_MS  # a deadline handled later than this was missed by us (as in slot.pxd)
 MOST_BYTES = 64 << 20  # of one conversation
 MOST_UNSENT = 256 << 10
 

@@ -12,7 +12,7 @@ ENDINGS = {GARBAGE: Ending.GARBAGE, TOO_LONG: Ending.TOO_LONG}
 
 
 class Http1:
-    """One GET. `keep`: also gather header and body (for genhash)."""
+    """One GET."""
 
     handshaking = False
 

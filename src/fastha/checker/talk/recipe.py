@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from fastha.checker.request import USER_AGENT, request
+from fastha.checker.request import USER_AGENT, one_word, request
 from fastha.checker.talk.body import Judge, expression
-from fastha.checker.talk.context import build_context
+from fastha.checker.talk.context import Contexts
 from fastha.checker.talk.http1 import Http1
 from fastha.checker.talk.smtp import Smtp
 from fastha.checker.talk.talk import Talk
@@ -60,10 +60,14 @@ def recipe(check: Check) -> Recipe:
     raise ValueError(f"{check.kind} is no conversation")
 
 
-def validate(check: Check) -> None:
-    """Build everything once. ValueError with the reason if it cannot be, also for files that cannot be read."""
-    made = recipe(check)
-    context = build_context(made.tls, made.alpn) if made.tls else None
+def validate(check: Check, contexts: Contexts | None = None) -> None:
+    """Build everything once. ValueError with the reason if it cannot be, also for files that cannot be read.
+    `contexts`: those that were made for other checks already."""
+    made, context = recipe(check), None
+    if made.tls:
+        contexts = contexts if contexts is not None else Contexts()
+        contexts.acquire(made.tls, made.alpn, 0)
+        context = contexts.get(made.tls, made.alpn, 0)
     for url in range(len(made.clear)):
         made.talk(url, context)
 
@@ -84,8 +88,7 @@ def _get2(check: SslCheck, url: HttpUrl) -> Callable[[], Talk]:
 
 def _grpc(check: GrpcCheck) -> Recipe:
     authority = check.authority or host_port(check.ip, check.port)
-    if any(c <= " " or c == "\x7f" for c in authority):
-        raise ValueError(f"authority {authority!r} contains a blank or control character")
+    one_word("authority", authority)
     from fastha.checker.talk.grpc import Grpc
 
     scheme = "https" if check.tls else "http"

@@ -14,7 +14,7 @@ SO_BINDTODEVICE = 25  # asm-generic/socket.h
 SO_MARK = 36
 RESET = struct.pack("ii", 1, 0)  # struct linger
 
-# As ending_of in probe.pyx.
+# As ending_of in outlet.pyx.
 ENDINGS = {
     errno.ECONNREFUSED: Ending.REFUSED,
     errno.EHOSTUNREACH: Ending.UNREACHABLE,
@@ -65,7 +65,7 @@ def open_socket(check: Networked) -> socket.socket:
 
 
 def _bind(sock: socket.socket, check: Networked) -> None:
-    # As bind_local in probe.pyx: a port of its own is chosen at connect (ip(7), IP_BIND_ADDRESS_NO_PORT).
+    # As bind_local in outlet.pyx: a port of its own is chosen at connect (ip(7), IP_BIND_ADDRESS_NO_PORT).
     if check.bind_port:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     else:
@@ -79,12 +79,11 @@ def _bind(sock: socket.socket, check: Networked) -> None:
         raise
 
 
-def connect(sock: socket.socket, check: Networked) -> bool:
-    """Whether it is connected already; otherwise it is under way. OSError."""
+def connect(sock: socket.socket, check: Networked) -> None:
+    """From now on it is under way, or there already. OSError."""
     result = sock.connect_ex(_address(check.ip, check.port, check.bind_if))
     if result not in (0, errno.EINPROGRESS):
         raise OSError(result, errno.errorcode.get(result, ""))
-    return result == 0
 
 
 def _address(ip: str, port: int, interface: str) -> tuple[str, int] | tuple[str, int, int, int]:
