@@ -2,43 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
-import logging
-import socket
 import sys
 
 from fastha.bfd.child import BfdChild
-from fastha.channel.endpoint import Endpoint
-from fastha.child import log
-from fastha.errors import FasthaError
-
-
-def main(argv: list[str] | None = None) -> int:
-    """The exit code."""
-    parser = argparse.ArgumentParser(prog="python -m fastha.bfd", description=__doc__)
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("-f", metavar="FILE", help="read this keepalived.conf and run its VRRP instances")
-    source.add_argument("--channel", metavar="FD", type=int, help="descriptor of the channel to the parent")
-    arguments = parser.parse_args(argv)
-    log.setup("bfd")
-    if arguments.channel is not None:
-        return BfdChild(Endpoint(socket.socket(fileno=arguments.channel), "up")).run()
-    try:
-        return by_hand(arguments.f)
-    except FasthaError as error:
-        logging.getLogger("fastha").error("%s", error)
-        return 1
-
-
-def by_hand(path: str) -> int:
-    """Run a configuration file's BFD sessions until SIGTERM."""
-    from fastha.config.load import load  # the child under a parent never reads files
-
-    bfd = BfdChild(None)
-    bfd.prepare(1, load(path).checked(), {})
-    bfd.commit()
-    return bfd.run()
-
+from fastha.child.program import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("bfd", "BFD sessions", __doc__, BfdChild))

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import gc
 import resource
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from fastha.bfd import lane, machine
@@ -24,6 +23,7 @@ from fastha.channel.messages import Message
 from fastha.child import Child
 from fastha.child.child import EXIT_ORPHANED, EXIT_STOPPED
 from fastha.child.parts import Draft, Parts
+from fastha.child.turns import Turns
 from fastha.child.work import run
 from fastha.errors import SystemFault
 from fastha.loop.reactor import Reactor
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 SLICE_NS = 2 * NS_PER_MS  # of events per turn: the lane is served between slices
 TAKE = 4  # sessions at a time
 COUNT_NS = 100 * NS_PER_MS  # a tenth of the sessions publish their counters
-COUNT_MOST = 20  # at a time
 GOODBYE_NS = 20 * NS_PER_MS  # from the first AdminDown to the last
 FIRST_WORD = 3  # slow intervals
 SPARE_FDS = 64  # descriptors that are not for sessions
@@ -52,12 +51,11 @@ class BfdChild:
         self._by_index: dict[int, BfdSession] = {}
         self._house: House | None = None
         self.parts = Parts()
-        self._draft: Draft | None = None
-        self._prepared: tuple[int, Config, dict[str, Any], int] | None = None
+        self._prepared: tuple[Draft, dict[str, Any], int] | None = None
         self._told: dict[str, bool] = {}  # what vrrp and checker know
         self._silent: set[str] = set()  # not spoken of yet
         self._totals: dict[str, object] = {}
-        self._to_count: deque[BfdSession] = deque()
+        self._turns: Turns[BfdSession] = Turns()  # for counting
         self._beat = 0
         self._more_due = False
         self._stopping = False
@@ -80,19 +78,23 @@ class BfdChild:
 
     # -- configuration --
 
+    def begin(self, config: Config) -> None:
+        """By hand: prepare and commit at once. SystemFault or ValueError, one line."""
+        self._prepare(self.parts.at_once(config), {})
+        self._apply()
+
     def _propose(self, message: Message) -> None:
         generation = message["generation"]
         try:
-            draft, previous = self.parts.built(message)
-            self.prepare(generation, draft.config, previous)
+            self._prepare(*self.parts.built(message))
         except (SystemFault, ValueError) as error:
             self.child.send("refused", generation=generation, reason=str(error))
         else:
-            self._draft = draft
             self.child.send("ready", generation=generation)
 
-    def prepare(self, generation: int, config: Config, previous: dict[str, Any]) -> None:
+    def _prepare(self, draft: Draft, previous: dict[str, Any]) -> None:
         """Everything that can fail, before anything changes. SystemFault or ValueError, one line."""
+        config = draft.config
         seen: dict[object, str] = {}
         for bfd in config.bfds:
             key = bfd.neighbor_ip, bfd.source_ip, bfd.multihop
@@ -104,26 +106,24 @@ class BfdChild:
             self._house = House(self.child)
         for bfd in config.bfds:
             self._house.hear(bfd)
-        self._prepared = generation, config, previous, self.child.reactor.now_ns()
+        self._prepared = draft, previous, self.child.reactor.now_ns()
 
     def _abandon(self, message: Message) -> None:
         self.parts.abandon(message["generation"])
-        if self._prepared is not None and self._prepared[0] == message["generation"]:
+        if self._prepared is not None and self._prepared[0].generation == message["generation"]:
             self._prepared = None
 
     def _commit(self, message: Message) -> None:
-        assert self._draft is not None
-        self.commit()
-        run(self.parts.commit(self._draft))
-        self._draft = None
+        self._apply()
         self.child.send("committed", generation=message["generation"])
         if self._told:
             self.child.send("bfd", states=self._told)
 
-    def commit(self) -> None:
+    def _apply(self) -> None:
         """Make the prepared configuration the running one."""
         assert self._prepared is not None
-        _, config, previous, prepared_ns = self._prepared
+        draft, previous, prepared_ns = self._prepared
+        config = draft.config
         self._prepared = None
         reactor = self.child.reactor
         changes = diff(
@@ -147,6 +147,7 @@ class BfdChild:
             gc.collect()
             gc.disable()
         gc.freeze()
+        run(self.parts.commit(draft))
 
     def _add(self, bfd: BfdInstance, known: dict[str, Any], died_ago_ns: int) -> None:
         now = self.child.reactor.now_ns()
@@ -217,11 +218,7 @@ class BfdChild:
 
     def _count(self) -> None:
         """Every session once a second, a tenth at a time; of more than 200 each less often."""
-        many = min(-(-len(self.sessions) // 10), COUNT_MOST)
-        if len(self._to_count) < many:
-            self._to_count.extend(self.sessions.values())
-        for _ in range(many):
-            session = self._to_count.popleft()
+        for session in self._turns.next(self.sessions.values()):
             if self._by_index.get(session.index) is session:
                 session.count()
                 self.house.lane.breathe()

@@ -13,6 +13,7 @@ that a healthy session costs the wheel one operation per detection time and not 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from fastha.loop.clock cimport ns_t
+from fastha.loop.lateness cimport LATE_STEPS
 from fastha.loop.mmsg cimport iovec, mmsghdr
 from fastha.loop.reactor cimport reactor_t
 from fastha.loop.wheel cimport wheel_node
@@ -39,7 +40,6 @@ cdef enum:
     CONTROL_ROOM = 96                       # TTL and destination
     NAME_ROOM = 28                          # sockaddr_in6
     BUCKETS = 4096
-    LATE_STEPS = 6                          # lateness below 100 us, 1 ms, 10 ms, 100 ms, 1 s, more
 
 cdef struct lane_session:
     wheel_node tx_timer
@@ -114,6 +114,8 @@ cdef void lane_init(lane_t *lane) noexcept nogil
 # Into and out of the tables that packets are told apart by.
 cdef void session_link(lane_t *lane, lane_session *s) noexcept nogil
 cdef void session_unlink(lane_t *lane, lane_session *s) noexcept nogil
+# By our discriminator; NULL: none has it.
+cdef lane_session *find_mine(const lane_t *lane, uint32_t mine) noexcept nogil
 
 # The interval less 10 to 25 percent, RFC 5880 section 6.8.7: fit for every multiplier.
 cdef ns_t jittered_ns(lane_t *lane, ns_t interval_ns) noexcept nogil

@@ -9,6 +9,7 @@ from libc.stddef cimport size_t
 from libc.string cimport memcmp, memcpy
 
 from fastha.loop.clock cimport NS_PER_S, monotonic_ns
+from fastha.loop.lateness cimport note_lateness
 from fastha.loop.mmsg cimport MSG_DONTWAIT, msghdr, recvmmsg
 from fastha.loop.wheel cimport wheel_arm, wheel_disarm
 from fastha.wire.bfd cimport (
@@ -246,19 +247,6 @@ cdef int lane_on_readable(void *ctx, int fd, uint32_t events, ns_t now_ns) noexc
 
 # -- sending -------------------------------------------------------------------------------------------------------
 
-cdef void note_lateness(lane_session *s, ns_t late_ns) noexcept nogil:
-    cdef ns_t below = 100000
-    cdef int step = 0
-    if late_ns < 0:
-        late_ns = 0
-    if late_ns > s.late_max_ns:
-        s.late_max_ns = late_ns
-    while step < LATE_STEPS - 1 and late_ns >= below:
-        below *= 10
-        step += 1
-    s.late[step] += 1
-
-
 cdef void session_send(lane_t *lane, lane_session *s, uint8_t flags, ns_t due_ns, ns_t now_ns) noexcept nogil:
     cdef uint8_t packet[BFD_SIZE]
     cdef ssize_t n
@@ -275,7 +263,7 @@ cdef void session_send(lane_t *lane, lane_session *s, uint8_t flags, ns_t due_ns
         if n == BFD_SIZE:
             s.sent += 1
             if due_ns >= 0:
-                note_lateness(s, monotonic_ns() - due_ns)
+                note_lateness(&s.late_max_ns, s.late, monotonic_ns() - due_ns)
             return
         if errno == EINTR:
             continue

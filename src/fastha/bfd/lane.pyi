@@ -4,7 +4,6 @@ from fastha.loop.reactor import Reactor
 from fastha.wire.bfd import Control
 
 REASONS: tuple[str, ...]
-LATE_BELOW_NS: tuple[int, ...]
 
 PACKET: int
 TIMER: int
@@ -49,8 +48,8 @@ class Lane:
         """(index, PACKET | TIMER | REOPEN, the packet, when it was heard) of up to `most` dirty sessions, a packet
         before a timer. The others stay dirty: they keep the last packet, and take no short cut."""
     def counters(self, index: int) -> dict[str, object]:
-        """sent, send_errors, last_errno, received, late_max_ns, late (a list beside LATE_BELOW_NS), detect_late_max_ns,
-        discarded {reason: n, only those above 0}."""
+        """sent, send_errors, last_errno, received, late_max_ns, late (a list: the steps of loop/lateness.pxd),
+        detect_late_max_ns, discarded {reason: n, only those above 0}."""
     def totals(self) -> dict[str, object]:
         """Of no session: discarded {reason: n, only those above 0}, errors of the sockets."""
     def jittered_ns(self, interval_ns: int) -> int:

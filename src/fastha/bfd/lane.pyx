@@ -1,15 +1,16 @@
 # The Python coat of engine.pyx: owns the memory, checks what it is given, and hands over what is pending.
 
-from libc.stdint cimport INT64_MAX, uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
 from fastha.bfd.engine cimport (
-    LATE_STEPS, PENDING_PACKET, PENDING_REOPEN, PENDING_TIMER, REASONS_COUNT, jittered_ns, lane_hear, lane_init,
+    PENDING_PACKET, PENDING_REOPEN, PENDING_TIMER, REASONS_COUNT, find_mine, jittered_ns, lane_hear, lane_init,
     lane_on_readable, lane_on_timer, lane_session, lane_t, session_arm, session_detect, session_link, session_send,
     session_transmit, session_unlink,
 )
 from fastha.loop.clock cimport monotonic_ns, ns_t
+from fastha.loop.lateness cimport LATE_STEPS
 from fastha.loop.reactor cimport reactor_add, reactor_remove, reactor_timer_kind, reactor_turn
 from fastha.loop.wheel cimport node_init, wheel_disarm
 from fastha.wire.bfd cimport BFD_DEMAND, BFD_DOWN, BFD_FINAL, BFD_SIZE, BFD_VERDICTS, bfd_t
@@ -24,7 +25,6 @@ cdef extern from "<sys/epoll.h>" nogil:
         EPOLLIN
 
 REASONS = (*VERDICTS[:BFD_VERDICTS], "no_session", "port", "ttl", "authentication", "admin_down")
-LATE_BELOW_NS = (100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000, INT64_MAX)
 
 PACKET = PENDING_PACKET
 TIMER = PENDING_TIMER
@@ -81,14 +81,13 @@ cdef class Lane:
 
     def add(self, *, uint32_t mine, int family, bint multihop, bytes peer, bytes local, uint8_t least_ttl) -> int:
         cdef lane_t *lane = self.lane
-        cdef uint32_t index = 0, i
+        cdef uint32_t index = 0
         cdef lane_session **grown
         cdef lane_session *s
         if not mine:
             raise ValueError("a discriminator is not 0")
-        for i in range(lane.session_count):
-            if lane.sessions[i].used and lane.sessions[i].mine == mine:
-                raise ValueError(f"discriminator {mine} is taken")
+        if find_mine(lane, mine) != NULL:
+            raise ValueError(f"discriminator {mine} is taken")
         while index < lane.session_count and lane.sessions[index].used:
             index += 1
         if index == lane.session_count:

@@ -16,6 +16,7 @@ from fastha.bfd.house import House
 from fastha.bfd.machine import Event, Poll, State, detection_us, transmit_us
 from fastha.bfd.rules import rules_of
 from fastha.bfd.sockets import family_of, open_send, packed
+from fastha.child.told import Told
 from fastha.loop.reactor import Timer
 from fastha.model import BfdInstance
 from fastha.model.units import NS_PER_S, NS_PER_US
@@ -42,8 +43,7 @@ class BfdSession:
         self._socket: socket.socket | None = None
         self._port = int(told.get("source_port", 0))
         self._again: Timer | None = None
-        self._published: dict[str, Any] = {}
-        self._told_discarded: dict[str, int] = {}
+        self._told = Told(house.child, "sessions")
         mine = house.discriminator(int(told.get("discriminator", 0)))
         self.index = house.lane.add(mine=mine, **self._addresses())
         self.state = adopt(self.rules, told, died_ago_ns, mine, now_ns)
@@ -192,11 +192,7 @@ class BfdSession:
 
     def publish(self) -> None:
         """Tell the parent what differs from what it was told."""
-        facts = self._facts()
-        patch = {k: v for k, v in facts.items() if self._published.get(k) != v}
-        if patch:
-            self._published.update(patch)
-            self.house.child.facts({"sessions": {self.bfd.name: patch}})
+        self._told.publish(self.bfd.name, self._facts())
 
     def _facts(self) -> dict[str, Any]:
         s, bfd = self.state, self.bfd
@@ -229,16 +225,9 @@ class BfdSession:
 
     def count(self) -> None:
         """Now and then: publish counters, tell (within limits) of what was dropped and what does not leave."""
-        counters: Any = self.house.lane.counters(self.index)
-        name = self.bfd.name
-        for reason, n in counters["discarded"].items():
-            before = self._told_discarded.get(reason, 0)
-            if n > before and reason != "admin_down":
-                self.house.child.limited(
-                    f"{name} {reason}", TELL_PER_S, f"{name}: {n - before} packets dropped: {reason}"
-                )
-        self._told_discarded = counters["discarded"]
-        self.publish()
+        name, facts = self.bfd.name, self._facts()
+        self._told.drops(name, "packets", facts["discarded"], quiet=("admin_down",))
+        self._told.publish(name, facts)
 
     def reopen(self) -> None:
         """Its socket does not send any more: the route or our address has changed."""

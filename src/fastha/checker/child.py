@@ -10,8 +10,6 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
-import orjson
-
 from fastha.channel.messages import Message
 from fastha.checker import adoption, bfd_check, facts, gate, lvs, marks, native, plan
 from fastha.checker.adoption import Adopted
@@ -44,7 +42,6 @@ from fastha.dataplane.rows import ServiceKey, Table
 from fastha.errors import SystemFault
 from fastha.loop.reactor import Timer
 from fastha.model import Config, VirtualServer
-from fastha.model.codec import dumps
 from fastha.model.parts import GLOBALS
 from fastha.model.units import NS_PER_MS, NS_PER_S
 from fastha.scripts import lines
@@ -134,9 +131,7 @@ class Checker:
 
     def begin(self, config: Config, dataplane: str) -> None:
         """By hand: prepare and commit at once. SystemFault with the reason if it cannot be run."""
-        for draft in self.parts.whole(1, orjson.loads(dumps(config))):
-            if draft is not None:
-                run(self._prepare(draft, dataplane, {}))
+        run(self._prepare(self.parts.at_once(config), dataplane, {}))
         if self._refused:
             raise SystemFault(self._refused)
         run(self._apply())
@@ -150,9 +145,7 @@ class Checker:
     def _propose(self, message: Message) -> Steps:
         """Phase one: nothing that runs is changed. A proposal before this one is forgotten."""
         generation, self._proposal = message["generation"], None
-        rows, base, previous = self.parts.proposed(message)
-        whole = message["config"] is not None
-        steps = self.parts.whole(generation, message["config"]) if whole else self.parts.draft(generation, rows, base)
+        steps, previous = self.parts.steps(message)
         for draft in steps:
             yield
             if draft is not None:

@@ -6,12 +6,15 @@ so what a commit does is proportional to what changed.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
+import orjson
+
 from fastha.model import Config, GlobalDefs, RealServer, VirtualServer, VrrpInstance
-from fastha.model.codec import read
+from fastha.model.codec import dumps, read
 from fastha.model.parts import CLASSES, GLOBALS, Key, Value, name_of, value
 
 
@@ -104,13 +107,18 @@ class Parts:
 
     def built(self, message: Mapping[str, Any]) -> tuple[Draft, dict[str, Any]]:
         """At once, for who has little to do: the draft that `propose` asks for, and its `previous`."""
+        steps, previous = self.steps(message)
+        return _last(steps), previous
+
+    def at_once(self, config: Config) -> Draft:
+        """By hand: the first and only one."""
+        return _last(self.whole(1, orjson.loads(dumps(config))))
+
+    def steps(self, message: Mapping[str, Any]) -> tuple[Iterator[Draft | None], dict[str, Any]]:
+        """What `propose` asks for, step by step (the last one gives it; ValueError on the way), and its `previous`."""
         rows, base, previous = self.proposed(message)
-        whole = message["config"] is not None
-        generation = message["generation"]
-        for draft in self.whole(generation, message["config"]) if whole else self.draft(generation, rows, base):
-            if draft is not None:
-                return draft, previous
-        raise AssertionError("no draft")
+        generation, plain = message["generation"], message["config"]
+        return (self.draft(generation, rows, base) if plain is None else self.whole(generation, plain)), previous
 
     def draft(self, generation: int, rows: list[list[Any]], base: int) -> Iterator[Draft | None]:
         """Build what `rows` make of what runs, step by step; the last step gives it. ValueError if `base` is not what
@@ -194,6 +202,12 @@ class Parts:
                 self._held[key] = held
                 yield
         self.generation = draft.generation
+
+
+def _last(steps: Iterator[Draft | None]) -> Draft:
+    draft = deque(steps, maxlen=1).pop()
+    assert draft is not None
+    return draft
 
 
 def _whole(held: Held, server: VirtualServer) -> Held:

@@ -18,13 +18,12 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
-import orjson
-
 from fastha.channel.endpoint import Endpoint
 from fastha.channel.messages import Message
 from fastha.child import Child
 from fastha.child.child import EXIT_ORPHANED, EXIT_STOPPED
 from fastha.child.parts import Draft, Parts
+from fastha.child.turns import Turns
 from fastha.child.work import Steps, Work, run
 from fastha.errors import SystemFault
 from fastha.link import rtnl
@@ -32,7 +31,7 @@ from fastha.link.addresses import Operation
 from fastha.link.monitor import Changes
 from fastha.link.rtnl import Link
 from fastha.loop.reactor import Reactor
-from fastha.model import Config, VrrpInstance, codec
+from fastha.model import Config, VrrpInstance
 from fastha.model.units import NS_PER_MS
 from fastha.vrrp import frames, lane, machine, notify
 from fastha.vrrp.house import House
@@ -41,7 +40,6 @@ from fastha.vrrp.trackers import NAMES
 
 SLICE_NS = 2 * NS_PER_MS  # of events per turn: the lane is served between slices
 COUNT_NS = 100 * NS_PER_MS  # a tenth of the routers publish their counters
-COUNT_MOST = 20  # at a time
 REPAIR_NS = 100 * NS_PER_MS  # from a change of addresses to the look whether a master's are there
 REPORTED = ("virtual_server", "bfd")  # by other processes
 
@@ -63,7 +61,7 @@ class VrrpChild:
         self._events: deque[tuple[int, int, int, int, int, int]] = deque()
         self._to_survey: dict[Router, None] = {}
         self._interfaces: dict[str, dict[str, int]] = {}
-        self._to_count: deque[Router] = deque()
+        self._turns: Turns[Router] = Turns()  # for counting
         self._more_due = False
         self._repair_due = False
         self._beat = 0
@@ -91,17 +89,13 @@ class VrrpChild:
 
     def begin(self, config: Config) -> None:
         """By hand: prepare and commit at once. SystemFault or ValueError, one line."""
-        for draft in self.parts.whole(1, orjson.loads(codec.dumps(config))):
-            if draft is not None:
-                run(self._prepare(draft, {}))
+        run(self._prepare(self.parts.at_once(config), {}))
         run(self._apply())
 
     def _propose(self, message: Message) -> Steps:
         """Phase one, between which adverts come and go; nothing that runs is changed."""
         generation, self._prepared = message["generation"], None
-        rows, base, previous = self.parts.proposed(message)
-        whole = message["config"] is not None
-        steps = self.parts.whole(generation, message["config"]) if whole else self.parts.draft(generation, rows, base)
+        steps, previous = self.parts.steps(message)
         try:
             for draft in steps:
                 yield
@@ -319,11 +313,7 @@ class VrrpChild:
 
     def _count(self) -> None:
         """Every router once a second, a tenth at a time; of more than 200 each less often: counting costs 50 us."""
-        many = min(-(-len(self.routers) // 10), COUNT_MOST)
-        if len(self._to_count) < many:
-            self._to_count.extend(self.routers.values())
-        for _ in range(many):
-            router = self._to_count.popleft()
+        for router in self._turns.next(self.routers.values()):
             if self._by_index.get(router.index) is router:
                 router.count()
                 self._breathe()

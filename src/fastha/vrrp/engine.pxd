@@ -13,6 +13,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from fastha.loop.clock cimport ns_t
 from fastha.loop.reactor cimport reactor_t
 from fastha.loop.wheel cimport wheel_node
+from fastha.loop.lateness cimport LATE_STEPS
 from fastha.loop.mmsg cimport iovec, mmsghdr
 from fastha.wire.advert cimport ADVERT_VERDICTS
 
@@ -43,7 +44,6 @@ cdef enum:
     ROOM = 2048                             # bytes per received packet; the longest advert has 1056
 
 cdef enum:
-    LANE_LATE_STEPS = 6                     # lateness below 100 us, 1 ms, 10 ms, 100 ms, 1 s, more
     LANE_PEERS = 8                          # peers with other addresses that are remembered as told
 
 cdef struct lane_frame:
@@ -105,7 +105,7 @@ cdef struct lane_router:
     uint64_t addresses_differ
     uint64_t discarded[LANE_REASONS]
     ns_t late_max_ns
-    uint64_t late[LANE_LATE_STEPS]
+    uint64_t late[LATE_STEPS]
     uint32_t told[LANE_PEERS]
     uint32_t told_next
 

@@ -11,6 +11,7 @@ from libc.string cimport memcmp, memcpy, memset
 
 from fastha.loop.clock cimport NS_PER_S, monotonic_ns
 from fastha.loop.wheel cimport node_armed, wheel_arm, wheel_pop
+from fastha.loop.lateness cimport note_lateness
 from fastha.loop.mmsg cimport MSG_DONTWAIT, mmsghdr, recvmmsg, sendmmsg
 from fastha.wire.advert cimport ADVERT_OK, advert_decode, advert_set_priority, advert_t
 
@@ -222,23 +223,11 @@ cdef int lane_on_readable(void *ctx, int fd, uint32_t events, ns_t now_ns) noexc
 
 # -- sending -------------------------------------------------------------------------------------------------------
 
-cdef void note_lateness(lane_router *r, ns_t late_ns) noexcept nogil:
-    cdef ns_t below = 100000
-    cdef int step = 0
-    if late_ns < 0:
-        late_ns = 0
-    if late_ns > r.late_max_ns:
-        r.late_max_ns = late_ns
-    while step < LANE_LATE_STEPS - 1 and late_ns >= below:
-        below *= 10
-        step += 1
-    r.late[step] += 1
-
-
 cdef void lane_flush(lane_t *lane) noexcept nogil:
     cdef uint32_t done = 0, i
     cdef int n
     cdef ns_t now_ns
+    cdef lane_router *owner
     while done < lane.tx_count:
         n = sendmmsg(lane.tx_fd, lane.tx_messages + done, lane.tx_count - done, MSG_DONTWAIT)
         if n < 0 and errno == EINTR:
@@ -252,7 +241,8 @@ cdef void lane_flush(lane_t *lane) noexcept nogil:
         for i in range(done, done + n):
             lane.tx_owners[i].sent += 1
             if lane.tx_due_ns[i] >= 0:
-                note_lateness(lane.tx_owners[i], now_ns - lane.tx_due_ns[i])
+                owner = lane.tx_owners[i]
+                note_lateness(&owner.late_max_ns, owner.late, now_ns - lane.tx_due_ns[i])
         done += n
     lane.tx_count = 0
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from fastha.loop.reactor import Reactor
 
 REASONS: tuple[str, ...]
-LATE_BELOW_NS: tuple[int, ...]
 
 TIMER: int
 ADVERT: int
@@ -69,8 +68,8 @@ class Lane:
     def take(self) -> list[tuple[int, int, int, int, int, int]]:
         """(index, TIMER | ADVERT | ZERO | ADDRESSES, priority, src, adver_ns, heard_ns) of all dirty routers."""
     def counters(self, index: int) -> dict[str, object]:
-        """sent, send_errors, last_errno, received, zero_received, addresses_differ, late_max_ns, late (a list beside
-        LATE_BELOW_NS), discarded {reason: n, only those above 0}."""
+        """sent, send_errors, last_errno, received, zero_received, addresses_differ, late_max_ns, late (a list: the
+        steps of loop/lateness.pxd), discarded {reason: n, only those above 0}."""
     def socket_counters(self, slot: int) -> dict[str, int]:
         """unknown_vrid, malformed, errors."""
     def breathe(self) -> None:

@@ -1,14 +1,15 @@
 # The Python coat of engine.pyx: owns the memory, checks what it is given, and hands over what is pending.
 
-from libc.stdint cimport INT64_MAX, uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 
 from fastha.loop.clock cimport ns_t
+from fastha.loop.lateness cimport LATE_STEPS
 from fastha.loop.reactor cimport reactor_add, reactor_remove, reactor_timer_kind, reactor_turn
 from fastha.loop.wheel cimport node_init, wheel_disarm
 from fastha.vrrp.engine cimport (
-    BATCH, LANE_LATE_STEPS, LANE_REASONS, PENDING_ADDRESSES, PENDING_ADVERT, PENDING_TIMER, PENDING_ZERO,
+    BATCH, LANE_REASONS, PENDING_ADDRESSES, PENDING_ADVERT, PENDING_TIMER, PENDING_ZERO,
     PENDING_ZERO_LAST, ROOM, lane_flush, lane_frame, lane_hear, lane_on_readable, lane_on_timer, lane_router,
     lane_socket, lane_t, router_arm, router_due, router_enqueue, router_free_frames, router_stamp, router_unlink_dirty,
     router_unlink_vrid,
@@ -24,7 +25,6 @@ cdef extern from "<sys/epoll.h>" nogil:
         EPOLLIN
 
 REASONS = (*VERDICTS[:ADVERT_VERDICTS], "version_differs", "auth_type", "auth_password", "interval", "self")
-LATE_BELOW_NS = (100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000, INT64_MAX)
 
 TIMER = PENDING_TIMER
 ADVERT = PENDING_ADVERT
@@ -278,7 +278,7 @@ cdef class Lane:
             "zero_received": r.zero_received,
             "addresses_differ": r.addresses_differ,
             "late_max_ns": r.late_max_ns,
-            "late": [r.late[i] for i in range(<int>LANE_LATE_STEPS)],
+            "late": [r.late[i] for i in range(<int>LATE_STEPS)],
             "discarded": {REASONS[i]: r.discarded[i] for i in range(<int>LANE_REASONS) if r.discarded[i]},
         }
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from fastha.child.told import Told
 from fastha.link import rtnl
 from fastha.link.addresses import Key, Operation
 from fastha.link.rtnl import Link
@@ -24,7 +25,7 @@ from fastha.vrrp.rules import Rules, rules_of
 from fastha.vrrp.sockets import GROUP
 
 ROLES = list(Role)  # lane_role is the position
-TELL_DISCARDED_PER_S = 1 / 60
+TELL_PER_S = 1 / 60
 
 Messages = dict[Key, tuple[bytes, bytes]]  # address -> its prebuilt RTM_NEWADDR and RTM_DELADDR
 
@@ -48,8 +49,7 @@ class Router:
         self._last = notify.STOP  # what the end is called
         self._announce = ""  # the occasion to announce when they have come
         self._built: object = None
-        self._told_discarded: dict[str, int] = {}
-        self._published: dict[str, Any] = {}
+        self._told = Told(house.child, "instances")
         self.rules = rules_of(instance, 0)
         self._build()
         holding = previous.get("state") == "master" or any(house.monitor.table.has(*key) for key in self.messages)
@@ -210,7 +210,7 @@ class Router:
         old, old_messages, old_rules = self.instance, self.messages, self.rules
         if new.name != old.name:
             self.house.child.facts({"instances": {old.name: None}})
-            self._published = {}
+            self._told.forget()
         self.instance = new
         for reason in sorted(self._faults() - self.state.faults):  # while the old frames can still say goodbye
             self.happen(machine.FaultRaised(reason), now_ns)
@@ -283,9 +283,7 @@ class Router:
                 self._tell(new)
                 self.publish()
             case machine.Warn(text):
-                self.house.child.limited(
-                    f"{self.instance.name} {text}", TELL_DISCARDED_PER_S, f"{self.instance.name}: {text}"
-                )
+                self.house.child.limited(f"{self.instance.name} {text}", TELL_PER_S, f"{self.instance.name}: {text}")
 
     def _add_missing(self) -> list[Key]:
         """Ask for every address the kernel does not hold; those it has are not touched."""
@@ -319,7 +317,7 @@ class Router:
         if error:
             name = self.instance.name
             text = f"{name}: cannot {verb} an address: {os.strerror(error)}"
-            self.house.child.limited(f"{name} {verb}", TELL_DISCARDED_PER_S, text, logging.ERROR)
+            self.house.child.limited(f"{name} {verb}", TELL_PER_S, text, logging.ERROR)
 
     def _start_announcing(self) -> None:
         occasion, self._announce = self._announce, ""
@@ -346,11 +344,7 @@ class Router:
 
     def publish(self) -> None:
         """Tell the parent what differs from what it was told."""
-        facts = self._facts()
-        patch = {k: v for k, v in facts.items() if self._published.get(k) != v}
-        if patch:
-            self._published.update(patch)
-            self.house.child.facts({"instances": {self.instance.name: patch}})
+        self._told.publish(self.instance.name, self._facts())
 
     def _facts(self) -> dict[str, Any]:
         state, instance = self.state, self.instance
@@ -377,15 +371,9 @@ class Router:
     def count(self) -> None:
         """Once a second: look after the addresses, publish counters, tell (within limits) of dropped adverts."""
         self.repair()
-        discarded: Any = self.house.lane.counters(self.index)["discarded"]
-        for reason, n in discarded.items():
-            before = self._told_discarded.get(reason, 0)
-            if n > before:
-                name = self.instance.name
-                text = f"{name}: {n - before} adverts dropped: {reason}"
-                self.house.child.limited(f"{name} {reason}", TELL_DISCARDED_PER_S, text)
-        self._told_discarded = discarded
-        self.publish()
+        name, facts = self.instance.name, self._facts()
+        self._told.drops(name, "adverts", facts["discarded"])
+        self._told.publish(name, facts)
 
 
 def resumable(instance: VrrpInstance, rules: Rules, previous: dict[str, Any], died_ago_ns: int) -> bool:
