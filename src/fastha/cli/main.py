@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "dump": ("print the effective configuration, of the daemon or of a file", "fastha.cli.dump"),
     "status": ("what the daemon does: instances, virtual servers, real servers", "fastha.cli.status"),
     "rs": ("drain, enable, disable, weigh real servers at run time", "fastha.cli.rs"),
+    "vrrp": ("fail over, hold or weigh instances at run time", "fastha.cli.vrrp"),
     "accept": ("let real servers fall that a panic keeps in the set", "fastha.cli.accept"),
     "events": ("what happened, in order, with the cause of each event", "fastha.cli.events"),
     "resync": ("compare the kernel's table with what is wanted and repair it, now", "fastha.cli.resync"),
