@@ -179,7 +179,7 @@ class Faults(list[Fault]):
     def __init__(self, before: Faults | None = None) -> None:
         """`before`: goes on from there."""
         super().__init__(before or ())
-        self.beyond = before.beyond.copy() if before is not None else dict[Severity, int]()
+        self.beyond: dict[Severity, int] = before.beyond.copy() if before is not None else {}
         self._last: Place | None = before._last if before is not None else None
 
     def told(self) -> list[Fault]:
