@@ -61,6 +61,7 @@ MESSAGES: Mapping[str, Kind] = {
         "The child's own loop moved; lag is its worst lateness of a timer, or longest slice of work, since the last.",
     ),
     "stop": _kind("down", "", "Give up everything in an orderly way, then exit 0."),
+    "keep": _kind("down", "", "Before stop: what it has put into the kernel stays there."),
     # -- facts --
     "facts": _kind(
         "up",
