@@ -11,7 +11,7 @@ from typing import Any
 
 from fastha.model import RealServer, VirtualServer
 from fastha.model.units import NS_PER_MS, NS_PER_S, NS_PER_US
-from fastha.standin.picture import Picture, Seen
+from fastha.standin.picture import Picture, Seen, wanted_state
 from fastha.standin.words import address, command, seconds
 
 AUTH = {"pass": "SIMPLE_PASSWORD", "ah": "IPSEC_AH"}
@@ -62,7 +62,7 @@ def _instance(seen: Seen) -> Iterator[str]:
     yield "   Flags:" if instance.unicast else "   Flags: none"
     if instance.unicast:
         yield "     Using unicast"
-    yield f"   Wantstate = {'MASTER' if instance.wants_master else 'BACKUP'}"
+    yield f"   Wantstate = {wanted_state(seen).upper()}"
     yield f"   Number of faults = {len(facts.get('faults', ()))}"
     for fault in facts.get("faults", ()):
         yield f"     {fault}"

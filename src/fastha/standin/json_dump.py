@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from fastha.model import VrrpInstance
-from fastha.standin.picture import STATES, Picture, Seen
+from fastha.standin.picture import STATES, Picture, Seen, wanted_state
 from fastha.standin.words import address, command, seconds
 
 # attribute of InstanceNotify -> key
@@ -66,7 +66,7 @@ def _data(seen: Seen) -> dict[str, Any]:
         "nopreempt": not instance.preempt,
         "preempt_delay": seconds(instance.preempt_delay_ns),
         "state": STATES.get(seen.state, 0),
-        "wantstate": STATES["master" if instance.wants_master else "backup"],
+        "wantstate": STATES[wanted_state(seen)],
         "version": instance.version,
         "smtp_alert": bool(getattr(instance, "smtp_alert", False)),
         "notify_deleted": instance.notify.deleted is not None,

@@ -16,7 +16,7 @@ import fastha
 from fastha.channel.status import Exit
 from fastha.errors import FasthaError, SystemFault
 from fastha.log import FACILITY, Log
-from fastha.standin.options import Options, Usage, parse, parser
+from fastha.standin.options import PID_FILE, Options, Usage, parse, parser
 from fastha.standin.signals import SIGNALS
 
 NO_FILE = 6  # exit status: there is no such configuration
@@ -107,7 +107,17 @@ def _daemon(options: Options, begun: Begun | None) -> int:
     )
     reading = ("-m", "fastha.reading", *(("--config-id", options.config_id) if options.config_id else ()))
     processes = [process for process in PROCESSES if process.role in options.roles]
-    return Daemon(options.file, reading=reading, log=log, processes=processes, place=place).run()
+    control = control_path(options)
+    return Daemon(options.file, reading=reading, control_path=control, log=log, processes=processes, place=place).run()
+
+
+def control_path(options: Options) -> str:
+    """Where `fastha` finds this daemon. Several keepalived are told apart by their pid files: one with a pid file of
+    its own has its control socket beside it."""
+    from fastha.parent.protocol import CONTROL_PATH
+
+    pid = options.pids["parent"]
+    return CONTROL_PATH if pid == PID_FILE else f"{os.path.abspath(pid)}.control"
 
 
 def _log_configuration(options: Options, log: Log) -> None:

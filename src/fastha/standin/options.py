@@ -11,6 +11,7 @@ from fastha.lean import dataclass, field
 from fastha.standin.signals import SIGNALS
 
 RUN = "/run"
+PID_FILE = f"{RUN}/keepalived.pid"
 LOG_FILE = "/tmp/keepalived.log"
 DEFAULT_FILE = "/etc/keepalived/keepalived.conf"
 FACILITIES = {"user": 1, "daemon": 3} | {f"local{n}": 16 + n for n in range(8)} | {str(n): 16 + n for n in range(8)}
@@ -91,7 +92,7 @@ def parser() -> argparse.ArgumentParser:
         (("-R", "--dont-respawn"), flag, "end when a child ends"),
         (("-n", "--dont-fork"), flag, "stay in the foreground"),
         (("-d", "--dump-conf"), flag, "log the effective configuration"),
-        (("-p", "--pid"), word | {"default": f"{RUN}/keepalived.pid"}, "pid file"),
+        (("-p", "--pid"), word | {"default": PID_FILE}, "pid file"),
         (("-r", "--vrrp_pid"), word | {"default": f"{RUN}/vrrp.pid"}, "pid file of the VRRP process"),
         (("-c", "--checkers_pid"), word | {"default": f"{RUN}/checkers.pid"}, "pid file of the checker process"),
         (("-b", "--bfd_pid"), word | {"default": f"{RUN}/bfd.pid"}, "pid file of the BFD process"),

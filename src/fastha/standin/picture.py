@@ -79,6 +79,13 @@ class Picture:
     checker: Mapping[str, Any] = field(default_factory=dict)
 
 
+def wanted_state(seen: Seen) -> str:
+    """What keepalived calls so: the state it is in or on its way to; of one that takes no part, the configured one."""
+    if seen.state in ("master", "backup"):
+        return seen.state
+    return "master" if seen.instance.wants_master else "backup"
+
+
 def counts_of(facts: Mapping[str, Any], since: Counts | None = None) -> dict[str, int]:
     """{name: n} of an instance's facts, less what they were when somebody cleared them. A counter that fell began anew:
     its process is another one."""

@@ -11,7 +11,7 @@ from fastha.errors import Fault, Severity
 from fastha.model import Script
 
 # Findings that keepalived has too; the others are advice.
-TOLD_BY_BOTH = frozenset({"corrected", "default-protocol"})
+TOLD_BY_BOTH = frozenset({"corrected", "master-nopreempt", "auth-pass-long", "unquoted-arguments"})
 
 
 class Verdict(IntEnum):
