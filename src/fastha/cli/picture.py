@@ -71,11 +71,12 @@ def children(by_role: Doc, width: int | None) -> list[Line]:
                 "-" if uptime is None else duration(uptime),
                 str(child.get("restarts", "-")),
                 short_ns(child.get("lag_ns")),
+                short_ns(child.get("lag_max_ns")),
                 short_kb(child.get("rss_kb")),
                 f"last end: {child['last_end']}" if child.get("last_end") else "",
             ]
         )
-    return table(["CHILD", "STATE", "PID", "UP", "RESTARTS", "LAG", "RSS", ""], rows, width) if rows else []
+    return table(["CHILD", "STATE", "PID", "UP", "RESTARTS", "LAG", "WORST", "RSS", ""], rows, width) if rows else []
 
 
 def instances(by_name: Doc, now: float, width: int | None) -> list[Line]:
@@ -218,7 +219,8 @@ def virtual_servers(by_key: Doc, now: float, width: int | None) -> list[Line]:
 
 def _weight(real: Doc) -> str:
     weight = str(real.get("weight", "-"))
-    return f"{weight} (set)" if real.get("weight_from") == "override" else weight
+    source = {"override": " (set)", "check": " (check)"}.get(real.get("weight_from", ""), "")
+    return f"{weight}{source}"
 
 
 def _decision(real: Doc, now: float) -> str:

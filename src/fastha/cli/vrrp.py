@@ -10,6 +10,7 @@ from typing import Any
 
 from fastha.channel.status import Exit
 from fastha.cli.client import ask
+from fastha.cli.commands import names
 from fastha.cli.layout import duration, table
 from fastha.cli.screen import json_text
 from fastha.log import SAFE
@@ -51,7 +52,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         if action == "list":
             continue
         words = "INSTANCE [INSTANCE ...] N" if action == "priority" else "INSTANCE"
-        one.add_argument("instances", metavar=words, nargs="+", help="instances: names or patterns")
+        names(one.add_argument("instances", metavar=words, nargs="+", help="instances: names or patterns"), "instance")
         one.add_argument("-n", "--dry-run", action="store_true", help="say what would change, and change nothing")
         one.add_argument(
             "--timeout",
