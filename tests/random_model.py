@@ -301,6 +301,7 @@ class Make:
             lower_prio_delay_ns=self.maybe(0, 5 * S),
             lower_prio_repeat=self.maybe(0, 5),
             interval_ns=interval_ns,
+            gna_interval_ns=2 * interval_ns,
         )
 
     def bfds(self) -> list[BfdInstance]:
@@ -382,11 +383,13 @@ class Make:
         return out
 
     def instance(self, interval_ns: int, servers: list[VirtualServer], bfds: list[BfdInstance]) -> VrrpInstance:
-        n, version = self.number(), self.r.choice([2, 3])
+        n, family = self.number(), self.r.choice([4, 4, 6])
+        version = self.r.choice([2, 3]) if family == 4 else 3
+        net, low, peer = (f"10.7.{n}.", 24, "10.0.0.") if family == 4 else (f"2001:db8:{n:x}::", 64, "fe80::1:")
         priority = self.r.choice([1, 100, 254, 255])
         wants_master = self.r.random() < 0.4
         preempt = wants_master or priority == 255 or self.r.random() < 0.7
-        peers = self.maybe(("10.0.0.2", "10.0.0.3"), ())
+        peers = self.maybe((f"{peer}2", f"{peer}3"), ())
         tracked = self.r.sample(servers, self.r.randint(0, len(servers)))
         return VrrpInstance(
             name=f"{self.word()}{n}",
@@ -400,15 +403,17 @@ class Make:
             preempt_delay_ns=0 if wants_master or priority == 255 or not preempt else self.maybe(1_500_000_000, 0),
             addresses=tuple(
                 VirtualAddress(
-                    f"10.7.{n}.{i + 1}",
-                    self.maybe(24, 32),
+                    f"{net}{i + 1}",
+                    self.maybe(low, 32 if family == 4 else 128),
                     self.maybe("eth2", ""),
-                    self.maybe("eth2:1", ""),
+                    self.maybe("eth2:1", "") if family == 4 else "",
                     self.maybe(self.r.choice([7, 200, 253]), 0),
                 )
                 for i in range(self.r.randint(1, 3))
             ),
-            unicast_src=self.maybe("10.0.0.1", "") if peers else "",
+            excluded=self.maybe((VirtualAddress(f"10.8.{n}.1"), VirtualAddress(f"2001:db8:8:{n:x}::1", 128)), ()),
+            family=family,
+            unicast_src=self.maybe(f"{peer}1", "") if peers else "",
             unicast_peers=peers,
             auth=self.maybe(Auth("pass", self.r.choice(["secret", "a b", "#x"])), Auth()) if version == 2 else Auth(),
             garp=self.garp(interval_ns),

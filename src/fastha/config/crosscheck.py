@@ -121,7 +121,7 @@ def check_instances(instances: list[Built[VrrpInstance]], faults: Faults) -> Non
                 place, f"virtual_router_id {instance.vrid} on {instance.interface} is used already",
                 f"first at {first_at(at, place)}",
             )  # fmt: skip
-        for address in instance.addresses:
+        for address in instance.carried:
             key = (address.ip, address.dev or instance.interface)
             other, at = addresses.setdefault(key, (instance.name, place))
             if at is not place:

@@ -51,6 +51,10 @@ def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page
             with page.block("virtual_ipaddress"):
                 for address in instance.addresses:
                     page.say(_address(address))
+        if instance.excluded:
+            with page.block("virtual_ipaddress_excluded"):
+                for address in instance.excluded:
+                    page.say(_address(address))
 
 
 def _track(trackers: tuple[Tracker, ...], page: Page) -> None:

@@ -44,6 +44,7 @@ COUNT_NS = 100 * NS_PER_MS  # a tenth of the routers publish their counters
 REPAIR_NS = 100 * NS_PER_MS  # from a change of addresses to the look whether a master's are there
 REPORTED = ("virtual_server", "bfd")  # by other processes
 
+SOMEONE = {4: "127.0.0.1", 6: "fe80::1"}
 SOMEWHERE = Link(1, "lo", bytes(6), 1500, True, True, True)
 
 
@@ -127,7 +128,7 @@ class VrrpChild:
                     raise ValueError(f"{instance.name}: same interface and VRID as {other}")
         for instance in draft.instances:
             try:
-                frames.advert_frames(instance, instance.unicast_src or "127.0.0.1", SOMEWHERE)
+                frames.advert_frames(instance, instance.unicast_src or SOMEONE[instance.family], SOMEWHERE)
             except ValueError as error:
                 raise ValueError(f"{instance.name}: {error}") from None
             yield
@@ -162,7 +163,7 @@ class VrrpChild:
             if name in of_name
         ]
         if draft.instances or gone:
-            house.service_ips = {a.ip for i in config.instances for a in i.addresses}
+            house.service_ips = {a.ip for i in config.instances for a in i.carried}
             tracked = {(t.kind, t.name) for i in config.instances for t in i.trackers}
             house.states = {one: up for one, up in house.states.items() if one in tracked}
         if self.child.by_hand:
@@ -204,7 +205,7 @@ class VrrpChild:
     def _remove_leftovers(self, config: Config, owned: Sequence[str]) -> None:
         """Addresses that an earlier daemon may have added and that left the configuration while none ran."""
         table = self.house.monitor.table
-        wanted = {f"{a.dev or i.interface} {a}" for i in config.instances for a in i.addresses}
+        wanted = {f"{a.dev or i.interface} {a}" for i in config.instances for a in i.carried}
         for text in owned:
             interface, _, address = text.partition(" ")
             ip, _, prefixlen = address.partition("/")
@@ -339,13 +340,12 @@ class VrrpChild:
     def _count_interfaces(self) -> None:
         """What was heard and belongs to no router of ours."""
         lane = self.house.lane
-        now: dict[str, dict[str, Any]] = {
-            r.link.name: {
-                **lane.socket_counters(r.slot),
-                "strangers": [[vrid, machine.dotted(ip)] for vrid, ip in lane.strangers(r.slot).items()],
-            }
-            for r in self.house.receivers.values()
-        }
+        now: dict[str, dict[str, Any]] = {}
+        for receiver in self.house.receivers.values():
+            one = now.setdefault(receiver.link.name, {"strangers": []})
+            for name, value in lane.socket_counters(receiver.slot).items():
+                one[name] = one.get(name, 0) + value
+            one["strangers"] += [[vrid, machine.dotted(ip)] for vrid, ip in lane.strangers(receiver.slot).items()]
         gone = dict.fromkeys(self._interfaces.keys() - now.keys())
         patch = gone | {name: counters for name, counters in now.items() if self._interfaces.get(name) != counters}
         if patch:

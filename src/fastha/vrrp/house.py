@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fastha.errors import SystemFault
@@ -13,7 +13,7 @@ from fastha.link.rtnl import Link
 from fastha.vrrp import burst
 from fastha.vrrp.garp import Announcer
 from fastha.vrrp.lane import Lane
-from fastha.vrrp.sockets import open_packet, open_receive, open_unicast
+from fastha.vrrp.sockets import FAMILIES, join, open_packet, open_receive, open_unicast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Receiver:
-    """The receiving socket of one interface and its slot in the lane."""
+    """The receiving socket of one interface and family, its slot in the lane, and the groups it is a member of."""
 
     link: Link
     socket: socket.socket
     slot: int
+    groups: set[str] = field(default_factory=set)
 
 
 class House:
@@ -37,14 +38,14 @@ class House:
         self.child = child
         self.reactor = child.reactor
         self.packet = open_packet()
-        self.unicast = open_unicast()
+        self.unicast = {family: open_unicast(family) for family in FAMILIES}
         self.lane = Lane(child.reactor)
-        self.monitor = Monitor(child.reactor, host_changed)
+        self.monitor = Monitor(child.reactor, host_changed, inet6=True)
         self.addresses = AddressQueue(child.reactor)
         self.announcer = Announcer(
             child.reactor, lambda frames, size, to: burst.send(self.packet.fileno(), frames, size, to)
         )
-        self.receivers: dict[int, Receiver] = {}
+        self.receivers: dict[tuple[int, int], Receiver] = {}  # (interface index, family)
         self.states: dict[tuple[str, str], bool] = {}  # of what instances track: (kind, name) -> is it up
         self.service_ips: set[str] = set()  # of all instances: none of them is an interface's own address
         self.refused: dict[str, str] = {}  # interface -> why it cannot be heard
@@ -52,27 +53,35 @@ class House:
     def link(self, name: str) -> Link | None:
         return self.monitor.table.link(name)
 
-    def slot(self, link: Link) -> int:
-        """The slot that hears `link`, opened if need be; -1 if the kernel refuses (see `refused`)."""
-        receiver = self.receivers.get(link.index)
-        if receiver is None:
-            try:
-                sock = open_receive(link.name, link.index)
-            except SystemFault as error:
-                self.refused[link.name] = str(error)
-                return -1
-            self.refused.pop(link.name, None)
-            receiver = self.receivers[link.index] = Receiver(link, sock, self.lane.add_socket(sock.fileno()))
+    def slot(self, link: Link, group: str) -> int:
+        """The slot that hears this group (and unicast of its family) on `link`, opened if need be; -1 if the kernel
+        refuses (see `refused`)."""
+        family = 6 if ":" in group else 4
+        try:
+            receiver = self.receivers.get((link.index, family)) or self._open(link, family)
+            if group not in receiver.groups:
+                join(receiver.socket, link.name, link.index, group)
+                receiver.groups.add(group)
+        except SystemFault as error:
+            self.refused[link.name] = str(error)
+            return -1
+        self.refused.pop(link.name, None)
         return receiver.slot
+
+    def _open(self, link: Link, family: int) -> Receiver:
+        sock = open_receive(link.name, link.index, family)
+        slot = self.lane.add_socket(sock.fileno(), family == 6)
+        receiver = self.receivers[link.index, family] = Receiver(link, sock, slot)
+        return receiver
 
     def close_stale_receivers(self, wanted: set[str]) -> None:
         """Those whose interface has gone, was renamed, or has no router any more."""
-        for index, receiver in list(self.receivers.items()):
-            link = self.monitor.table.links.get(index)
+        for key, receiver in list(self.receivers.items()):
+            link = self.monitor.table.links.get(key[0])
             if link is None or link.name != receiver.link.name or link.name not in wanted:
                 self.lane.remove_socket(receiver.slot)
                 receiver.socket.close()
-                del self.receivers[index]
+                del self.receivers[key]
 
     def close(self) -> None:
         """Release everything. Kernel state stays as it is."""
@@ -83,4 +92,5 @@ class House:
         self.monitor.close()
         self.addresses.close()
         self.packet.close()
-        self.unicast.close()
+        for sock in self.unicast.values():
+            sock.close()

@@ -14,7 +14,7 @@ from fastha.child.told import Told
 from fastha.link import rtnl
 from fastha.link.addresses import Key, Operation
 from fastha.link.rtnl import Link
-from fastha.model import VrrpInstance
+from fastha.model import VirtualAddress, VrrpInstance
 from fastha.model.override import VrrpOverride
 from fastha.model.units import NS_PER_S
 from fastha.vrrp import frames, machine, notify, trackers
@@ -24,8 +24,9 @@ from fastha.vrrp.house import House
 from fastha.vrrp.machine import Event, Role, State
 from fastha.vrrp.peers_seen import Peers
 from fastha.vrrp.rules import Rules, rules_of
-from fastha.vrrp.sockets import GROUP
+from fastha.vrrp.sockets import forwarding
 
+HOST6 = 128
 ROLES = list(Role)  # lane_role is the position
 TELL_PER_S = 1 / 60
 
@@ -97,7 +98,7 @@ class Router:
     @property
     def interfaces(self) -> set[str]:
         """Names of all it uses."""
-        return {self.instance.interface, *(a.dev for a in self.instance.addresses if a.dev)}
+        return {self.instance.interface, *(a.dev for a in self.instance.carried if a.dev)}
 
     @property
     def follows(self) -> set[str]:
@@ -162,7 +163,8 @@ class Router:
                 reasons.append(f"interface {name} is down")
             elif name == instance.interface:
                 if not self._own_ip(link):
-                    reasons.append(f"interface {name} has no IPv4 address")
+                    kind = "IPv4" if instance.family == 4 else "link-local IPv6"
+                    reasons.append(f"interface {name} has no {kind} address")
                 if name in self.house.refused:
                     reasons.append(self.house.refused[name])
         return frozenset(reasons)
@@ -171,7 +173,9 @@ class Router:
         table = self.house.monitor.table
         if self.instance.unicast_src:
             return self.instance.unicast_src
-        return table.primary(link.index, self.house.service_ips)
+        own = table.primary(link.index, self.house.service_ips, self.instance.family)
+        # A link-local address that only a master has is none to speak from, except for the owner of the addresses.
+        return own if self.instance.family == 4 or self.rules.owner or own not in self.house.service_ips else ""
 
     # -- what is built beforehand --
 
@@ -179,10 +183,10 @@ class Router:
         """Frames, address messages and ARP for the interfaces as they are now; nothing if they are as they were."""
         instance, house = self.instance, self.house
         link = house.link(instance.interface)
-        devs = {a.dev or instance.interface for a in instance.addresses}
+        devs = {a.dev or instance.interface for a in instance.carried}
         links = {dev: found for dev in devs if (found := house.link(dev)) is not None}
         own = self._own_ip(link) if link is not None else ""
-        slot = house.slot(link) if link is not None else -1
+        slot = house.slot(link, instance.group) if link is not None else -1
         built = (
             instance,
             self.override,
@@ -197,11 +201,12 @@ class Router:
         # Without an address it still takes part in its end with the one it had.
         self.rules = rules_of(instance, frames.number(own) if own else self.rules.own_ip, self.override)
         rules = self.rules
-        source = house.unicast if instance.unicast else house.packet
+        source = house.unicast[instance.family] if instance.unicast else house.packet
+        nobody = "0.0.0.0" if instance.family == 4 else "::"
         house.lane.configure(
             self.index,
             slot=slot,
-            listen_ip=frames.packed([own or "0.0.0.0" if instance.unicast else GROUP]),
+            listen_ip=frames.packed([own or nobody if instance.unicast else instance.group]),
             version=rules.version,
             vrid=instance.vrid,
             own_ip=rules.own_ip,
@@ -216,13 +221,13 @@ class Router:
             frames=frames.advert_frames(instance, own, link) if link is not None and own else [],
         )
         self.messages = {}
-        for a in instance.addresses:
+        for a in instance.carried:
             if found := links.get(a.dev or instance.interface):
                 self.messages[found.index, a.ip, a.prefixlen] = (
-                    rtnl.add_address(found.index, a.ip, a.prefixlen, a.scope, a.label),
+                    rtnl.add_address(found.index, a.ip, a.prefixlen, a.scope, a.label, **_manner(a)),
                     rtnl.delete_address(found.index, a.ip, a.prefixlen),
                 )
-        self.arp = frames.arp_blocks(instance, links)
+        self.arp = frames.arp_blocks(instance, links, forwarding(links))
 
     def change(self, new: VrrpInstance, now_ns: int) -> None:
         """A reload changed this instance: role, timers and counters stay, only the difference is applied."""
@@ -238,23 +243,22 @@ class Router:
             dropped = {key: messages for key, messages in old_messages.items() if key not in self.messages}
             self._held -= dropped.keys()
             self._remove(dropped)
-        fresh = tuple(a for a in new.addresses if a not in old.addresses)
+        fresh = tuple(a for a in new.carried if a not in old.carried)
         if self.state.role is not Role.INIT and self.state.role is not Role.FAULT:
             priority = self._priority()
             if priority != self.state.priority:
                 self.happen(machine.PriorityChanged(priority), now_ns)
             self.happen(machine.RulesChanged(old_rules), now_ns)
             if fresh and self.state.role is Role.MASTER:
-                self._announce_only(replace(new, addresses=fresh))
+                self._announce_only(replace(new, addresses=fresh, excluded=()))
         self.survey(now_ns)
         self.publish()
 
     def _announce_only(self, part: VrrpInstance) -> None:
         """ARP for added addresses, in a burst of its own; the refresh knows all of them from now on."""
-        links = {
-            dev: link for dev in {a.dev or part.interface for a in part.addresses} if (link := self.house.link(dev))
-        }
-        self.house.announcer.announce(frames.arp_blocks(part, links), replace(part.garp, master_refresh_ns=0), "master")
+        links = {dev: link for dev in {a.dev or part.interface for a in part.carried} if (link := self.house.link(dev))}
+        blocks = frames.arp_blocks(part, links, forwarding(links))
+        self.house.announcer.announce(blocks, replace(part.garp, master_refresh_ns=0), "master")
         if self.token is not None:
             self.token.blocks[:] = self.arp
 
@@ -396,7 +400,7 @@ class Router:
             "priority": state.priority,
             "priority_from": trackers.parts(instance, self._tracked(instance)),
             "master": machine.dotted(state.master_ip) if state.master_ip else "",
-            "addresses": [str(a) for a in instance.addresses],
+            "addresses": [str(a) for a in instance.carried],
             "holding": state.holding,
             "faults": sorted(state.faults),
             "became_master": self.became_master,
@@ -412,6 +416,15 @@ class Router:
         name, facts = self.instance.name, self._facts()
         self._told.drops(name, "adverts", facts["discarded"])
         self._told.publish(name, facts)
+
+
+def _manner(a: VirtualAddress) -> dict[str, Any]:
+    """Of an IPv6 address: no duplicate address detection (its last holder may still answer, and a second of waiting
+    would be one of outage), and never the source of what this host sends by itself, unless it brings its network along
+    (as keepalived)."""
+    if ":" not in a.ip:
+        return {}
+    return {"flags": ("nodad",), "preferred_s": 0 if a.prefixlen == HOST6 else None}
 
 
 def resumable(instance: VrrpInstance, rules: Rules, previous: dict[str, Any], died_ago_ns: int) -> bool:

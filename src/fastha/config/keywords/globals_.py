@@ -111,7 +111,7 @@ vrrp_garp_master_refresh_repeat | N                        | 1           | ~1..4
 vrrp_garp_lower_prio_delay  | s                            | vrrp_garp_master_delay | 0..4294 | yes | The same delay after a lower-priority advert was heard
 vrrp_garp_lower_prio_repeat | N                            | vrrp_garp_master_repeat | 0..2147483647 | yes | The same repeat after a lower-priority advert was heard
 vrrp_garp_interval       | SEC                             | 0           | 0.000001..4294.967295 | yes | Least time between gratuitous ARPs on one interface
-vrrp_gna_interval        | SEC                             | 0           | 0.000001..4294.967295 | -   | Least time between neighbour advertisements on one interface
+vrrp_gna_interval        | SEC                             | 0           | 0.000001..4294.967295 | yes | Least time between neighbour advertisements on one interface
 vrrp_min_garp            | [BOOL]                          | off         |       | yes | One gratuitous ARP and no second block, where nothing else is set
 vrrp_garp_extra_if       | [all] s                         | 0           | 1..86400 | -   | Time between gratuitous ARPs on VMAC interfaces
 vrrp_vmac_garp_intvl     | [all] s                         |             |       | =vrrp_garp_extra_if | -
