@@ -58,7 +58,7 @@ def _fast_adverts(built: Built[VrrpInstance], faults: Faults) -> None:
 
 
 def _vrid_clash(instances: Instances, faults: Faults) -> None:
-    """Different identities (unicast and multicast, two sources) of one VRID, link and family; equal ones are an error."""
+    """Different identities (unicast and multicast, two sources) of one VRID, link and family; equal are an error."""
     first: dict[tuple[str, int, int], Built[VrrpInstance]] = {}
     for built in instances:
         instance = built.value
