@@ -40,6 +40,7 @@ class Globals:
     garp_interval_ns: int = 0
     garp: dict[str, int] | None = None
     masquerade: bool = True
+    vmac_prefix: str = "vrrp"
     reload_time_file: str = ""
     reload_repeat: bool = False
     reload_file: str = ""
@@ -95,6 +96,8 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
                 check_words(item, faults)  # the reader has obeyed it
             case "nft_masquerade":
                 into.masquerade = values.boolean(item, faults) is not False
+            case "vmac_prefix":
+                into.vmac_prefix = words[1]
             case "reload_time_file":
                 into.reload_time_file = words[1]
             case "reload_repeat":

@@ -19,7 +19,9 @@ NLM_F_REQUEST, NLM_F_ACK, NLM_F_EXCL, NLM_F_CREATE, NLM_F_DUMP = 1, 4, 0x200, 0x
 RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR = 1, 0x10, 0x100
 
 IFF_UP, IFF_LOOPBACK, IFF_RUNNING, IFF_NOARP = 1, 8, 0x40, 0x80
-IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU = 1, 3, 4
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER = 1, 3, 4, 5, 10
+IFLA_LINKINFO, IFLA_IFALIAS, IFLA_GROUP = 18, 20, 27
+IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_MACVLAN_MODE = 1, 2, 1
 IFA_ADDRESS, IFA_LOCAL, IFA_LABEL, IFA_PROTO = 1, 2, 3, 11
 IFAPROT_KEEPALIVED = 18  # the number keepalived tags its addresses with: tools that know it know ours
 
@@ -33,7 +35,8 @@ ATTRIBUTE = struct.Struct("=HH")  # length, type
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One interface. `mac` is empty where it has none; `running` is "up and a carrier"."""
+    """One interface. `mac` is empty where it has none; `running` is "up and a carrier". `parent`: index of the one it
+    is on; `master`: of its bridge, bond or VRF; 0: none. `kind`: "macvlan", "vrf" ...; `mode` of a macvlan."""
 
     index: int
     name: str
@@ -42,6 +45,12 @@ class Link:
     up: bool
     running: bool
     arp: bool
+    parent: int = 0
+    master: int = 0
+    kind: str = ""
+    mode: int = 0
+    alias: str = ""
+    group: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,26 +78,26 @@ class Gone:
 
 
 def dump_links(sequence: int) -> bytes:
-    return _message(RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, IFINFO.pack(0, 0, 0, 0, 0), sequence)
+    return message(RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, IFINFO.pack(0, 0, 0, 0, 0), sequence)
 
 
 def dump_addresses(sequence: int, family: int = socket.AF_INET) -> bytes:
-    return _message(RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP, IFADDR.pack(family, 0, 0, 0, 0), sequence)
+    return message(RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP, IFADDR.pack(family, 0, 0, 0, 0), sequence)
 
 
 def add_address(index: int, ip: str, prefixlen: int, scope: int = 0, label: str = "") -> bytes:
     """RTM_NEWADDR that asks for an acknowledgement; its sequence number is 0 until `number` sets it."""
     body = IFADDR.pack(socket.AF_INET, prefixlen, 0, scope, index) + _address(ip)
     if label:
-        body += _attribute(IFA_LABEL, label.encode() + b"\0")
-    body += _attribute(IFA_PROTO, bytes([IFAPROT_KEEPALIVED]))  # since Linux 5.18; older kernels skip it
-    return _message(RTM_NEWADDR, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, body)
+        body += attribute(IFA_LABEL, label.encode() + b"\0")
+    body += attribute(IFA_PROTO, bytes([IFAPROT_KEEPALIVED]))  # since Linux 5.18; older kernels skip it
+    return message(RTM_NEWADDR, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, body)
 
 
 def delete_address(index: int, ip: str, prefixlen: int) -> bytes:
     """RTM_DELADDR that asks for an acknowledgement."""
     body = IFADDR.pack(socket.AF_INET, prefixlen, 0, 0, index) + _address(ip)
-    return _message(RTM_DELADDR, NLM_F_REQUEST | NLM_F_ACK, body)
+    return message(RTM_DELADDR, NLM_F_REQUEST | NLM_F_ACK, body)
 
 
 def number(buffer: bytearray, offset: int, sequence: int) -> None:
@@ -128,29 +137,48 @@ def _read_link(body: memoryview) -> Link | None:
     family, _type, index, flags, _change = IFINFO.unpack_from(body)
     if family != socket.AF_UNSPEC:  # AF_BRIDGE: news of a port, not of the link
         return None
-    name, mac, mtu = "", b"", 0
-    for kind, value in _attributes(body[IFINFO.size :]):
+    name, mac, mtu, kind_, mode, alias = "", b"", 0, "", 0, ""
+    numbers = {IFLA_LINK: 0, IFLA_MASTER: 0, IFLA_GROUP: 0}
+    for kind, value in attributes(body[IFINFO.size :]):
         if kind == IFLA_IFNAME:
             name = bytes(value).rstrip(b"\0").decode(errors="replace")
         elif kind == IFLA_ADDRESS:
             mac = bytes(value)
         elif kind == IFLA_MTU and len(value) == 4:
-            mtu = struct.unpack("=I", value)[0]
+            mtu = SEQUENCE.unpack(value)[0]
+        elif kind in numbers and len(value) == 4:
+            numbers[kind] = SEQUENCE.unpack(value)[0]
+        elif kind == IFLA_LINKINFO:
+            kind_, mode = _read_kind(value)
+        elif kind == IFLA_IFALIAS:
+            alias = bytes(value).rstrip(b"\0").decode(errors="replace")
     up = bool(flags & IFF_UP)
-    return Link(index, name, mac, mtu, up, up and bool(flags & IFF_RUNNING), not flags & (IFF_NOARP | IFF_LOOPBACK))
+    running, arp = up and bool(flags & IFF_RUNNING), not flags & (IFF_NOARP | IFF_LOOPBACK)
+    parent, master, group = numbers.values()
+    return Link(index, name, mac, mtu, up, running, arp, parent, master, kind_, mode, alias, group)
+
+
+def _read_kind(info: memoryview) -> tuple[str, int]:
+    """(kind, mode if it is a macvlan) of IFLA_LINKINFO."""
+    found = dict(attributes(info))
+    kind = bytes(found.get(IFLA_INFO_KIND, b"")).rstrip(b"\0").decode(errors="replace")
+    if kind != "macvlan":
+        return kind, 0
+    mode = dict(attributes(found.get(IFLA_INFO_DATA, memoryview(b"")))).get(IFLA_MACVLAN_MODE, b"")
+    return kind, SEQUENCE.unpack(mode)[0] if len(mode) == 4 else 0
 
 
 def _read_address(body: memoryview) -> Address | None:
     family, prefixlen, _flags, _scope, index = IFADDR.unpack_from(body)
     if family not in (socket.AF_INET, socket.AF_INET6):
         return None
-    found = {kind: bytes(value) for kind, value in _attributes(body[IFADDR.size :])}
+    found = {kind: bytes(value) for kind, value in attributes(body[IFADDR.size :])}
     ip = found.get(IFA_LOCAL, found.get(IFA_ADDRESS, b""))  # on point-to-point links ADDRESS is the peer's
     whole = 4 if family == socket.AF_INET else 16
     return Address(index, socket.inet_ntop(family, ip), prefixlen) if len(ip) == whole else None
 
 
-def _attributes(data: memoryview) -> Iterator[tuple[int, memoryview]]:
+def attributes(data: memoryview) -> Iterator[tuple[int, memoryview]]:
     offset = 0
     while offset + ATTRIBUTE.size <= len(data):
         length, kind = ATTRIBUTE.unpack_from(data, offset)
@@ -160,14 +188,14 @@ def _attributes(data: memoryview) -> Iterator[tuple[int, memoryview]]:
         offset += length + 3 & ~3
 
 
-def _attribute(kind: int, value: bytes) -> bytes:
+def attribute(kind: int, value: bytes) -> bytes:
     return ATTRIBUTE.pack(ATTRIBUTE.size + len(value), kind) + value + bytes(-len(value) % 4)
 
 
 def _address(ip: str) -> bytes:
     packed = socket.inet_aton(ip)
-    return _attribute(IFA_LOCAL, packed) + _attribute(IFA_ADDRESS, packed)
+    return attribute(IFA_LOCAL, packed) + attribute(IFA_ADDRESS, packed)
 
 
-def _message(kind: int, flags: int, body: bytes, sequence: int = 0) -> bytes:
+def message(kind: int, flags: int, body: bytes, sequence: int = 0) -> bytes:
     return HEADER.pack(HEADER.size + len(body), kind, flags, sequence, 0) + body

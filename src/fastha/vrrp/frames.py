@@ -26,10 +26,12 @@ class ArpBlock:
     to: bytes  # sockaddr_ll
 
 
-def advert_frames(instance: VrrpInstance, src: str, link: Link) -> list[tuple[bytes, int, bytes]]:
+def advert_frames(instance: VrrpInstance, src: str, link: Link, mac: bytes = b"") -> list[tuple[bytes, int, bytes]]:
     """(bytes, offset of the IP packet, socket address) for the lane; the priority is stamped in when sent.
 
-    Multicast: one Ethernet frame for the packet socket. Unicast: one IP packet per peer for the raw socket.
+    Multicast: one Ethernet frame for the packet socket, from `mac` (a VMAC's; empty: that of `link`). It leaves by
+    `link` also with a VMAC: on the wire that is the same, and a VMAC that is still down need not be waited for.
+    Unicast: one IP packet per peer for the raw socket.
     """
     version = instance.version
     adver_cs = on_the_wire_ns(version, instance.advert_int_ns) // NS_PER_CS
@@ -41,9 +43,9 @@ def advert_frames(instance: VrrpInstance, src: str, link: Link) -> list[tuple[by
     ]
     if instance.unicast:
         return [(p, 0, packet_address(peer)) for p, peer in zip(packets, instance.unicast_peers, strict=True)]
-    mac = ether.multicast_mac(GROUP)
-    to = frame_address(link.index, ETH_P_IP, mac)
-    return [(ether.frame(mac, link.mac or bytes(6), packet), 14, to) for packet in packets]
+    group = ether.multicast_mac(GROUP)
+    to = frame_address(link.index, ETH_P_IP, group)
+    return [(ether.frame(group, mac or link.mac or bytes(6), packet), 14, to) for packet in packets]
 
 
 def password(instance: VrrpInstance) -> bytes:
@@ -57,7 +59,7 @@ def arp_blocks(instance: VrrpInstance, links: Mapping[str, Link]) -> list[ArpBlo
     """Blocks for the interfaces (by name) that know ARP."""
     by_dev: dict[str, list[str]] = {}
     for address in instance.addresses:
-        by_dev.setdefault(address.dev or instance.interface, []).append(address.ip)
+        by_dev.setdefault(address.dev or instance.carrier, []).append(address.ip)
     blocks = []
     for dev, addresses in by_dev.items():
         link = links.get(dev)

@@ -16,8 +16,9 @@ class Lane:
 
     reactor: Reactor
     def __init__(self, reactor: Reactor) -> None: ...
-    def add_socket(self, fd: int) -> int:
-        """Receive from this non-blocking raw socket (the caller keeps and closes it); returns its slot."""
+    def add_socket(self, fd: int, hears_for: int = -1) -> int:
+        """Receive from this non-blocking raw socket (the caller keeps and closes it); returns its slot. `hears_for`: a
+        slot whose routers hear what comes here."""
     def remove_socket(self, slot: int) -> None:
         """Forget it, before it is closed. Its routers hear nothing until configured with another."""
     def add(self) -> int:
@@ -41,12 +42,14 @@ class Lane:
         addresses: bytes,
         tx_fd: int,
         frames: Sequence[tuple[bytes, int, bytes]],
+        second_slot: int = -1,
     ) -> None:
         """Set rules and frames; state and counters stay.
 
-        `slot` -1 and `tx_fd` -1: none. `listen_ip`: 4 bytes, the destination this router's adverts come to. `auth`:
-        empty or the 8 bytes of a type 1 password. `addresses`: 4 bytes each. Each frame is (bytes, offset of the IP
-        packet in it, socket address as the kernel's struct, empty for a connected socket).
+        `slot` -1 and `tx_fd` -1: none. `second_slot`: one that hears for `slot`; drained as it is before silence
+        counts. `listen_ip`: 4 bytes, the destination this router's adverts come to. `auth`: empty or the 8 bytes of a
+        type 1 password. `addresses`: 4 bytes each. Each frame is (bytes, offset of the IP packet in it, socket address
+        as the kernel's struct, empty for a connected socket).
         """
     def load(
         self,
