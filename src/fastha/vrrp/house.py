@@ -105,7 +105,7 @@ class House:
                 self.refused[vmac.name] = str(error)
                 return -1
             self.refused.pop(vmac.name, None)
-            slot_of_its_own = self.lane.add_socket(sock.fileno(), slot)
+            slot_of_its_own = self.lane.add_socket(sock.fileno(), hears_for=slot)
             receiver = self.receivers[vmac.index] = Receiver(vmac, sock, slot_of_its_own, slot)
         return receiver.slot
 
