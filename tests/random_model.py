@@ -15,6 +15,7 @@ from fastha.model import (
     BfdInstance,
     Check,
     Config,
+    Device,
     DnsCheck,
     Garp,
     GlobalDefs,
@@ -386,6 +387,7 @@ class Make:
         n, family = self.number(), self.r.choice([4, 4, 6])
         version = self.r.choice([2, 3]) if family == 4 else 3
         net, low, peer = (f"10.7.{n}.", 24, "10.0.0.") if family == 4 else (f"2001:db8:{n:x}::", 64, "fe80::1:")
+        interface = self.r.choice(["eth0", "eth1.7"])
         priority = self.r.choice([1, 100, 254, 255])
         wants_master = self.r.random() < 0.4
         preempt = wants_master or priority == 255 or self.r.random() < 0.7
@@ -393,7 +395,7 @@ class Make:
         tracked = self.r.sample(servers, self.r.randint(0, len(servers)))
         return VrrpInstance(
             name=f"{self.word()}{n}",
-            interface=self.r.choice(["eth0", "eth1.7"]),
+            interface=interface,
             vrid=n,
             priority=priority,
             version=version,
@@ -420,7 +422,17 @@ class Make:
             down_timer_adverts=self.maybe(self.r.randint(1, 100), 3),
             **self.trackers(bfds),
             **self.notifications(),
+            vmac=self.maybe(self.vmac(n, interface), None),
             track_virtual_servers=tuple(TrackVirtualServer(s.key, self.r.choice([0, 0, -20, 253])) for s in tracked),
+        )
+
+    def vmac(self, n: int, base: str) -> Device:
+        return Device(
+            name=f"vm{n}",
+            base=base,
+            mac=self.r.choice([f"00:00:5e:00:01:{n:02x}", "02:00:00:00:00:07"]),
+            group=self.r.choice([-1, 0, 7]),
+            xmit_base=self.r.random() < 0.5,
         )
 
     def lvs(self, instances: list[VrrpInstance]) -> LvsDefs:

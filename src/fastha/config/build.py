@@ -16,6 +16,7 @@ from fastha.config.build_globals import Globals, build_globals
 from fastha.config.build_group import build_groups, warn_unused
 from fastha.config.build_lvs import build_virtual_server
 from fastha.config.build_tls import build_ssl_block, with_material
+from fastha.config.build_vmac import with_names
 from fastha.config.build_vrrp import build_instance
 from fastha.config.crosscheck import check_instances, check_services, check_sync, check_virtual_servers
 from fastha.config.inherit import Timing
@@ -65,6 +66,7 @@ def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) ->
         for item in top
         if item.name == "vrrp_instance" and (i := build_instance(item, globals_, servers, bfds, faults))
     ]
+    instances = with_names(instances, globals_.vmac_prefix, faults)
     check_instances(instances, faults)
     check_references(tree.statements, faults)
     advise(tree.statements, instances, valid, faults)

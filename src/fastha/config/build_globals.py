@@ -41,6 +41,7 @@ class Globals:
     gna_interval_ns: int = 0
     garp: dict[str, int] | None = None
     masquerade: bool = True
+    vmac_prefix: str = "vrrp"
     reload_time_file: str = ""
     reload_repeat: bool = False
     reload_file: str = ""
@@ -98,6 +99,8 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
                 check_words(item, faults)  # the reader has obeyed it
             case "nft_masquerade":
                 into.masquerade = values.boolean(item, faults) is not False
+            case "vmac_prefix":
+                into.vmac_prefix = words[1]
             case "reload_time_file":
                 into.reload_time_file = words[1]
             case "reload_repeat":

@@ -9,6 +9,8 @@ from fastha.config.addresses import build_addresses, build_peers
 from fastha.config.build_globals import GARP, Globals, read_garp
 from fastha.config.build_track import build_track_virtual_servers
 from fastha.config.build_trackers import build_track_bfd, build_track_interface, without_own
+from fastha.config.build_vmac import WORDS as VMAC_WORDS
+from fastha.config.build_vmac import Vmac, device_of, read_vmac
 from fastha.config.placed import Built
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
@@ -67,6 +69,7 @@ class _Draft:
     track: list[TrackVirtualServer] = field(default_factory=list)
     trackers: list[Tracker] = field(default_factory=list)
     notify: dict[str, Script] = field(default_factory=dict)
+    vmac: Vmac = field(default_factory=Vmac)
     said: dict[str, Item] = field(default_factory=dict)  # keyword -> where it was said last
 
 
@@ -128,6 +131,7 @@ def build_instance(
         track_virtual_servers=tuple(draft.track),
         track=tuple(draft.trackers),
         notify=InstanceNotify(**draft.notify),
+        vmac=device_of(draft.vmac, draft.interface, draft.vrid, any(":" in a.ip for a in draft.addresses)),
     )
     return Built(instance, statement)
 
@@ -165,6 +169,8 @@ def _keyword(item: Item, draft: _Draft, servers: Mapping[str, VirtualServer], fa
             _unicast_src(statement, draft, faults)
         case "unicast_peer":
             draft.unicast_peers += build_peers(statement.block or [], faults)
+        case name if name in VMAC_WORDS:
+            read_vmac(item, draft.vmac, faults)
         case name if name in NOTIFY:
             if (script := values.script(item, faults)) is not None:
                 draft.notify[NOTIFY[name]] = script

@@ -24,6 +24,7 @@ from fastha.model.checks import (
     UdpCheck,
 )
 from fastha.model.config import Config, Fifo, GlobalDefs, LvsDefs, ScriptDefs, SyncDaemon
+from fastha.model.device import Device
 from fastha.model.lvs import GroupMember, RealServer, SorryServer, Tunnel, VirtualServer
 from fastha.model.script import Script
 from fastha.model.track import BfdInstance, TrackFile
@@ -35,6 +36,7 @@ __all__ = [
     "BfdInstance",
     "Check",
     "Config",
+    "Device",
     "DnsCheck",
     "Fifo",
     "FileCheck",

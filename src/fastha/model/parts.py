@@ -57,7 +57,7 @@ def split(config: Config) -> Iterator[Part]:
     for bfd in config.bfds:
         yield Part(("bfd", bfd.name), dumps(bfd))
     for instance in config.instances:
-        owns = tuple(f"{a.dev or instance.interface} {a}" for a in instance.carried)
+        owns = tuple(f"{a.dev or instance.carrier} {a}" for a in instance.carried)
         yield Part(("instance", instance.name), dumps(instance), owns=owns)
     for server in config.virtual_servers:
         yield part_of(server)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastha.lean import dataclass, field
+from fastha.model.device import Device
 from fastha.model.script import Script
 from fastha.model.units import NS_PER_S
 
@@ -108,6 +109,12 @@ class VrrpInstance:
     track_virtual_servers: tuple[TrackVirtualServer, ...] = ()
     track: tuple[Tracker, ...] = ()  # everything else
     notify: InstanceNotify = InstanceNotify()
+    vmac: Device | None = None
+
+    @property
+    def carrier(self) -> str:
+        """The interface of the addresses that name none."""
+        return self.interface if self.vmac is None else self.vmac.name
 
     @property
     def unicast(self) -> bool:

@@ -174,13 +174,17 @@ class VrrpChild:
                 self._remove(self.routers[key].instance)
                 yield
         if first:
+            for instance in config.instances:  # before any is looked for: a note on one tells how its base was
+                if instance.vmac is not None:
+                    house.interfaces.wanted[instance.vmac.name] = instance.vmac
             self._remove_leftovers(config, previous.get("owned_addresses", ()))
+            house.interfaces.remove_leftovers()
         told: dict[str, dict[str, Any]] = previous.get("instances", {})
         for instance in draft.instances:
             self._put(instance, told.get(instance.name, {}), previous, prepared_ns)
             yield
         if draft.instances or gone:
-            house.close_stale_receivers({i.interface for i in config.instances})
+            house.close_stale_receivers({name for i in config.instances for name in (i.interface, i.carrier)})
         house.addresses.pump()
         yield from self.parts.commit(draft)
         if first:
@@ -190,6 +194,11 @@ class VrrpChild:
         """Make one instance what it shall be. `known`: what a predecessor of this process reported of it."""
         reactor = self.child.reactor
         router = self.routers.get(instance.identity)
+        if router is not None and router.instance.vmac != instance.vmac:
+            self._remove(router.instance, notify.STOP)  # on other interfaces it is another virtual router to its hosts
+            router = None
+        if instance.vmac is not None:
+            self.house.interfaces.want(instance.vmac)
         if router is not None:
             router.change(instance, reactor.now_ns())
             router.decide(self._overrides.get(instance.name), reactor.now_ns())
@@ -205,7 +214,7 @@ class VrrpChild:
     def _remove_leftovers(self, config: Config, owned: Sequence[str]) -> None:
         """Addresses that an earlier daemon may have added and that left the configuration while none ran."""
         table = self.house.monitor.table
-        wanted = {f"{a.dev or i.interface} {a}" for i in config.instances for a in i.carried}
+        wanted = {f"{a.dev or i.carrier} {a}" for i in config.instances for a in i.carried}
         for text in owned:
             interface, _, address = text.partition(" ")
             ip, _, prefixlen = address.partition("/")
@@ -219,13 +228,15 @@ class VrrpChild:
         if errno:
             self.child.log.error("%s: cannot be removed: %s", text, os.strerror(errno))
 
-    def _remove(self, instance: VrrpInstance) -> None:
+    def _remove(self, instance: VrrpInstance, last: str = notify.DELETED) -> None:
         router = self.routers.pop(instance.identity)
-        router.give_up(self.child.reactor.now_ns(), notify.DELETED)
+        router.give_up(self.child.reactor.now_ns(), last)
         del self._by_index[router.index]
         self._to_survey.pop(router, None)
         self._events = deque(e for e in self._events if e[0] != router.index)  # the index will be used again
         router.close()
+        if instance.vmac is not None:
+            self.house.let_go(instance.vmac)
         self.child.facts({"instances": {instance.name: None}})
 
     def _assume(self, config: Config) -> None:
@@ -274,7 +285,9 @@ class VrrpChild:
     def _host_changed(self, changes: Changes | None) -> None:
         house = self.house
         if changes is None or any(not ip for _, ip in changes):
-            house.close_stale_receivers({r.instance.interface for r in self.routers.values()})
+            house.interfaces.mend()
+            used = (name for r in self.routers.values() for name in (r.instance.interface, r.instance.carrier))
+            house.close_stale_receivers(set(used))
         if changes is None:
             self._survey(self.routers.values())
         # Our own service addresses come and go by the thousand; they concern `repair` alone.
@@ -334,6 +347,7 @@ class VrrpChild:
                 self._breathe()
         if self._beat % 10 == 0:
             self._count_interfaces()
+            self.house.interfaces.mend()
         self._beat += 1
         self.child.reactor.call_later(COUNT_NS, self._count)
 
@@ -368,6 +382,7 @@ class VrrpChild:
         if self._house is not None:
             while not self._house.addresses.idle:
                 self._house.addresses.pump()
+            self._house.interfaces.remove_all()
         self.child.finish(code)
 
     def run(self) -> int:

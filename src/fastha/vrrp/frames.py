@@ -31,10 +31,12 @@ class ArpBlock:
     size: int = arp.FRAME_SIZE  # of one of them
 
 
-def advert_frames(instance: VrrpInstance, src: str, link: Link) -> list[tuple[bytes, int, bytes]]:
+def advert_frames(instance: VrrpInstance, src: str, link: Link, mac: bytes = b"") -> list[tuple[bytes, int, bytes]]:
     """(bytes, offset of the IP packet, socket address) for the lane; the priority is stamped in when sent.
 
-    Multicast: one Ethernet frame for the packet socket. Unicast: one IP packet per peer for the raw socket.
+    Multicast: one Ethernet frame for the packet socket, from `mac` (a VMAC's; empty: that of `link`). It leaves by
+    `link` also with a VMAC: on the wire that is the same, and a VMAC that is still down need not be waited for.
+    Unicast: one IP packet per peer for the raw socket.
     """
     version = instance.version
     adver_cs = on_the_wire_ns(version, instance.advert_int_ns) // NS_PER_CS
@@ -49,10 +51,10 @@ def advert_frames(instance: VrrpInstance, src: str, link: Link) -> list[tuple[by
             (packet, 0, packet_address(peer, link.index if link_local(peer) else 0))
             for packet, peer in zip(packets, instance.unicast_peers, strict=True)
         ]
-    mac = ether.multicast_mac(instance.group)
+    group = ether.multicast_mac(instance.group)
     protocol = ETH_P_IPV6 if instance.family == 6 else ETH_P_IP
-    to = frame_address(link.index, protocol, mac)
-    return [(ether.frame(mac, link.mac or bytes(6), packet, protocol), 14, to) for packet in packets]
+    to = frame_address(link.index, protocol, group)
+    return [(ether.frame(group, mac or link.mac or bytes(6), packet, protocol), 14, to) for packet in packets]
 
 
 def password(instance: VrrpInstance) -> bytes:
@@ -67,7 +69,7 @@ def arp_blocks(instance: VrrpInstance, links: Mapping[str, Link], routers: Itera
     in neighbour advertisements (RFC 4861 section 4.4)."""
     by_dev: dict[tuple[str, bool], list[str]] = {}
     for one in instance.carried:
-        by_dev.setdefault((one.dev or instance.interface, ":" in one.ip), []).append(one.ip)
+        by_dev.setdefault((one.dev or instance.carrier, ":" in one.ip), []).append(one.ip)
     blocks = []
     for (dev, six), addresses in by_dev.items():
         link = links.get(dev)

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from fastha.child.told import Told
-from fastha.link import rtnl
+from fastha.link import links, rtnl
 from fastha.link.addresses import Key, Operation
 from fastha.link.rtnl import Link
 from fastha.model import VirtualAddress, VrrpInstance
@@ -21,6 +21,7 @@ from fastha.vrrp import frames, machine, notify, trackers
 from fastha.vrrp.frames import ArpBlock
 from fastha.vrrp.garp import Token
 from fastha.vrrp.house import House
+from fastha.vrrp.interfaces import ours
 from fastha.vrrp.machine import Event, Role, State
 from fastha.vrrp.peers_seen import Peers
 from fastha.vrrp.rules import Rules, rules_of
@@ -56,12 +57,15 @@ class Router:
         self._last = notify.STOP  # what the end is called
         self._announce = ""  # the occasion to announce when they have come
         self._built: object = None
+        self._lift_to = False  # what its VMAC shall be
+        self._staged_as: object = None  # the _built whose addresses are on the VMAC
         self._told = Told(house.child, "instances")
         self.rules = rules_of(instance, 0, override)
         self._build()
-        holding = previous.get("state") == "master" or any(house.monitor.table.has(*key) for key in self.messages)
+        holding = previous.get("state") == "master" or self._finds_addresses()
         self.state = State(priority=self._priority(), holding=holding)
         self._load()
+        self._stage()
 
     # -- events --
 
@@ -97,13 +101,14 @@ class Router:
 
     @property
     def interfaces(self) -> set[str]:
-        """Names of all it uses."""
+        """Names of all it uses and does not make itself."""
         return {self.instance.interface, *(a.dev for a in self.instance.carried if a.dev)}
 
     @property
     def follows(self) -> set[str]:
         """Names of all interfaces whose changes concern it."""
-        return self.interfaces | {t.name for t in self.instance.track if t.kind == "interface"}
+        tracked = {t.name for t in self.instance.track if t.kind == "interface"}
+        return self.interfaces | tracked | {self.instance.carrier}
 
     # -- what the host says --
 
@@ -130,6 +135,8 @@ class Router:
                 self.why = f"waits for the first word about {waiting[0]}"
             else:
                 self.happen(machine.Startup(resume), now_ns)
+        if self._staged_as is not self._built:
+            self._stage()
 
     def _tracked(self, instance: VrrpInstance) -> trackers.States:
         """What is known of the things `instance` follows."""
@@ -167,6 +174,8 @@ class Router:
                     reasons.append(f"interface {name} has no {kind} address")
                 if name in self.house.refused:
                     reasons.append(self.house.refused[name])
+        if instance.vmac is not None:
+            reasons += self.house.why_not(instance.vmac)
         return frozenset(reasons)
 
     def _own_ip(self, link: Link) -> str:
@@ -183,18 +192,16 @@ class Router:
         """Frames, address messages and ARP for the interfaces as they are now; nothing if they are as they were."""
         instance, house = self.instance, self.house
         link = house.link(instance.interface)
-        devs = {a.dev or instance.interface for a in instance.carried}
+        devs = {a.dev or instance.carrier for a in instance.carried} | {instance.carrier}
         links = {dev: found for dev in devs if (found := house.link(dev)) is not None}
         own = self._own_ip(link) if link is not None else ""
         slot = house.slot(link, instance.group) if link is not None else -1
-        built = (
-            instance,
-            self.override,
-            _constant(link),
-            own,
-            slot,
-            {dev: _constant(found) for dev, found in links.items()},
-        )
+        vmac = links.get(instance.carrier) if instance.vmac is not None else None
+        second_slot = -1
+        if vmac is not None and slot >= 0 and not instance.unicast:
+            second_slot = house.second_slot(vmac, slot, instance.group)
+        constants = {dev: _constant(found) for dev, found in links.items()}
+        built = (instance, self.override, _constant(link), own, slot, second_slot, constants)
         if built == self._built:
             return
         self._built = built
@@ -218,11 +225,12 @@ class Router:
             auth=frames.password(instance),
             addresses=frames.packed([a.ip for a in instance.addresses]),
             tx_fd=source.fileno() if link is not None else -1,
-            frames=frames.advert_frames(instance, own, link) if link is not None and own else [],
+            frames=frames.advert_frames(instance, own, link, house.source_mac(instance, link)) if link and own else [],
+            second_slot=second_slot,
         )
         self.messages = {}
         for a in instance.carried:
-            if found := links.get(a.dev or instance.interface):
+            if found := links.get(a.dev or instance.carrier):
                 self.messages[found.index, a.ip, a.prefixlen] = (
                     rtnl.add_address(found.index, a.ip, a.prefixlen, a.scope, a.label, **_manner(a)),
                     rtnl.delete_address(found.index, a.ip, a.prefixlen),
@@ -239,7 +247,7 @@ class Router:
         for reason in sorted(self._faults() - self.state.faults):  # while the old frames can still say goodbye
             self.happen(machine.FaultRaised(reason), now_ns)
         self._build()
-        if self.state.role is Role.MASTER or self.state.holding:
+        if self.state.role is Role.MASTER or self.state.holding or self._staged:
             dropped = {key: messages for key, messages in old_messages.items() if key not in self.messages}
             self._held -= dropped.keys()
             self._remove(dropped)
@@ -256,7 +264,7 @@ class Router:
 
     def _announce_only(self, part: VrrpInstance) -> None:
         """ARP for added addresses, in a burst of its own; the refresh knows all of them from now on."""
-        links = {dev: link for dev in {a.dev or part.interface for a in part.carried} if (link := self.house.link(dev))}
+        links = {dev: link for dev in {a.dev or part.carrier for a in part.carried} if (link := self.house.link(dev))}
         blocks = frames.arp_blocks(part, links, forwarding(links))
         self.house.announcer.announce(blocks, replace(part.garp, master_refresh_ns=0), "master")
         if self.token is not None:
@@ -280,6 +288,8 @@ class Router:
         """Stop or removal (`last`): priority 0 if master, addresses returned."""
         self._last = last
         self.happen(machine.Shutdown(), now_ns)
+        if (link := self._staged) is not None and not ours(link):
+            self._remove(self.messages)  # else they go with it
 
     def _tell(self, role: Role) -> None:
         """Scripts and FIFOs, in their order."""
@@ -295,6 +305,12 @@ class Router:
         self._silence()
         self.house.lane.remove(self.index)
 
+    def _finds_addresses(self) -> bool:
+        """Some predecessor left it master."""
+        if self._staged is not None and not self._staged.up:
+            return False
+        return any(self.house.monitor.table.has(*key) for key in self.messages)
+
     # -- effects --
 
     def _perform(self, effect: machine.Effect) -> None:
@@ -302,12 +318,16 @@ class Router:
             case machine.SendAdvert(priority):
                 self.house.lane.send(self.index, priority)
             case machine.AddAddresses():
+                self._lift(True)
                 self._add_missing()
             case machine.RemoveAddresses():
                 self._announce = ""
                 self._silence()
-                self._held.clear()
-                self._remove(self.messages)
+                if self._staged is None:
+                    self._held.clear()
+                    self._remove(self.messages)
+                else:
+                    self._lift(False)
             case machine.Garp(occasion):
                 self._announce = occasion
                 if not self._adding:
@@ -334,13 +354,52 @@ class Router:
         return missing
 
     def _added(self, key: Key, error: int) -> None:
-        self._adding -= 1
         if not error:
             self._held.add(key)
             self.house.monitor.table.apply(rtnl.Address(*key))  # ahead of the notification
         self._complain("add", error)
+        self._settled()
+
+    def _settled(self) -> None:
+        """One of the operations that become a master is done."""
+        self._adding -= 1
         if self._adding == 0 and self._announce:
             self._start_announcing()
+
+    # -- staged addresses: on the VMAC in every role; it is up in a master alone --
+
+    @property
+    def _staged(self) -> Link | None:
+        """The VMAC that keeps its addresses while it is down."""
+        vmac = self.instance.vmac
+        return self.house.link(vmac.name) if vmac is not None and vmac.staged else None
+
+    def _stage(self) -> None:
+        """Down unless master, and only then given what is missing: a backup must never answer for an address."""
+        self._staged_as = self._built
+        if (link := self._staged) is not None:
+            wanted = self.state.role is Role.MASTER or self.state.holding
+            if link.up != wanted:
+                self._lift(wanted)
+            self._add_missing()
+
+    def _lift(self, up: bool) -> None:
+        """Set the VMAC up or down, ahead of all other work; one such operation at a time, for the last word counts."""
+        self._lift_to = up
+        if (link := self._staged) is None or link.up == up or self.house.addresses.busy((link.index, "", 0)):
+            return
+        self._adding += 1
+        operation = Operation((link.index, "", 0), links.set_up(link.index, up), partial(self._lifted, link, up))
+        self.house.addresses.submit([operation], urgent=True)
+
+    def _lifted(self, link: Link, up: bool, error: int) -> None:
+        if not error and self.house.monitor.table.links.get(link.index) is not None:
+            self.house.monitor.table.apply(replace(link, up=up, running=up))  # ahead of the notification
+        elif error:
+            self._complain("set up or down the VMAC of", error)
+        if self._lift_to != up:
+            self._lift(self._lift_to)
+        self._settled()
 
     def _remove(self, messages: Messages) -> None:
         self.house.addresses.submit(
@@ -371,6 +430,8 @@ class Router:
 
     def repair(self) -> None:
         """Addresses of a master that somebody took away come back; those the kernel refused are tried again."""
+        if self._staged is not None and not self._adding:
+            self._stage()
         if self.state.role is not Role.MASTER or self._adding:
             return
         if stolen := [key for key in self._add_missing() if key in self._held]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from array import array
 from collections.abc import Iterable
 
 from fastha.errors import SystemFault
@@ -19,6 +20,9 @@ PRIORITY = 7  # SO_PRIORITY: the highest a process may ask for; ahead of traffic
 BUFFER = 1 << 20
 SO_RCVBUFFORCE = 33
 IP_MULTICAST_ALL = 49  # linux/in.h
+SO_ATTACH_FILTER = 26
+SKF_LL_OFF = 0xFFE00000  # linux/filter.h: -0x200000, the link layer's header
+BPF_LD_W_ABS, BPF_LD_H_ABS, BPF_JEQ, BPF_RET = 0x20, 0x28, 0x15, 0x06
 IPV6_JOIN_GROUP, IPV6_MULTICAST_ALL, IPV6_RECVPKTINFO, IPV6_RECVHOPLIMIT = 20, 29, 49, 51  # linux/in6.h
 ETH_P_IP, ETH_P_ARP, ETH_P_IPV6 = 0x0800, 0x0806, 0x86DD
 
@@ -55,6 +59,25 @@ def join(sock: socket.socket, interface: str, index: int, group: str) -> None:
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, request)
     except OSError as error:
         raise SystemFault(f"cannot join {group} on {interface}: {error.strerror}") from None
+
+
+def hear_only(sock: socket.socket, mac: bytes) -> None:
+    """Only what comes from this address; the kernel drops the rest before it wakes us (classic BPF, filter.txt)."""
+    high, low = struct.unpack("!IH", mac)
+    program = [
+        (BPF_LD_W_ABS, 0, 0, SKF_LL_OFF + 6),  # of the source address in the Ethernet header: four bytes
+        (BPF_JEQ, 0, 3, high),
+        (BPF_LD_H_ABS, 0, 0, SKF_LL_OFF + 10),  # and two
+        (BPF_JEQ, 0, 1, low),
+        (BPF_RET, 0, 0, 0xFFFF),
+        (BPF_RET, 0, 0, 0),
+    ]
+    code = array("B", b"".join(struct.pack("=HBBI", *one) for one in program))
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(program), code.buffer_info()[0]))
+    except OSError as error:
+        sock.close()
+        raise SystemFault(f"cannot filter a socket: {error.strerror}") from None
 
 
 def open_packet() -> socket.socket:

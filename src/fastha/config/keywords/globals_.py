@@ -126,7 +126,7 @@ vrrp_startup_delay       | SEC                             |             | 0.001
 vrrp_delay_after_boot    | SEC                             |             | 0.001..4294.967295 | - @2.4.0 | Wait for the machine to be up this long
 vrrp_notify_priority_changes | [BOOL]                      | off         |       | -   | Tell scripts of priority changes
 log_unknown_vrids        | -                               | off         |       | -   | Log adverts of unknown virtual routers
-vmac_prefix              | STRING                          | vrrp        |       | -   | Names of VMAC interfaces begin with this
+vmac_prefix              | STRING                          | vrrp        |       | yes | Names of VMAC interfaces begin with this
 vmac_addr_prefix         | STRING                          | vrrp        |       | -   | Names of address VMAC interfaces begin with this
 vrrp_iptables            | [IN [OUT]]                      |             |       | -   | Chains of iptables for no_accept
 vrrp_ipsets              | [NAME...]                       |             |       | -   | Names of IP sets for no_accept

@@ -55,9 +55,10 @@ no_virtual_ipaddress       | -              | off      |         | - @2.2.8 | Th
 virtual_routes             | {virtual_routes} |          |         | -   | Routes that go with mastership
 virtual_rules              | {virtual_rules} |          |         | -   | Routing rules that go with mastership
 promote_secondaries        | -              | off      |         | -   | Keep secondary addresses when a primary goes
-use_vmac                   | [VMAC...]      | off      |         | -   | Use the virtual MAC address
+use_vmac                   | [VMAC...]      | off      |         | yes | Use the virtual MAC address
 use_vmac_addr              | -              | off      |         | -   | The same for addresses on other interfaces
-vmac_xmit_base             | -              | off      |         | -   | Send adverts from the interface itself
+vmac_xmit_base             | -              | off      |         | yes | Send adverts with the address of the interface itself
+staged_addresses           | -              | off      |         | own | Keep the addresses on the VMAC while it is down; to take over is to set it up
 use_ipvlan                 | [IPVLAN...]    | off      |         | -   | Use an ipvlan interface
 vrf                        | NAME           |          |         | -   | Run in this VRF
 native_ipv6                | -              |          |         | -   | Without effect: addresses say so
