@@ -78,6 +78,7 @@ class VrrpChild:
             "vrrp_overrides": self._decide,
             "quorums": lambda message: self._tracked("virtual_server", message),
             "bfds": lambda message: self._tracked("bfd", message),
+            "keep": lambda _: self._keep(),
             "stop": lambda _: self._stop(EXIT_STOPPED),
         }.items():
             self.child.on(kind, handler)
@@ -372,6 +373,10 @@ class VrrpChild:
         self.child.log.error("the parent is gone: giving up addresses in an orderly way")
         self._stop(EXIT_ORPHANED)
 
+    def _keep(self) -> None:
+        for router in self.routers.values():
+            router.keeps = True
+
     def _stop(self, code: int) -> None:
         if self._stopping:
             return
@@ -382,7 +387,8 @@ class VrrpChild:
         if self._house is not None:
             while not self._house.addresses.idle:
                 self._house.addresses.pump()
-            self._house.interfaces.remove_all()
+            if not any(router.keeps for router in self.routers.values()):
+                self._house.interfaces.remove_all()
         self.child.finish(code)
 
     def run(self) -> int:

@@ -47,6 +47,8 @@ class Router:
         self.since = time.time()
         self.why = "started"
         self.became_master = int(previous.get("became_master", 0))
+        self.released_master = int(previous.get("released_master", 0))
+        self.zero_sent = int(previous.get("zero_sent", 0))
         self.repaired = 0
         self.peers = Peers(previous.get("peers", ()))
         self.messages: Messages = {}
@@ -60,6 +62,7 @@ class Router:
         self._lift_to = False  # what its VMAC shall be
         self._staged_as: object = None  # the _built whose addresses are on the VMAC
         self._told = Told(house.child, "instances")
+        self.keeps = False  # its addresses stay when it gives up
         self.rules = rules_of(instance, 0, override)
         self._build()
         holding = previous.get("state") == "master" or self._finds_addresses()
@@ -288,7 +291,7 @@ class Router:
         """Stop or removal (`last`): priority 0 if master, addresses returned."""
         self._last = last
         self.happen(machine.Shutdown(), now_ns)
-        if (link := self._staged) is not None and not ours(link):
+        if (link := self._staged) is not None and not ours(link) and not self.keeps:
             self._remove(self.messages)  # else they go with it
 
     def _tell(self, role: Role) -> None:
@@ -317,17 +320,15 @@ class Router:
         match effect:
             case machine.SendAdvert(priority):
                 self.house.lane.send(self.index, priority)
+                self.zero_sent += priority == 0
             case machine.AddAddresses():
                 self._lift(True)
                 self._add_missing()
             case machine.RemoveAddresses():
                 self._announce = ""
                 self._silence()
-                if self._staged is None:
-                    self._held.clear()
-                    self._remove(self.messages)
-                else:
-                    self._lift(False)
+                if not self.keeps:
+                    self._give_back()
             case machine.Garp(occasion):
                 self._announce = occasion
                 if not self._adding:
@@ -335,6 +336,7 @@ class Router:
             case machine.Notify(old, new, why):
                 self.since, self.why = time.time(), why
                 self.became_master += new is Role.MASTER
+                self.released_master += old is Role.MASTER
                 level = logging.WARNING if new is Role.FAULT else logging.INFO
                 self.house.child.event("state", self.instance.name, f"{old} -> {new}: {why}", level, why)
                 self._tell(new)
@@ -343,6 +345,14 @@ class Router:
                     self.house.child.send("failover_over", instance=self.instance.name, since=self.override.since)
             case machine.Warn(text):
                 self.house.child.limited(f"{self.instance.name} {text}", TELL_PER_S, f"{self.instance.name}: {text}")
+
+    def _give_back(self) -> None:
+        """Addresses are nobody's here any more."""
+        if self._staged is not None:
+            self._lift(False)
+            return
+        self._held.clear()
+        self._remove(self.messages)
 
     def _add_missing(self) -> list[Key]:
         """Ask for every address the kernel does not hold; those it has are not touched."""
@@ -464,7 +474,11 @@ class Router:
             "addresses": [str(a) for a in instance.carried],
             "holding": state.holding,
             "faults": sorted(state.faults),
+            "master_priority": state.master_priority,
+            "master_advert_int_ns": state.master_adver_ns,
             "became_master": self.became_master,
+            "released_master": self.released_master,
+            "zero_sent": self.zero_sent,
             "repaired": self.repaired,
             "override": None if self.override is None else asdict(self.override),
             "peers": self.peers.told(self.house.lane.peers(self.index)),
