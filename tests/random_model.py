@@ -348,6 +348,19 @@ class Make:
         tracker = model.Tracker  # type: ignore[attr-defined]
         return {"track": tuple(tracker(k, n, self.r.choice([0, 5, -5]), self.r.random() < 0.3) for k, n in some)}
 
+    def sync_groups(self, instances: list[VrrpInstance]) -> dict[str, Any]:
+        """The field `sync_groups` of a configuration; its members' trackers become what a group lets them be."""
+        members = self.r.sample(range(len(instances)), self.r.randint(0, len(instances)))
+        if not members:
+            return {}
+        weights = self.r.random() < 0.5
+        for i in members:
+            track = tuple(t for t in instances[i].track if weights or not t.weight or t.kind == "interface")
+            instances[i] = replace(instances[i], track=track)
+        names = tuple(instances[i].name for i in members)
+        notify = replace(self.notifications()["notify"], deleted=None)
+        return {"sync_groups": (model.SyncGroup(self.word(), names, weights, notify),)}
+
     def notifications(self) -> dict[str, Any]:
         """The field `notify` of an instance."""
         if not has(VrrpInstance, "notify"):
@@ -449,7 +462,9 @@ class Make:
         interval_ns = self.maybe(1_000_000, 0)
         bfds = self.bfds()
         instances = [self.instance(interval_ns, servers, bfds) for _ in range(self.r.randint(0, 3))]
+        sync_groups = self.sync_groups(instances)
         return Config(
+            **sync_groups,
             globals=GlobalDefs(
                 router_id=self.maybe(self.word(), ""),
                 **self.notify(),

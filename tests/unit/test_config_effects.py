@@ -32,6 +32,7 @@ ELSEWHERE = {
     ("SSL", "ca"): "golden/config/checks_talk.conf",
     ("SSL", "certificate"): "golden/config/checks_talk.conf",
     ("SSL", "key"): "golden/config/checks_talk.conf",
+    ("vrrp_sync_group", "group"): "golden/config/sync_groups.conf",
     ("BFD_CHECK", "name"): "golden/config/bfd.conf",
     ("SMTP_CHECK", "host"): "golden/config/checks_talk.conf",
 }
@@ -65,13 +66,13 @@ INSIDE = {
     "track_file": "file /tmp/first\n{X}",
     "bfd_instance": "neighbor_ip 10.9.9.7\n{X}",
     "vrrp_script": "script /bin/true\n{X}",
-    "vrrp_sync_group": "group {\nfirst\n}\n{X}",
+    "vrrp_sync_group": "group {\naround\n}\n{X}",
     "addresses": "10.0.0.8",
     "peers": "10.0.0.9",
     "virtual_server_group": "10.4.0.1 80",
     "track_virtual": "10.0.0.1 80",
     "trackers": "known",
-    "instances": "first",
+    "instances": "around",
     "emails": "a@example.org",
 }
 HEADS = {

@@ -45,6 +45,7 @@ NAMES = {
     "check": "check",
     "track_file": "track_file",
     "bfd_instance": "bfd_instance",
+    "vrrp_sync_group": "vrrp_sync_group",
 }
 PLURALS = {"address": "addresses", "global_defs": "global_defs"}
 

@@ -15,6 +15,7 @@ from fastha.config.build_file import build_track_files
 from fastha.config.build_globals import Globals, build_globals
 from fastha.config.build_group import build_groups, warn_unused
 from fastha.config.build_lvs import build_virtual_server
+from fastha.config.build_sync import build_sync_groups
 from fastha.config.build_tls import build_ssl_block, with_material
 from fastha.config.build_vrrp import build_instance
 from fastha.config.crosscheck import check_instances, check_services, check_sync, check_virtual_servers
@@ -65,6 +66,9 @@ def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) ->
         for item in top
         if item.name == "vrrp_instance" and (i := build_instance(item, globals_, servers, bfds, faults))
     ]
+    sync_groups, instances = build_sync_groups(
+        [item for item in top if item.name == "vrrp_sync_group"], instances, bfds, faults
+    )
     check_instances(instances, faults)
     check_references(tree.statements, faults)
     advise(tree.statements, instances, valid, faults)
@@ -81,6 +85,7 @@ def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) ->
         virtual_servers=tuple(servers.values()),
         track_files=tuple(files.values()),
         bfds=tuple(bfds.values()),
+        sync_groups=sync_groups,
     )
     return config, in_order(faults, tree.files)
 

@@ -24,6 +24,7 @@ from fastha.model.checks import (
     UdpCheck,
 )
 from fastha.model.config import Config, Fifo, GlobalDefs, LvsDefs, ScriptDefs, SyncDaemon
+from fastha.model.group import SyncGroup
 from fastha.model.lvs import GroupMember, RealServer, SorryServer, Tunnel, VirtualServer
 from fastha.model.script import Script
 from fastha.model.track import BfdInstance, TrackFile
@@ -58,6 +59,7 @@ __all__ = [
     "SorryServer",
     "SslCheck",
     "SyncDaemon",
+    "SyncGroup",
     "TcpCheck",
     "Tls",
     "TrackFile",

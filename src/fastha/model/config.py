@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable
 from typing import Generic, TypeVar
 
 from fastha.lean import dataclass, field
+from fastha.model.group import SyncGroup
 from fastha.model.lvs import VirtualServer
 from fastha.model.script import Script
 from fastha.model.track import BfdInstance, TrackFile
@@ -94,6 +95,7 @@ class Config:
     virtual_servers: tuple[VirtualServer, ...] = ()
     track_files: tuple[TrackFile, ...] = ()
     bfds: tuple[BfdInstance, ...] = ()
+    sync_groups: tuple[SyncGroup, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

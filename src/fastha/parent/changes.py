@@ -118,6 +118,7 @@ class Summary:
 WORDS = {
     "globals": "global_defs",
     "instance": "instances",
+    "sync_group": "sync groups",
     "virtual_server": "virtual servers",
     "track_file": "track files",
     "bfd": "BFD sessions",

@@ -38,6 +38,7 @@ from fastha.model.units import NS_PER_MS
 from fastha.vrrp import frames, lane, machine, notify
 from fastha.vrrp.house import House
 from fastha.vrrp.router import Router, resumable
+from fastha.vrrp.sync import Syncs
 from fastha.vrrp.trackers import NAMES
 
 SLICE_NS = 2 * NS_PER_MS  # of events per turn: the lane is served between slices
@@ -55,6 +56,7 @@ class VrrpChild:
         self.child = Child("vrrp", endpoint, reactor=Reactor())
         self.routers: dict[tuple[int, str, str], Router] = {}
         self._by_index: dict[int, Router] = {}
+        self._syncs = Syncs(self.child)
         self._house: House | None = None
         self.parts = Parts()
         self.work = Work(self.child.reactor, self.child.stalled, self._breathe, collects=False)
@@ -169,6 +171,8 @@ class VrrpChild:
         if self.child.by_hand:
             self._assume(config)
         wanted = {i.identity for i in config.instances} if gone else set()
+        regrouped = bool(draft.values("sync_group") or draft.gone_of("sync_group"))
+        self._syncs.configure(config.sync_groups)
         for key in gone:
             if key not in now and key not in wanted and key in self.routers:  # also one that changed its identity
                 self._remove(self.routers[key].instance)
@@ -179,6 +183,8 @@ class VrrpChild:
         for instance in draft.instances:
             self._put(instance, told.get(instance.name, {}), previous, prepared_ns)
             yield
+        if draft.instances or gone or regrouped:
+            self._syncs.settle(self.routers.values(), self.child.reactor.now_ns())
         if draft.instances or gone:
             house.close_stale_receivers({i.interface for i in config.instances})
         house.addresses.pump()
@@ -191,6 +197,7 @@ class VrrpChild:
         reactor = self.child.reactor
         router = self.routers.get(instance.identity)
         if router is not None:
+            self._syncs.place(router, reactor.now_ns(), instance.name)
             router.change(instance, reactor.now_ns())
             router.decide(self._overrides.get(instance.name), reactor.now_ns())
             return
@@ -198,6 +205,7 @@ class VrrpChild:
             self.house, instance, known, self._overrides.get(instance.name)
         )
         self._by_index[router.index] = router
+        self._syncs.place(router, reactor.now_ns(), instance.name)
         age_ns = previous.get("died_ago_ns", 1 << 62) + reactor.now_ns() - prepared_ns
         router.survey(reactor.now_ns(), resume=resumable(instance, router.rules, known, age_ns))
         router.publish()
@@ -225,6 +233,8 @@ class VrrpChild:
         del self._by_index[router.index]
         self._to_survey.pop(router, None)
         self._events = deque(e for e in self._events if e[0] != router.index)  # the index will be used again
+        if router.sync is not None:
+            router.sync.remove(router, self.child.reactor.now_ns())
         router.close()
         self.child.facts({"instances": {instance.name: None}})
 
