@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from fastha.config import values
-from fastha.config.build_trackers import build_track_bfd, build_track_interface, without_own
+from fastha.config.build_trackers import LISTS, Known, build_trackers, without_own
 from fastha.config.build_vrrp import NOTIFY
 from fastha.config.placed import Built, first_at
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
 from fastha.lean import dataclass, field, replace
-from fastha.model import BfdInstance, InstanceNotify, Script, SyncGroup, Tracker, VrrpInstance
+from fastha.model import InstanceNotify, Script, SyncGroup, Tracker, VrrpInstance
 
 
 @dataclass(slots=True)
@@ -26,7 +26,7 @@ class _Draft:
 
 
 def build_sync_groups(
-    blocks: Iterable[Item], instances: list[Built[VrrpInstance]], bfds: Mapping[str, BfdInstance], faults: Faults
+    blocks: Iterable[Item], instances: list[Built[VrrpInstance]], things: Known, faults: Faults
 ) -> tuple[tuple[SyncGroup, ...], list[Built[VrrpInstance]]]:
     """The groups, and the instances with what they have from their group. Members that are not there, or in two groups,
     are found by config.references."""
@@ -41,7 +41,7 @@ def build_sync_groups(
             faults.error(statement.place(1), f"vrrp_sync_group {shown(name)} is there already", f"first at {where}")
             continue
         first[name] = statement
-        draft = _read(statement, bfds, faults)
+        draft = _read(statement, things, faults)
         members = tuple(m for m in dict.fromkeys(draft.members) if m in known and m not in taken)
         taken.update(members)
         for member in members:
@@ -51,18 +51,16 @@ def build_sync_groups(
     return tuple(out), [known[built.value.name] if built is not None else built for built in instances]
 
 
-def _read(statement: Statement, bfds: Mapping[str, BfdInstance], faults: Faults) -> _Draft:
+def _read(statement: Statement, known: Known, faults: Faults) -> _Draft:
     draft = _Draft()
     for item in items(statement.block or [], "vrrp_sync_group", faults):
         block = item.statement.block or []
         match item.name:
             case "group":
                 draft.members += [word for line in block for word in line.words]
-            case "track_interface":
-                draft.trackers += build_track_interface(block, faults)
-                draft.interfaces += block
-            case "track_bfd":
-                draft.trackers += build_track_bfd(block, bfds, faults)
+            case word if word in LISTS:
+                draft.trackers += build_trackers(word, block, known, faults)
+                draft.interfaces += block if word == "track_interface" else []
             case "sync_group_tracking_weight":
                 draft.weights = True
             case name:

@@ -27,7 +27,7 @@ from fastha.model.config import Config, Fifo, GlobalDefs, LvsDefs, ScriptDefs, S
 from fastha.model.group import SyncGroup
 from fastha.model.lvs import GroupMember, RealServer, SorryServer, Tunnel, VirtualServer
 from fastha.model.script import Script
-from fastha.model.track import BfdInstance, TrackFile
+from fastha.model.track import BfdInstance, TrackFile, VrrpScript
 from fastha.model.vrrp import Auth, Garp, InstanceNotify, Tracker, TrackVirtualServer, VirtualAddress, VrrpInstance
 
 __all__ = [
@@ -70,4 +70,5 @@ __all__ = [
     "VirtualAddress",
     "VirtualServer",
     "VrrpInstance",
+    "VrrpScript",
 ]

@@ -122,6 +122,7 @@ WORDS = {
     "virtual_server": "virtual servers",
     "track_file": "track files",
     "bfd": "BFD sessions",
+    "vrrp_script": "VRRP scripts",
 }
 REAL_SERVERS = "real servers"
 

@@ -36,6 +36,7 @@ from fastha.model import Config, VrrpInstance
 from fastha.model.override import VrrpOverride
 from fastha.model.units import NS_PER_MS
 from fastha.vrrp import frames, lane, machine, notify
+from fastha.vrrp.followed import Followed
 from fastha.vrrp.house import House
 from fastha.vrrp.router import Router, resumable
 from fastha.vrrp.sync import Syncs
@@ -57,6 +58,7 @@ class VrrpChild:
         self.routers: dict[tuple[int, str, str], Router] = {}
         self._by_index: dict[int, Router] = {}
         self._syncs = Syncs(self.child)
+        self._followed = Followed(self.child, lambda kind, states: self._known(kind, states))
         self._house: House | None = None
         self.parts = Parts()
         self.work = Work(self.child.reactor, self.child.stalled, self._breathe, collects=False)
@@ -164,10 +166,11 @@ class VrrpChild:
             for name in (*draft.gone_of("instance"), *(i.name for i in draft.instances))
             if name in of_name
         ]
+        tracked = {(t.kind, t.name) for i in config.instances for t in i.trackers}
+        house.states = {one: up for one, up in house.states.items() if one in tracked}
+        self._followed.follow(config, tracked)
         if draft.instances or gone:
             house.service_ips = {a.ip for i in config.instances for a in i.addresses}
-            tracked = {(t.kind, t.name) for i in config.instances for t in i.trackers}
-            house.states = {one: up for one, up in house.states.items() if one in tracked}
         if self.child.by_hand:
             self._assume(config)
         wanted = {i.identity for i in config.instances} if gone else set()
@@ -330,10 +333,15 @@ class VrrpChild:
 
     def _tracked(self, kind: str, message: Message) -> None:
         """Other processes report on what instances follow."""
-        self.house.states.update({(kind, name): up for name, up in message["states"].items()})
-        names = message["states"].keys()
+        self._known(kind, message["states"])
+
+    def _known(self, kind: str, states: dict[str, int]) -> None:
+        """Something that instances follow is other than it was."""
+        if self._house is None:
+            return
+        self._house.states.update({(kind, name): state for name, state in states.items()})
         self._survey(
-            r for r in self.routers.values() if any(t.kind == kind and t.name in names for t in r.instance.trackers)
+            r for r in self.routers.values() if any(t.kind == kind and t.name in states for t in r.instance.trackers)
         )
 
     def _count(self) -> None:
@@ -357,6 +365,7 @@ class VrrpChild:
             }
             for r in self.house.receivers.values()
         }
+        self._followed.publish()
         gone = dict.fromkeys(self._interfaces.keys() - now.keys())
         patch = gone | {name: counters for name, counters in now.items() if self._interfaces.get(name) != counters}
         if patch:
@@ -387,6 +396,7 @@ class VrrpChild:
             return self.child.run()
         finally:
             self.work.clear()
+            self._followed.close()
             if self._house is not None:
                 self._house.close()
             self.child.reactor.close()

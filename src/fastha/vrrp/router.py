@@ -145,7 +145,9 @@ class Router:
         links = [t.name for t in instance.track if t.kind == "interface"]
         if not links:
             return self.house.states
-        here = {("interface", name): (link := self.house.link(name)) is not None and link.running for name in links}
+        here: dict[tuple[str, str], int] = {
+            ("interface", name): (link := self.house.link(name)) is not None and link.running for name in links
+        }
         return ChainMap(here, self.house.states)
 
     def _priority(self) -> int:

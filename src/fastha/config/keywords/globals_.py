@@ -21,7 +21,7 @@ linkbeat_interfaces      | {linkbeat}                      |             |      
 vrrp_sync_group          | NAME {vrrp_sync_group}          |             |       | yes | Instances that change state together
 garp_group               | {garp_group}                    |             |       | -   | Interfaces that share one limit on gratuitous ARP
 vrrp_instance            | NAME {vrrp_instance}            |             |       | yes | One virtual router
-vrrp_script              | NAME {vrrp_script}              |             |       | -   | A command whose result instances can track
+vrrp_script              | NAME {vrrp_script}              |             |       | yes | A command whose result instances can track
 vrrp_track_process       | NAME {vrrp_track_process}       |             |       | -   | A process whose presence instances can track
 track_file               | NAME {track_file}               |             |       | yes | A file with a number that instances and checks can track
 vrrp_track_file          | NAME {track_file}               |             |       | =track_file | -

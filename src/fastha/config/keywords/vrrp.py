@@ -44,8 +44,8 @@ mcast_dst_ip               | ADDR           |          |         | !   | Multica
 track_src_ip               | -              | off      |         | -   | FAULT when the source address goes
 dont_track_primary         | -              | off      |         | -   | The interface may be down
 track_interface            | {trackers}     |          |         | yes | Interfaces it needs
-track_script               | {trackers}     |          |         | -   | Scripts it needs
-track_file                 | {trackers}     |          |         | -   | Files it needs
+track_script               | {trackers}     |          |         | yes | Scripts it needs
+track_file                 | {trackers}     |          |         | yes | Files it needs
 track_process              | {trackers}     |          |         | -   | Processes it needs
 track_bfd                  | {trackers}     |          |         | yes | BFD sessions it needs
 track_virtual_server       | {track_virtual} |         |         | own | Virtual servers whose quorum it needs
@@ -99,8 +99,8 @@ time_window                | s              |          | 1..300  | - @2.4.0 | Ho
 [vrrp_sync_group]
 group                      | {instances}    |          |         | yes | Members
 track_interface            | {trackers}     |          |         | yes | Interfaces all members need
-track_script               | {trackers}     |          |         | -   | Scripts all members need
-track_file                 | {trackers}     |          |         | -   | Files all members need
+track_script               | {trackers}     |          |         | yes | Scripts all members need
+track_file                 | {trackers}     |          |         | yes | Files all members need
 track_process              | {trackers}     |          |         | -   | Processes all members need
 track_bfd                  | {trackers}     |          |         | yes | BFD sessions all members need
 sync_group_tracking_weight | -              | off      |         | yes | Members may have weighted trackers
