@@ -16,7 +16,6 @@ import os
 from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import partial
-from socket import inet_ntoa as ip_text
 from typing import Any
 
 from fastha.channel.endpoint import Endpoint
@@ -82,6 +81,7 @@ class VrrpChild:
             "vrrp_overrides": self._decide,
             "quorums": lambda message: self._tracked("virtual_server", message),
             "bfds": lambda message: self._tracked("bfd", message),
+            "keep": lambda _: self._keep(),
             "stop": lambda _: self._stop(EXIT_STOPPED),
         }.items():
             self.child.on(kind, handler)
@@ -361,7 +361,7 @@ class VrrpChild:
         now: dict[str, dict[str, Any]] = {
             r.link.name: {
                 **lane.socket_counters(r.slot),
-                "strangers": [[vrid, ip_text(ip)] for vrid, ip in lane.strangers(r.slot).items()],
+                "strangers": [[vrid, machine.dotted(ip)] for vrid, ip in lane.strangers(r.slot).items()],
             }
             for r in self.house.receivers.values()
         }
@@ -377,6 +377,10 @@ class VrrpChild:
     def _orphaned(self) -> None:
         self.child.log.error("the parent is gone: giving up addresses in an orderly way")
         self._stop(EXIT_ORPHANED)
+
+    def _keep(self) -> None:
+        for router in self.routers.values():
+            router.keeps = True
 
     def _stop(self, code: int) -> None:
         if self._stopping:
