@@ -63,8 +63,8 @@ class Router:
         self._lift_to = False  # what its VMAC shall be
         self._staged_as: object = None  # the _built whose addresses are on the VMAC
         self._told = Told(house.child, "instances")
-        self.keeps = False  # its addresses stay when it gives up
         self.sync: Sync | None = None
+        self.keeps = False  # its addresses stay when it gives up
         self.rules = rules_of(instance, 0, override)
         self._build()
         holding = previous.get("state") == "master" or self._finds_addresses()
