@@ -457,17 +457,18 @@ class Make:
             down_timer_adverts=self.maybe(self.r.randint(1, 100), 3),
             **self.trackers(bfds),
             **self.notifications(),
-            vmac=self.maybe(self.vmac(n, interface), None),
+            vmac=self.maybe(self.vmac(n, interface, family), None),
             track_virtual_servers=tuple(TrackVirtualServer(s.key, self.r.choice([0, 0, -20, 253])) for s in tracked),
         )
 
-    def vmac(self, n: int, base: str) -> Device:
+    def vmac(self, n: int, base: str, family: int) -> Device:
         return Device(
             name=f"vm{n}",
             base=base,
-            mac=self.r.choice([f"00:00:5e:00:01:{n:02x}", "02:00:00:00:00:07"]),
+            mac=self.r.choice([f"00:00:5e:00:0{2 if family == 6 else 1}:{n:02x}", "02:00:00:00:00:07"]),
             group=self.r.choice([-1, 0, 7]),
             xmit_base=self.r.random() < 0.5,
+            ipv6=family == 6,
         )
 
     def lvs(self, instances: list[VrrpInstance]) -> LvsDefs:

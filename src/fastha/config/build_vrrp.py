@@ -128,7 +128,7 @@ def build_instance(
         track_virtual_servers=tuple(draft.track),
         track=tuple(draft.trackers),
         notify=InstanceNotify(**draft.notify),
-        vmac=device_of(draft.vmac, draft.interface, draft.vrid, any(":" in a.ip for a in draft.addresses)),
+        vmac=device_of(draft.vmac, draft.interface, draft.vrid, draft.family == 6),
     )
     return Built(instance, statement)
 
