@@ -1,7 +1,8 @@
 """A virtual wire and a virtual clock for many virtual routers: machine cores only, no socket, no sleep.
 
 A discrete-event simulation. Every router is `machine.step`; the wire may lose, repeat and reorder packets, be
-cut into sides, single links may work one way only, and routers may be frozen (their packets queue, their timers wait) or killed and replaced.
+cut into sides, single links may work one way only, and routers may be frozen (their packets queue, their timers wait)
+or killed and replaced.
 """
 
 from __future__ import annotations

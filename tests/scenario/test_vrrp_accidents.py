@@ -1,6 +1,6 @@
-"""Thousands of short stories of accidents on one wire, over IPv4 and IPv6: loss, repetition, reordering, links that work
-one way only, cut wires, freezes, kills and replacements, of 2 to 50 routers. Once the wire behaves again each side has
-exactly one master, and it alone holds the addresses.
+"""Thousands of short stories of accidents on one wire, over IPv4 and IPv6: loss, repetition, reordering, links that
+work one way only, cut wires, freezes, kills and replacements, of 2 to 50 routers. Once the wire behaves again each side
+has exactly one master, and it alone holds the addresses.
 
 Seeds are in what a failure says; `FASTHA_SCENARIOS=100000` tells more stories than the usual 10 000.
 """
