@@ -18,9 +18,9 @@ from fastha.child import Child
 from fastha.model.units import NS_PER_MS
 from fastha.scripts import lines
 
-REFRESH_NS = 50 * NS_PER_MS  # counters of steady probes are reported by a few real servers each time,
-ROUND = 100  # and by all of them in so many,
-MOST_REFRESHED = 50  # or in more: at most so many each time
+REFRESH_NS = 25 * NS_PER_MS  # counters of steady probes are reported by a few real servers each time,
+ROUND = 200  # and by all of them in so many,
+MOST_REFRESHED = 25  # or in more: at most so many each time
 
 
 class Teller:
@@ -52,6 +52,7 @@ class Teller:
                     f"{name} {effect.server.key}",
                     f"{word}: {why}",
                     logging.INFO if effect.up else logging.WARNING,
+                    why,
                 )
                 said.append(lines.real_server(ward.plan.server, effect.server, effect.up))
             elif isinstance(effect, QuorumChanged):
@@ -77,9 +78,9 @@ class Teller:
         text = f"quorum {'gained' if effect.up else 'lost'}: live weight {effect.live_weight}, quorum {needed}"
         if sorry:
             text += f"; sorry server {sorry.key} {'leaves' if effect.up else 'takes over'}"
-        self.child.event(
-            "quorum_gained" if effect.up else "quorum_lost", key, text, logging.INFO if effect.up else logging.WARNING
-        )
+        cause = f"live weight {effect.live_weight}, quorum {needed}"
+        level = logging.INFO if effect.up else logging.WARNING
+        self.child.event("quorum_gained" if effect.up else "quorum_lost", key, text, level, cause)
 
     def seen(self, server: Server) -> None:
         """An answer that changes no row: the health may have become known, a failure may be on its way."""
