@@ -20,7 +20,8 @@ from fastha.scripts import lines
 
 REFRESH_NS = 25 * NS_PER_MS  # counters of steady probes are reported by a few real servers each time,
 ROUND = 200  # and by all of them in so many,
-MOST_REFRESHED = 25  # or in more: at most so many each time
+MOST_REFRESHED = 25  # or in more: at most so many each time;
+SUMMED = 40  # what is counted for all together in so many
 
 
 class Teller:
@@ -34,6 +35,7 @@ class Teller:
         self._engines = engines
         self._quorums: dict[str, bool] = {}
         self._share = 0  # real servers of one turn of `refresh`
+        self._turns = 0
         self._round: Iterator[tuple[str, Server]] = iter(())
 
     def changed(self, ward: Ward, effects: Sequence[Effect], also: Sequence[Server] = ()) -> None:
@@ -118,7 +120,9 @@ class Teller:
         if len(some) < max(1, self._share):  # the round is over
             self._round = _servers(wards)
             self._share = min(MOST_REFRESHED, max(1, sum(len(ward.servers) for ward in wards.values()) // ROUND))
+        if not self._turns % SUMMED:
             self.child.facts({"dataplane": facts.dataplane(self.table), "probes": facts.probes(self._engines)})
+        self._turns += 1
         for key, server in some:
             if server.ward is not wards.get(key):
                 continue  # it is watched no more
