@@ -15,6 +15,7 @@ from fastha.model import (
     BfdInstance,
     Check,
     Config,
+    Device,
     DnsCheck,
     Garp,
     GlobalDefs,
@@ -67,6 +68,8 @@ class Make:
         self.r = r
         self.n = 0
         self.material: dict[str, Any] = {"certificate": "", "key": "", "password": "", "ca": [""]}
+        self.scripts: list[Any] = []
+        self.files: list[TrackFile] = []
 
     def number(self) -> int:
         """A number that this configuration has not had yet."""
@@ -301,6 +304,7 @@ class Make:
             lower_prio_delay_ns=self.maybe(0, 5 * S),
             lower_prio_repeat=self.maybe(0, 5),
             interval_ns=interval_ns,
+            gna_interval_ns=2 * interval_ns,
         )
 
     def bfds(self) -> list[BfdInstance]:
@@ -339,14 +343,47 @@ class Make:
             out.append(TrackFile(f"{self.word()}{n}", f"/run/{self.word()}{n}", weight, reverse, init, overwrite))
         return out
 
+    def vrrp_scripts(self) -> list[Any]:
+        out = []
+        for _ in range(self.r.randint(0, 2)):
+            interval = self.r.choice([1, 5, 4000]) * S
+            out.append(
+                model.VrrpScript(
+                    name=f"{self.word()}{self.number()}",
+                    script=self.script() or Script(("/bin/true",)),
+                    interval_ns=interval,
+                    timeout_ns=self.maybe(3 * S + 500 * MS, interval),
+                    rise=self.maybe(3, 1),
+                    fall=self.maybe(2, 1),
+                    weight=self.r.choice([0, 253, -20]),
+                    reverse=self.r.random() < 0.3,
+                    init_fail=self.r.random() < 0.3,
+                )
+            )
+        return out
+
     def trackers(self, bfds: list[BfdInstance]) -> dict[str, Any]:
         """The field `track` of an instance."""
         if not has(VrrpInstance, "track"):
             return {}
-        names = [("bfd", b.name) for b in bfds if b.vrrp] + [("interface", name) for name in ("eth5", "eth6")]
+        names = [("script", s.name) for s in self.scripts] + [("file", f.name) for f in self.files]
+        names += [("bfd", b.name) for b in bfds if b.vrrp] + [("interface", name) for name in ("eth5", "eth6")]
         some = self.r.sample(names, self.r.randint(0, len(names)))
         tracker = model.Tracker  # type: ignore[attr-defined]
         return {"track": tuple(tracker(k, n, self.r.choice([0, 5, -5]), self.r.random() < 0.3) for k, n in some)}
+
+    def sync_groups(self, instances: list[VrrpInstance]) -> dict[str, Any]:
+        """The field `sync_groups` of a configuration; its members' trackers become what a group lets them be."""
+        members = self.r.sample(range(len(instances)), self.r.randint(0, len(instances)))
+        if not members:
+            return {}
+        weights = self.r.random() < 0.5
+        for i in members:
+            track = tuple(t for t in instances[i].track if weights or not t.weight or t.kind == "interface")
+            instances[i] = replace(instances[i], track=track)
+        names = tuple(instances[i].name for i in members)
+        notify = replace(self.notifications()["notify"], deleted=None)
+        return {"sync_groups": (model.SyncGroup(self.word(), names, weights, notify),)}
 
     def notifications(self) -> dict[str, Any]:
         """The field `notify` of an instance."""
@@ -382,15 +419,30 @@ class Make:
         return out
 
     def instance(self, interval_ns: int, servers: list[VirtualServer], bfds: list[BfdInstance]) -> VrrpInstance:
-        n, version = self.number(), self.r.choice([2, 3])
+        n, family = self.number(), self.r.choice([4, 4, 6])
+        version = self.r.choice([2, 3]) if family == 4 else 3
+        net, low, peer = (f"10.7.{n}.", 24, "10.0.0.") if family == 4 else (f"2001:db8:{n:x}::", 64, "fe80::1:")
+        interface = self.r.choice(["eth0", "eth1.7"])
         priority = self.r.choice([1, 100, 254, 255])
         wants_master = self.r.random() < 0.4
         preempt = wants_master or priority == 255 or self.r.random() < 0.7
-        peers = self.maybe(("10.0.0.2", "10.0.0.3"), ())
+        peers = self.maybe((f"{peer}2", f"{peer}3"), ())
         tracked = self.r.sample(servers, self.r.randint(0, len(servers)))
+        excluded = self.maybe((VirtualAddress(f"10.8.{n}.1"), VirtualAddress(f"2001:db8:8:{n:x}::1", 128)), ())
+        addresses = tuple(
+            VirtualAddress(
+                f"{net}{i + 1}",
+                self.maybe(low, 32 if family == 4 else 128),
+                self.maybe("eth2", ""),
+                self.maybe("eth2:1", "") if family == 4 else "",
+                self.maybe(self.r.choice([7, 200, 253]), 0),
+            )
+            for i in range(self.r.randint(1, 3))
+        )
+        whole = family == 4 and not excluded and not any(a.dev for a in addresses)
         return VrrpInstance(
             name=f"{self.word()}{n}",
-            interface=self.r.choice(["eth0", "eth1.7"]),
+            interface=interface,
             vrid=n,
             priority=priority,
             version=version,
@@ -398,24 +450,29 @@ class Make:
             wants_master=wants_master,
             preempt=preempt,
             preempt_delay_ns=0 if wants_master or priority == 255 or not preempt else self.maybe(1_500_000_000, 0),
-            addresses=tuple(
-                VirtualAddress(
-                    f"10.7.{n}.{i + 1}",
-                    self.maybe(24, 32),
-                    self.maybe("eth2", ""),
-                    self.maybe("eth2:1", ""),
-                    self.maybe(self.r.choice([7, 200, 253]), 0),
-                )
-                for i in range(self.r.randint(1, 3))
-            ),
-            unicast_src=self.maybe("10.0.0.1", "") if peers else "",
+            addresses=addresses,
+            excluded=excluded,
+            family=family,
+            unicast_src=self.maybe(f"{peer}1", "") if peers else "",
             unicast_peers=peers,
             auth=self.maybe(Auth("pass", self.r.choice(["secret", "a b", "#x"])), Auth()) if version == 2 else Auth(),
             garp=self.garp(interval_ns),
             down_timer_adverts=self.maybe(self.r.randint(1, 100), 3),
             **self.trackers(bfds),
             **self.notifications(),
+            vmac=self.maybe(self.vmac(n, interface, family, whole), None),
             track_virtual_servers=tuple(TrackVirtualServer(s.key, self.r.choice([0, 0, -20, 253])) for s in tracked),
+        )
+
+    def vmac(self, n: int, base: str, family: int, whole: bool) -> Device:
+        return Device(
+            name=f"vm{n}",
+            base=base,
+            mac=self.r.choice([f"00:00:5e:00:0{2 if family == 6 else 1}:{n:02x}", "02:00:00:00:00:07"]),
+            group=self.r.choice([-1, 0, 7]),
+            xmit_base=self.r.random() < 0.5,
+            staged=whole and self.r.random() < 0.5,
+            ipv6=family == 6,
         )
 
     def lvs(self, instances: list[VrrpInstance]) -> LvsDefs:
@@ -448,8 +505,11 @@ class Make:
         servers = [self.server() for _ in range(self.r.randint(0, 4))]
         interval_ns = self.maybe(1_000_000, 0)
         bfds = self.bfds()
+        self.scripts, self.files = self.vrrp_scripts(), self.track_files()
         instances = [self.instance(interval_ns, servers, bfds) for _ in range(self.r.randint(0, 3))]
+        sync_groups = self.sync_groups(instances)
         return Config(
+            **sync_groups,
             globals=GlobalDefs(
                 router_id=self.maybe(self.word(), ""),
                 **self.notify(),
@@ -460,7 +520,8 @@ class Make:
             ),
             instances=tuple(instances),
             virtual_servers=tuple(servers),
-            track_files=tuple(self.track_files()),
+            track_files=tuple(self.files),
+            vrrp_scripts=tuple(self.scripts),
             bfds=tuple(bfds),
         )
 

@@ -28,11 +28,14 @@ ELSEWHERE = {
     ("top level", "virtual_server_group"): "golden/config/groups.conf",
     ("virtual_server", "ip_family"): "golden/config/words.conf",
     ("top level", "SSL"): "golden/config/checks_talk.conf",
+    ("vrrp_script", "script"): "golden/config/track_script.conf",
     ("SSL", "password"): "golden/config/checks_talk.conf",
     ("SSL", "ca"): "golden/config/checks_talk.conf",
     ("SSL", "certificate"): "golden/config/checks_talk.conf",
     ("SSL", "key"): "golden/config/checks_talk.conf",
+    ("vrrp_sync_group", "group"): "golden/config/sync_groups.conf",
     ("BFD_CHECK", "name"): "golden/config/bfd.conf",
+    ("global_defs", "vmac_prefix"): "unit/test_config_vmac.py",
     ("SMTP_CHECK", "host"): "golden/config/checks_talk.conf",
 }
 # Words that a block has with all its kind, and that mean nothing there: pings have no ports, HTTP_GET speaks no TLS,
@@ -65,20 +68,20 @@ INSIDE = {
     "track_file": "file /tmp/first\n{X}",
     "bfd_instance": "neighbor_ip 10.9.9.7\n{X}",
     "vrrp_script": "script /bin/true\n{X}",
-    "vrrp_sync_group": "group {\nfirst\n}\n{X}",
+    "vrrp_sync_group": "group {\naround\n}\n{X}",
     "addresses": "10.0.0.8",
     "peers": "10.0.0.9",
     "virtual_server_group": "10.4.0.1 80",
     "track_virtual": "10.0.0.1 80",
     "trackers": "known",
-    "instances": "first",
+    "instances": "around",
     "emails": "a@example.org",
 }
 HEADS = {
     "vrrp_instance": "vrrp_instance first", "virtual_server": "virtual_server 10.0.0.2 80",
     "real_server": "real_server 10.1.1.2 80", "virtual_server_group": "virtual_server_group known",
     "track_file": "track_file mine", "vrrp_track_file": "vrrp_track_file mine", "bfd_instance": "bfd_instance mine",
-    "vrrp_script": "vrrp_script known", "vrrp_sync_group": "vrrp_sync_group known",
+    "vrrp_script": "vrrp_script mine", "vrrp_sync_group": "vrrp_sync_group known",
     "vrrp_track_process": "vrrp_track_process known",
 }  # fmt: skip
 # What else the configuration has.
@@ -118,6 +121,9 @@ file /tmp/other
 bfd_instance known {
 neighbor_ip 10.9.9.9
 }
+vrrp_script known {
+script /bin/known
+}
 """
 # More lines of the block that a keyword needs to mean anything.
 WITH: dict[str | tuple[str, str], str] = {
@@ -136,6 +142,7 @@ WITH: dict[str | tuple[str, str], str] = {
     "regex_no_match": "regex abc", "regex_options": "regex abc", "regex_stack": "regex abc",
     "regex_min_offset": "regex abc", "regex_max_offset": "regex abc", "max_reply_length": "require_reply",
     "min_reply_length": "require_reply", "bind_port": "bindto 10.8.8.8", "vrrp": "checker\n", "checker": "vrrp\n",
+    "vmac_xmit_base": "use_vmac", "staged_addresses": "use_vmac",
     "hoplimit": "", "max_hops": "", "sni_name": "enable_sni", "fall": "", "digest": "", "quorum_max": "quorum 1",
 }  # fmt: skip
 EXAMPLES: dict[str, tuple[str, ...]] = {

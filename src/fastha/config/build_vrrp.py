@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from ipaddress import IPv4Address
+from collections.abc import Callable, Mapping
 
 from fastha.config import values
 from fastha.config.addresses import build_addresses, build_peers
 from fastha.config.build_globals import GARP, Globals, read_garp
 from fastha.config.build_track import build_track_virtual_servers
-from fastha.config.build_trackers import build_track_bfd, build_track_interface, without_own
+from fastha.config.build_trackers import LISTS, Known, build_trackers, without_own
+from fastha.config.build_vmac import WORDS as VMAC_WORDS
+from fastha.config.build_vmac import Vmac, device_of, read_vmac
 from fastha.config.placed import Built
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
@@ -17,7 +18,6 @@ from fastha.errors import Severity
 from fastha.lean import dataclass, field
 from fastha.model import (
     Auth,
-    BfdInstance,
     InstanceNotify,
     Script,
     Tracker,
@@ -59,6 +59,8 @@ class _Draft:
     preempt_delay_ns: int = 0
     down_timer_adverts: int | None = None
     addresses: list[VirtualAddress] = field(default_factory=list)
+    excluded: list[VirtualAddress] = field(default_factory=list)
+    family: int = 4
     unicast_src: str = ""
     unicast_peers: list[str] = field(default_factory=list)
     auth: Auth = field(default_factory=Auth)
@@ -66,6 +68,7 @@ class _Draft:
     track: list[TrackVirtualServer] = field(default_factory=list)
     trackers: list[Tracker] = field(default_factory=list)
     notify: dict[str, Script] = field(default_factory=dict)
+    vmac: Vmac = field(default_factory=Vmac)
     said: dict[str, Item] = field(default_factory=dict)  # keyword -> where it was said last
 
 
@@ -73,7 +76,7 @@ def build_instance(
     item: Item,
     globals_: Globals,
     servers: Mapping[str, VirtualServer],
-    bfds: Mapping[str, BfdInstance],
+    known: Known,
     faults: Faults,
 ) -> Built[VrrpInstance] | None:
     """The instance of one block; None if it could not even be shown."""
@@ -83,11 +86,9 @@ def build_instance(
     before = len(faults)
     tracked: list[Statement] = []
     for inner in items(statement.block or [], "vrrp_instance", faults):
-        if inner.name == "track_bfd":
-            draft.trackers += build_track_bfd(inner.statement.block or [], bfds, faults)
-        elif inner.name == "track_interface":
-            draft.trackers += build_track_interface(inner.statement.block or [], faults)
-            tracked += inner.statement.block or []
+        if inner.name in LISTS:
+            draft.trackers += build_trackers(inner.name, inner.statement.block or [], known, faults)
+            tracked += (inner.statement.block or []) if inner.name == "track_interface" else []
         else:
             _keyword(inner, draft, servers, faults)
         draft.said[inner.name] = inner
@@ -96,7 +97,8 @@ def build_instance(
         faults.error(statement.place(1), f"{shown(name)}: no interface")
     if draft.vrid is None and "virtual_router_id" not in draft.said:
         faults.error(statement.place(1), f"{shown(name)}: no virtual_router_id")
-    version = draft.version or globals_.version
+    draft.family = _family(draft)
+    version = _version(draft, globals_, statement, faults)
     _settle(
         draft, version, name, statement, faults, clean=not any(f.severity is Severity.ERROR for f in faults[before:])
     )
@@ -116,6 +118,8 @@ def build_instance(
         preempt=draft.preempt,
         preempt_delay_ns=draft.preempt_delay_ns,
         addresses=tuple(draft.addresses),
+        excluded=tuple(draft.excluded),
+        family=draft.family,
         unicast_src=draft.unicast_src if draft.unicast_peers else "",
         unicast_peers=tuple(draft.unicast_peers),
         auth=draft.auth,
@@ -124,6 +128,7 @@ def build_instance(
         track_virtual_servers=tuple(draft.track),
         track=tuple(draft.trackers),
         notify=InstanceNotify(**draft.notify),
+        vmac=device_of(draft.vmac, draft.interface, draft.vrid, draft.family == 6),
     )
     return Built(instance, statement)
 
@@ -155,10 +160,14 @@ def _keyword(item: Item, draft: _Draft, servers: Mapping[str, VirtualServer], fa
             draft.down_timer_adverts = values.number(item, faults)
         case "virtual_ipaddress":
             draft.addresses += build_addresses(statement.block or [], faults)
+        case "virtual_ipaddress_excluded":
+            draft.excluded += build_addresses(statement.block or [], faults)
         case "unicast_src_ip":
             _unicast_src(statement, draft, faults)
         case "unicast_peer":
             draft.unicast_peers += build_peers(statement.block or [], faults)
+        case name if name in VMAC_WORDS:
+            read_vmac(item, draft.vmac, faults)
         case name if name in NOTIFY:
             if (script := values.script(item, faults)) is not None:
                 draft.notify[NOTIFY[name]] = script
@@ -173,10 +182,36 @@ def _keyword(item: Item, draft: _Draft, servers: Mapping[str, VirtualServer], fa
 
 def _unicast_src(statement: Statement, draft: _Draft, faults: Faults) -> None:
     found = values.address(statement, 1, faults)
-    if found is not None and not isinstance(found, IPv4Address):
-        faults.error(statement.place(1), "VRRP over IPv6 is not supported yet")
-    elif found is not None:
+    if found is not None:
         draft.unicast_src = str(found)
+
+
+def _family(draft: _Draft) -> int:
+    """What VRRP speaks: the family of its addresses, which adverts carry; without any, that of its peers."""
+    said = next(iter((*(a.ip for a in draft.addresses), *draft.unicast_peers, draft.unicast_src)))
+    return 6 if ":" in said else 4
+
+
+def _version(draft: _Draft, globals_: Globals, statement: Statement, faults: Faults) -> int:
+    """IPv6 has version 3 alone, RFC 9568 section 1."""
+    if draft.family == 4:
+        return draft.version or globals_.version
+    if draft.version == 2:
+        faults.warning(draft.said["version"].statement.place(1), "VRRP over IPv6 is version 3, which is used")
+    return 3
+
+
+def _one_family(draft: _Draft, at: Callable[[str], tuple[str, int, int]], faults: Faults) -> None:
+    """Adverts carry addresses of one family, between peers of the same."""
+    family = draft.family
+    for keyword, ips in (
+        ("virtual_ipaddress", [a.ip for a in draft.addresses]),
+        ("unicast_peer", draft.unicast_peers),
+        ("unicast_src_ip", [draft.unicast_src] if draft.unicast_src else []),
+    ):
+        if other := [ip for ip in ips if (":" in ip) != (family == 6)]:
+            hint = "virtual_ipaddress_excluded takes both" if keyword == "virtual_ipaddress" else ""
+            faults.error(at(keyword), f"{other[0]} is not IPv{family}, which this instance speaks", hint)
 
 
 def _authentication(statement: Statement, faults: Faults) -> Auth:
@@ -210,6 +245,12 @@ def _settle(draft: _Draft, version: int, name: str, statement: Statement, faults
         return said[keyword].statement.place() if keyword in said else statement.place(1)
 
     owner = draft.priority == 255 or (draft.state == "MASTER" and draft.priority is None)
+    if owner:
+        weighted = {(f"track_{t.kind}", t.name) for t in draft.trackers if t.weight}
+        for word in ("track_script", "track_file"):
+            for line in said[word].statement.block or () if word in said else ():
+                if (word, line.words[0]) in weighted:
+                    faults.warning(line.place(), f"the weight of {shown(line.words[0])} is ignored: 255 never changes")
     wants_master = draft.state == "MASTER" or (not draft.state and owner)
     if not draft.preempt and (wants_master or owner):
         faults.warning(
@@ -220,6 +261,7 @@ def _settle(draft: _Draft, version: int, name: str, statement: Statement, faults
         why = "nopreempt" if not draft.preempt else "state MASTER or priority 255"
         faults.warning(at("preempt_delay"), f"preempt_delay has no effect with {why}")
         draft.preempt_delay_ns = 0
+    _one_family(draft, at, faults)
     draft.advert_int_ns = _rounded_interval(draft.advert_int_ns, version, at("advert_int"), faults)
     if version == 3 and draft.auth.kind != "none":
         faults.warning(

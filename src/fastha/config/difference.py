@@ -12,8 +12,8 @@ from typing import TypeVar
 from fastha.config.dump import dump
 from fastha.config.dump_checks import dump_check
 from fastha.config.dump_lvs import dump_real_server, dump_virtual_server
-from fastha.config.dump_track import dump_bfd, dump_track_file
-from fastha.config.dump_vrrp import dump_instance
+from fastha.config.dump_track import dump_bfd, dump_track_file, dump_vrrp_script
+from fastha.config.dump_vrrp import dump_instance, dump_sync_group
 from fastha.config.dump_words import Page
 from fastha.config.keywords.table import ROOT
 from fastha.lean import dataclass, replace
@@ -23,14 +23,16 @@ from fastha.model import (
     Config,
     GroupMember,
     RealServer,
+    SyncGroup,
     TrackFile,
     VirtualAddress,
     VirtualServer,
     VrrpInstance,
+    VrrpScript,
 )
 from fastha.model.config import diff
 
-Named = TypeVar("Named", TrackFile, BfdInstance)
+Named = TypeVar("Named", TrackFile, BfdInstance, SyncGroup, VrrpScript)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ class Word:
 @dataclass(frozen=True, slots=True)
 class Change:
     """One thing that a reload does. `action`: added, removed, changed, moved, restarted; `kind`: global_defs, instance,
-    address, virtual_server, service, real_server, check, track_file, bfd_instance; `inside`: what it belongs to."""
+    address, virtual_server, service, real_server, check, track_file, bfd_instance, vrrp_sync_group, vrrp_script;
+    `inside`: what it belongs to."""
 
     kind: str
     action: str
@@ -68,6 +71,8 @@ def difference(old: Config, new: Config) -> list[Change]:
     out += _instances(old, new)
     out += _named("track_file", old.track_files, new.track_files, dump_track_file)
     out += _named("bfd_instance", old.bfds, new.bfds, dump_bfd)
+    out += _named("vrrp_sync_group", old.sync_groups, new.sync_groups, dump_sync_group)
+    out += _named("vrrp_script", old.vrrp_scripts, new.vrrp_scripts, dump_vrrp_script)
     servers = diff([(s.key, s) for s in old.virtual_servers], [(s.key, s) for s in new.virtual_servers])
     for server in servers.removed:
         out.append(Change("virtual_server", "removed", server.key, note=_count(server)))
@@ -150,17 +155,17 @@ def _instances(old: Config, new: Config) -> Iterator[Change]:
     found = diff([(i.identity, i) for i in old.instances], [(i.identity, i) for i in new.instances])
     came = {i.name for i in found.added}
     names = {i.name for i in found.removed}
-    lost = {(address.ip, i.identity): i.name for i in old.instances for address in i.addresses}
-    kept = {(address.ip, i.identity) for i in new.instances for address in i.addresses}
+    lost = {(address.ip, i.identity): i.name for i in old.instances for address in i.carried}
+    kept = {(address.ip, i.identity) for i in new.instances for address in i.carried}
     gone = {ip: name for (ip, identity), name in lost.items() if (ip, identity) not in kept}
     for instance in found.removed:
         again = "it starts anew: its virtual_router_id, interface or unicast source is another"
         note = again if instance.name in came else "gives up its addresses with an advert of priority 0"
         yield Change("instance", "removed", instance.name, note=note)
-    new_ips = {a.ip for i in new.instances for a in i.addresses}
+    new_ips = {a.ip for i in new.instances for a in i.carried}
     for instance in found.removed:
         yield from (
-            Change("address", "removed", str(a), instance.name) for a in instance.addresses if a.ip not in new_ips
+            Change("address", "removed", str(a), instance.name) for a in instance.carried if a.ip not in new_ips
         )
     for before, instance in found.changed:
         yield from _instance(before, instance, old, new, gone, new_ips)
@@ -179,21 +184,21 @@ def _instance(
     if before.auth != after.auth and not any(word.word == "authentication" for word in said):
         said = (*said, Word("auth_pass", "(hidden)", "(another)"))
     yield Change("instance", "changed", after.name, words=said)
-    for address in before.addresses:
-        if address not in after.addresses and address.ip not in new_ips:
+    for address in before.carried:
+        if address not in after.carried and address.ip not in new_ips:
             yield Change("address", "removed", str(address), after.name)
-    yield from _came(after, before.addresses, gone)
+    yield from _came(after, before.carried, gone)
 
 
 def _instance_words(instance: VrrpInstance, config: Config) -> dict[str, str]:
     dump_instance(instance, config.virtual_servers, page := _page())
-    return _said(page, frozenset({"virtual_ipaddress"}))
+    return _said(page, frozenset({"virtual_ipaddress", "virtual_ipaddress_excluded"}))
 
 
 def _came(instance: VrrpInstance, before: Iterable[VirtualAddress], gone: dict[str, str]) -> Iterator[Change]:
     had = set(before)
     had_ips = {a.ip for a in had}
-    for address in instance.addresses:
+    for address in instance.carried:
         if address in had:
             continue
         if address.ip in had_ips:

@@ -8,6 +8,7 @@ from itertools import combinations
 
 from fastha.config.advice import at, warn
 from fastha.config.build_globals import Globals, build_globals
+from fastha.config.build_trackers import NOTHING
 from fastha.config.build_vrrp import build_instance
 from fastha.config.keywords.table import ROOT
 from fastha.config.placed import Built
@@ -35,17 +36,17 @@ def instances_of(tree: Tree) -> Instances:
     for item in top:
         if item.name == "global_defs":
             build_globals(item.statement.block or [], globals_, faults)
-    built = (build_instance(item, globals_, {}, {}, faults) for item in top if item.name == "vrrp_instance")
+    built = (build_instance(item, globals_, {}, NOTHING, faults) for item in top if item.name == "vrrp_instance")
     return [b for b in built if b]
 
 
 def advise(by_director: Mapping[str, Instances], faults: Faults) -> None:
     """Warnings about two directors that both want to be master, or have one priority."""
     for (one, theirs), (other, ours) in combinations(by_director.items(), 2):
-        known = {(b.value.interface, b.value.vrid): b.value for b in theirs}
+        known = {(b.value.interface, b.value.vrid, b.value.family): b.value for b in theirs}
         for built in ours:
             instance = built.value
-            peer = known.get((instance.interface, instance.vrid))
+            peer = known.get((instance.interface, instance.vrid, instance.family))
             if peer is None or not {a.ip for a in peer.addresses} & {a.ip for a in instance.addresses}:
                 continue
             if peer.wants_master and instance.wants_master:

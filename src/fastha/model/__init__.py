@@ -24,9 +24,11 @@ from fastha.model.checks import (
     UdpCheck,
 )
 from fastha.model.config import Config, Fifo, GlobalDefs, LvsDefs, ScriptDefs, SyncDaemon
+from fastha.model.device import Device
+from fastha.model.group import SyncGroup
 from fastha.model.lvs import GroupMember, RealServer, SorryServer, Tunnel, VirtualServer
 from fastha.model.script import Script
-from fastha.model.track import BfdInstance, TrackFile
+from fastha.model.track import BfdInstance, TrackFile, VrrpScript
 from fastha.model.vrrp import Auth, Garp, InstanceNotify, Tracker, TrackVirtualServer, VirtualAddress, VrrpInstance
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "BfdInstance",
     "Check",
     "Config",
+    "Device",
     "DnsCheck",
     "Fifo",
     "FileCheck",
@@ -58,6 +61,7 @@ __all__ = [
     "SorryServer",
     "SslCheck",
     "SyncDaemon",
+    "SyncGroup",
     "TcpCheck",
     "Tls",
     "TrackFile",
@@ -68,4 +72,5 @@ __all__ = [
     "VirtualAddress",
     "VirtualServer",
     "VrrpInstance",
+    "VrrpScript",
 ]

@@ -35,8 +35,10 @@ from fastha.model import Config, VrrpInstance
 from fastha.model.override import VrrpOverride
 from fastha.model.units import NS_PER_MS
 from fastha.vrrp import frames, lane, machine, notify
+from fastha.vrrp.followed import Followed
 from fastha.vrrp.house import House
 from fastha.vrrp.router import Router, resumable
+from fastha.vrrp.sync import Syncs
 from fastha.vrrp.trackers import NAMES
 
 SLICE_NS = 2 * NS_PER_MS  # of events per turn: the lane is served between slices
@@ -44,6 +46,7 @@ COUNT_NS = 100 * NS_PER_MS  # a tenth of the routers publish their counters
 REPAIR_NS = 100 * NS_PER_MS  # from a change of addresses to the look whether a master's are there
 REPORTED = ("virtual_server", "bfd")  # by other processes
 
+SOMEONE = {4: "127.0.0.1", 6: "fe80::1"}
 SOMEWHERE = Link(1, "lo", bytes(6), 1500, True, True, True)
 
 
@@ -54,6 +57,8 @@ class VrrpChild:
         self.child = Child("vrrp", endpoint, reactor=Reactor())
         self.routers: dict[tuple[int, str, str], Router] = {}
         self._by_index: dict[int, Router] = {}
+        self._syncs = Syncs(self.child)
+        self._followed = Followed(self.child, lambda kind, states: self._known(kind, states))
         self._house: House | None = None
         self.parts = Parts()
         self.work = Work(self.child.reactor, self.child.stalled, self._breathe, collects=False)
@@ -128,7 +133,7 @@ class VrrpChild:
                     raise ValueError(f"{instance.name}: same interface and VRID as {other}")
         for instance in draft.instances:
             try:
-                frames.advert_frames(instance, instance.unicast_src or "127.0.0.1", SOMEWHERE)
+                frames.advert_frames(instance, instance.unicast_src or SOMEONE[instance.family], SOMEWHERE)
             except ValueError as error:
                 raise ValueError(f"{instance.name}: {error}") from None
             yield
@@ -162,25 +167,34 @@ class VrrpChild:
             for name in (*draft.gone_of("instance"), *(i.name for i in draft.instances))
             if name in of_name
         ]
+        tracked = {(t.kind, t.name) for i in config.instances for t in i.trackers}
+        house.states = {one: up for one, up in house.states.items() if one in tracked}
+        self._followed.follow(config, tracked)
         if draft.instances or gone:
-            house.service_ips = {a.ip for i in config.instances for a in i.addresses}
-            tracked = {(t.kind, t.name) for i in config.instances for t in i.trackers}
-            house.states = {one: up for one, up in house.states.items() if one in tracked}
+            house.service_ips = {a.ip for i in config.instances for a in i.carried}
         if self.child.by_hand:
             self._assume(config)
         wanted = {i.identity for i in config.instances} if gone else set()
+        regrouped = bool(draft.values("sync_group") or draft.gone_of("sync_group"))
+        self._syncs.configure(config.sync_groups)
         for key in gone:
             if key not in now and key not in wanted and key in self.routers:  # also one that changed its identity
                 self._remove(self.routers[key].instance)
                 yield
         if first:
+            for instance in config.instances:  # before any is looked for: a note on one tells how its base was
+                if instance.vmac is not None:
+                    house.interfaces.wanted[instance.vmac.name] = instance.vmac
             self._remove_leftovers(config, previous.get("owned_addresses", ()))
+            house.interfaces.remove_leftovers()
         told: dict[str, dict[str, Any]] = previous.get("instances", {})
         for instance in draft.instances:
             self._put(instance, told.get(instance.name, {}), previous, prepared_ns)
             yield
+        if draft.instances or gone or regrouped:
+            self._syncs.settle(self.routers.values(), self.child.reactor.now_ns())
         if draft.instances or gone:
-            house.close_stale_receivers({i.interface for i in config.instances})
+            house.close_stale_receivers({name for i in config.instances for name in (i.interface, i.carrier)})
         house.addresses.pump()
         yield from self.parts.commit(draft)
         if first:
@@ -190,7 +204,13 @@ class VrrpChild:
         """Make one instance what it shall be. `known`: what a predecessor of this process reported of it."""
         reactor = self.child.reactor
         router = self.routers.get(instance.identity)
+        if router is not None and router.instance.vmac != instance.vmac:
+            self._remove(router.instance, notify.STOP)  # on other interfaces it is another virtual router to its hosts
+            router = None
+        if instance.vmac is not None:
+            self.house.interfaces.want(instance.vmac)
         if router is not None:
+            self._syncs.place(router, reactor.now_ns(), instance.name)
             router.change(instance, reactor.now_ns())
             router.decide(self._overrides.get(instance.name), reactor.now_ns())
             return
@@ -198,6 +218,7 @@ class VrrpChild:
             self.house, instance, known, self._overrides.get(instance.name)
         )
         self._by_index[router.index] = router
+        self._syncs.place(router, reactor.now_ns(), instance.name)
         age_ns = previous.get("died_ago_ns", 1 << 62) + reactor.now_ns() - prepared_ns
         router.survey(reactor.now_ns(), resume=resumable(instance, router.rules, known, age_ns))
         router.publish()
@@ -205,7 +226,7 @@ class VrrpChild:
     def _remove_leftovers(self, config: Config, owned: Sequence[str]) -> None:
         """Addresses that an earlier daemon may have added and that left the configuration while none ran."""
         table = self.house.monitor.table
-        wanted = {f"{a.dev or i.interface} {a}" for i in config.instances for a in i.addresses}
+        wanted = {f"{a.dev or i.carrier} {a}" for i in config.instances for a in i.carried}
         for text in owned:
             interface, _, address = text.partition(" ")
             ip, _, prefixlen = address.partition("/")
@@ -219,13 +240,17 @@ class VrrpChild:
         if errno:
             self.child.log.error("%s: cannot be removed: %s", text, os.strerror(errno))
 
-    def _remove(self, instance: VrrpInstance) -> None:
+    def _remove(self, instance: VrrpInstance, last: str = notify.DELETED) -> None:
         router = self.routers.pop(instance.identity)
-        router.give_up(self.child.reactor.now_ns(), notify.DELETED)
+        router.give_up(self.child.reactor.now_ns(), last)
         del self._by_index[router.index]
         self._to_survey.pop(router, None)
         self._events = deque(e for e in self._events if e[0] != router.index)  # the index will be used again
+        if router.sync is not None:
+            router.sync.remove(router, self.child.reactor.now_ns())
         router.close()
+        if instance.vmac is not None:
+            self.house.let_go(instance.vmac)
         self.child.facts({"instances": {instance.name: None}})
 
     def _assume(self, config: Config) -> None:
@@ -274,7 +299,9 @@ class VrrpChild:
     def _host_changed(self, changes: Changes | None) -> None:
         house = self.house
         if changes is None or any(not ip for _, ip in changes):
-            house.close_stale_receivers({r.instance.interface for r in self.routers.values()})
+            house.interfaces.mend()
+            used = (name for r in self.routers.values() for name in (r.instance.interface, r.instance.carrier))
+            house.close_stale_receivers(set(used))
         if changes is None:
             self._survey(self.routers.values())
         # Our own service addresses come and go by the thousand; they concern `repair` alone.
@@ -320,10 +347,15 @@ class VrrpChild:
 
     def _tracked(self, kind: str, message: Message) -> None:
         """Other processes report on what instances follow."""
-        self.house.states.update({(kind, name): up for name, up in message["states"].items()})
-        names = message["states"].keys()
+        self._known(kind, message["states"])
+
+    def _known(self, kind: str, states: dict[str, int]) -> None:
+        """Something that instances follow is other than it was."""
+        if self._house is None:
+            return
+        self._house.states.update({(kind, name): state for name, state in states.items()})
         self._survey(
-            r for r in self.routers.values() if any(t.kind == kind and t.name in names for t in r.instance.trackers)
+            r for r in self.routers.values() if any(t.kind == kind and t.name in states for t in r.instance.trackers)
         )
 
     def _count(self) -> None:
@@ -334,19 +366,20 @@ class VrrpChild:
                 self._breathe()
         if self._beat % 10 == 0:
             self._count_interfaces()
+            self.house.interfaces.mend()
         self._beat += 1
         self.child.reactor.call_later(COUNT_NS, self._count)
 
     def _count_interfaces(self) -> None:
         """What was heard and belongs to no router of ours."""
         lane = self.house.lane
-        now: dict[str, dict[str, Any]] = {
-            r.link.name: {
-                **lane.socket_counters(r.slot),
-                "strangers": [[vrid, machine.dotted(ip)] for vrid, ip in lane.strangers(r.slot).items()],
-            }
-            for r in self.house.receivers.values()
-        }
+        now: dict[str, dict[str, Any]] = {}
+        for receiver in self.house.receivers.values():
+            one = now.setdefault(receiver.link.name, {"strangers": []})
+            for name, value in lane.socket_counters(receiver.slot).items():
+                one[name] = one.get(name, 0) + value
+            one["strangers"] += [[vrid, machine.dotted(ip)] for vrid, ip in lane.strangers(receiver.slot).items()]
+        self._followed.publish()
         gone = dict.fromkeys(self._interfaces.keys() - now.keys())
         patch = gone | {name: counters for name, counters in now.items() if self._interfaces.get(name) != counters}
         if patch:
@@ -373,6 +406,8 @@ class VrrpChild:
         if self._house is not None:
             while not self._house.addresses.idle:
                 self._house.addresses.pump()
+            if not any(router.keeps for router in self.routers.values()):
+                self._house.interfaces.remove_all()
         self.child.finish(code)
 
     def run(self) -> int:
@@ -381,6 +416,7 @@ class VrrpChild:
             return self.child.run()
         finally:
             self.work.clear()
+            self._followed.close()
             if self._house is not None:
                 self._house.close()
             self.child.reactor.close()
