@@ -16,7 +16,7 @@ LEVEL = {
     "config": 2, "channel": 2, "wire": 2, "loop": 2, "dataplane": 2, "link": 2, "scripts": 2,
     "child": 3,
     "vrrp": 4, "checker": 4, "bfd": 4, "parent": 4, "reading": 4,
-    "lab": 5, "cli": 6,
+    "lab": 5, "doctor": 5, "cli": 6,
 }  # fmt: skip
 # Same-level imports that are allowed: (importer, imported).
 SIDEWAYS = {("wire", "loop"), ("link", "loop")}
@@ -88,6 +88,8 @@ def cores() -> list[Path]:
         dataplane/rows.py dataplane/reconcile.py dataplane/ops.py dataplane/nft_limits.py dataplane/nft_listing.py
         dataplane/nft_mend.py dataplane/nft_ops.py dataplane/nft_rules.py dataplane/nft_slots.py
         parent/restart.py parent/watchdog.py parent/facts.py parent/reload.py parent/protocol.py
+        parent/overrides.py parent/vrrp_overrides.py doctor/values.py doctor/rules.py doctor/kernel.py doctor/network.py
+        doctor/neighbours.py cli/select.py cli/complete.py
         channel/frame.py channel/status.py channel/messages.py child/patch.py"""
     return [p for n in names.split() for p in SRC.glob(n)]
 

@@ -40,6 +40,7 @@ COMMANDS: dict[str, Command] = {
         "have the daemon read its configuration again, and say how it went", "fastha.cli.reload", "admin"
     ),
     "stop": Command("stop the daemon in an orderly way", "fastha.cli.stop", "admin"),
+    "doctor": Command("what on this host will bite, and the command that mends it", "fastha.cli.doctor", "read"),
     "genhash": Command("the digest of a page, for digest of HTTP_GET and SSL_GET", "fastha.cli.genhash"),
     "lab": Command("the laboratory: two directors, three real servers, one client", "fastha.cli.lab"),
     "completion": Command("a script that lets bash, zsh or fish complete commands", "fastha.cli.completion"),
