@@ -16,7 +16,6 @@ import os
 from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import partial
-from socket import inet_ntoa as ip_text
 from typing import Any
 
 from fastha.channel.endpoint import Endpoint
@@ -343,7 +342,7 @@ class VrrpChild:
         now: dict[str, dict[str, Any]] = {
             r.link.name: {
                 **lane.socket_counters(r.slot),
-                "strangers": [[vrid, ip_text(ip)] for vrid, ip in lane.strangers(r.slot).items()],
+                "strangers": [[vrid, machine.dotted(ip)] for vrid, ip in lane.strangers(r.slot).items()],
             }
             for r in self.house.receivers.values()
         }

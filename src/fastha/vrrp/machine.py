@@ -27,6 +27,7 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 from fastha.vrrp.rules import Rules
+from fastha.wire.address import shown
 
 HELD = "held by an operator"
 
@@ -190,8 +191,8 @@ def step(rules: Rules, state: State, event: Event, now_ns: int) -> Outcome:
 
 
 def dotted(ip: int) -> str:
-    """10.0.0.1 for 0x0a000001."""
-    return ".".join(str(b) for b in ip.to_bytes(4, "big"))
+    """10.0.0.1 for 0x0a000001; fe80::1 for its number."""
+    return shown(ip)
 
 
 # -- transitions shared by cells -----------------------------------------------------------------------------------
