@@ -89,7 +89,7 @@ def cores() -> list[Path]:
         dataplane/nft_mend.py dataplane/nft_ops.py dataplane/nft_rules.py dataplane/nft_slots.py
         parent/restart.py parent/watchdog.py parent/facts.py parent/reload.py parent/protocol.py
         parent/overrides.py parent/vrrp_overrides.py doctor/values.py doctor/rules.py doctor/kernel.py doctor/network.py
-        doctor/neighbours.py cli/select.py cli/complete.py
+        doctor/neighbours.py cli/select.py cli/complete.py cli/top_view.py
         channel/frame.py channel/status.py channel/messages.py child/patch.py"""
     return [p for n in names.split() for p in SRC.glob(n)]
 

@@ -30,6 +30,7 @@ COMMANDS: dict[str, Command] = {
     "plan": Command("what a reload would do to the running daemon; changes nothing", "fastha.cli.plan", "admin"),
     "dump": Command("print the effective configuration, of the daemon or of a file", "fastha.cli.dump", "admin"),
     "status": Command("what the daemon does: instances, virtual and real servers", "fastha.cli.status", "read"),
+    "top": Command("a live full-screen view with keys, also of 10 000 real servers", "fastha.cli.top", "read"),
     "events": Command("what happened, in order, with the cause of each event", "fastha.cli.events", "read"),
     "vs": Command("virtual servers: list them, show one of them whole", "fastha.cli.vs", "read"),
     "rs": Command("drain, enable, disable, weigh real servers at run time", "fastha.cli.rs", "admin"),
