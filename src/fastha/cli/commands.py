@@ -29,6 +29,7 @@ COMMANDS: dict[str, Command] = {
     "check": Command("check a configuration and print every finding", "fastha.cli.check"),
     "plan": Command("what a reload would do to the running daemon; changes nothing", "fastha.cli.plan", "admin"),
     "dump": Command("print the effective configuration, of the daemon or of a file", "fastha.cli.dump", "admin"),
+    "doctor": Command("what on this host will bite, and the command that mends it", "fastha.cli.doctor", "read"),
     "status": Command("what the daemon does: instances, virtual and real servers", "fastha.cli.status", "read"),
     "top": Command("a live full-screen view with keys, also of 10 000 real servers", "fastha.cli.top", "read"),
     "events": Command("what happened, in order, with the cause of each event", "fastha.cli.events", "read"),
@@ -41,7 +42,6 @@ COMMANDS: dict[str, Command] = {
         "have the daemon read its configuration again, and say how it went", "fastha.cli.reload", "admin"
     ),
     "stop": Command("stop the daemon in an orderly way", "fastha.cli.stop", "admin"),
-    "doctor": Command("what on this host will bite, and the command that mends it", "fastha.cli.doctor", "read"),
     "genhash": Command("the digest of a page, for digest of HTTP_GET and SSL_GET", "fastha.cli.genhash"),
     "lab": Command("the laboratory: two directors, three real servers, one client", "fastha.cli.lab"),
     "completion": Command("a script that lets bash, zsh or fish complete commands", "fastha.cli.completion"),
