@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "resync": ("compare the kernel's table with what is wanted and repair it, now", "fastha.cli.resync"),
     "reload": ("have the daemon read its configuration again, and say how it went", "fastha.cli.reload"),
     "stop": ("stop the daemon in an orderly way", "fastha.cli.stop"),
+    "metrics": ("what the daemon does, for Prometheus: print it once, or serve it", "fastha.cli.metrics"),
     "genhash": ("the digest of a page, for digest of HTTP_GET and SSL_GET", "fastha.cli.genhash"),
     "lab": ("the laboratory: two directors, three real servers, one client", "fastha.cli.lab"),
     "version": ("print the version", "fastha.cli.version"),
