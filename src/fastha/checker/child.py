@@ -47,8 +47,8 @@ from fastha.model.units import NS_PER_MS, NS_PER_S
 from fastha.scripts import lines
 from fastha.scripts.configured import defaults
 
-REFRESH_NS = 50 * NS_PER_MS  # counters of steady probes are reported by a few real servers each time,
-ROUND = 100  # and by all of them in so many
+REFRESH_NS = 25 * NS_PER_MS  # counters of steady probes are reported by a few real servers each time,
+ROUND = 200  # and by all of them in so many
 TOLD_TOGETHER = 16  # virtual servers of a commit whose rows and facts go out together
 TRIM_NS = 30 * NS_PER_S
 SPARE_FDS = 128 + talk.CONVERSATIONS  # descriptors that are not for probes of the native engine
@@ -141,6 +141,7 @@ class Checker:
     def _parts(self, message: Message) -> None:
         self.work.quiet()
         self.parts.take_parts(message)
+        run(self.parts.digest())  # a few milliseconds: a message is small
 
     def _propose(self, message: Message) -> Steps:
         """Phase one: nothing that runs is changed. A proposal before this one is forgotten."""
@@ -489,6 +490,7 @@ class Checker:
                     f"{name} {effect.server.key}",
                     f"{word}: {why}",
                     logging.INFO if effect.up else logging.WARNING,
+                    why,
                 )
                 said.append(lines.real_server(ward.plan.server, effect.server, effect.up))
             elif isinstance(effect, QuorumChanged):
@@ -514,9 +516,9 @@ class Checker:
         text = f"quorum {'gained' if effect.up else 'lost'}: live weight {effect.live_weight}, quorum {needed}"
         if sorry:
             text += f"; sorry server {sorry.key} {'leaves' if effect.up else 'takes over'}"
-        self.child.event(
-            "quorum_gained" if effect.up else "quorum_lost", key, text, logging.INFO if effect.up else logging.WARNING
-        )
+        cause = f"live weight {effect.live_weight}, quorum {needed}"
+        level = logging.INFO if effect.up else logging.WARNING
+        self.child.event("quorum_gained" if effect.up else "quorum_lost", key, text, level, cause)
 
     def _seen(self, server: Server) -> None:
         """An answer that changes no row: the health may have become known, a failure may be on its way."""

@@ -24,6 +24,7 @@ from fastha.model import ScriptDefs
 from fastha.model.units import NS_PER_MS, NS_PER_S
 from fastha.parent import protocol
 from fastha.parent.accept import accepted
+from fastha.parent.access import access
 from fastha.parent.configuration import Configuration
 from fastha.parent.control import Reply, Server
 from fastha.parent.disclose import plain
@@ -40,6 +41,7 @@ from fastha.parent.scripts import Scripts
 from fastha.parent.spawn import PROCESSES, Process
 from fastha.parent.state import STATE_PATH
 from fastha.parent.status import document
+from fastha.parent.stream import Stream
 from fastha.parent.supervisor import Supervisor
 from fastha.parent.timed import Timed
 
@@ -59,14 +61,18 @@ class Daemon:
         control_path: str = protocol.CONTROL_PATH,
         pid_path: str = "",
         state_path: str = "",
+        readers: str = "",
+        admins: str = "",
         log: Log | None = None,
         processes: Sequence[Process] = PROCESSES,
     ) -> None:
         self._config_path = os.path.abspath(config_path)
         self._dataplane, self._control_path, self._pid_path = dataplane, control_path, pid_path
+        self._readers, self._admins = readers, admins  # groups, by name
         self._log = log or Log("fastha")
         self._loop = Loop()
         self._events = Events(self._log)
+        self._stream = Stream(self._loop, self._events)
         self._scripts = Scripts(self._loop, self._log)
         self._fifos = Fifos(self._loop, self._log)
         self._memory = Memory(os.path.abspath(state_path or beside(control_path)), self._log, self._events)
@@ -99,7 +105,9 @@ class Daemon:
                 read = self._read_first()
                 if read is None or read.configuration is None:
                     return self._exit  # told to stop meanwhile
-                self._server = Server(self._loop, self._control_path, self._command)
+                self._server = Server(
+                    self._loop, self._control_path, self._command, access(self._readers, self._admins)
+                )
                 self._write_pid()
                 self._memory.load()  # after the control socket: nobody else is using the file now
                 self._log.info(f"fastha {fastha.__version__} starts with {self._config_path}")
@@ -219,16 +227,18 @@ class Daemon:
             reply(self._status(request.fields.get("only")))
         elif command == "version":
             reply(protocol.answer({"version": fastha.__version__, "protocol": protocol.VERSION}))
+        elif command == "events":
+            self._stream.ask(request.fields, reply)
         elif command == "configuration":
             reply(self._configuration())
         elif command == "reload":
             self._reloads.request(lambda outcome: reply(protocol.answer(_plain(outcome))))
         elif command == "overrides":
-            reply(
-                protocol.answer({"overrides": self._memory.listing(self._supervisor.config, self._supervisor.servers)})
-            )
+            reply(protocol.answer({"overrides": self._overrides(), "vrrp": self._vrrp_overrides()}))
         elif command == "override":
             reply(self._override(request))
+        elif command == "vrrp":
+            reply(self._vrrp(request))
         elif command == "accept":
             reply(self._accept(request))
         elif command == "resync":
@@ -251,6 +261,12 @@ class Daemon:
             }
         )
 
+    def _overrides(self) -> list[dict[str, Any]]:
+        return self._memory.listing(self._supervisor.config, self._supervisor.servers)
+
+    def _vrrp_overrides(self) -> list[dict[str, Any]]:
+        return self._memory.vrrp_listing(self._supervisor.config, self._supervisor.instances)
+
     def _override(self, request: Request) -> bytes:
         try:
             if self._state != "running":
@@ -262,6 +278,18 @@ class Daemon:
             return protocol.refusal(error)
         if not request.fields.get("dry_run") and any(change.before != change.after for change in changes):
             self._supervisor.tell_overrides()
+        return protocol.answer({"changes": changes, "dry_run": bool(request.fields.get("dry_run"))})
+
+    def _vrrp(self, request: Request) -> bytes:
+        supervisor = self._supervisor
+        try:
+            if self._state != "running":
+                raise BadRequest("busy", f"the daemon is {self._state}")
+            changes = self._memory.decide_vrrp(request.fields, supervisor.config, supervisor.instances, request.uid)
+        except BadRequest as error:
+            return protocol.refusal(error)
+        if not request.fields.get("dry_run") and any(change.before != change.after for change in changes):
+            supervisor.tell_vrrp_overrides()
         return protocol.answer({"changes": changes, "dry_run": bool(request.fields.get("dry_run"))})
 
     def _accept(self, request: Request) -> bytes:
@@ -308,7 +336,8 @@ class Daemon:
             "next_reload": self._timed.at or None,
             "last_reload": reloads.last.plain() if reloads.last else None,
             "state_file": self._memory.path,
-            "overrides": self._memory.listing(self._supervisor.config, self._supervisor.servers),
+            "overrides": self._overrides(),
+            "vrrp_overrides": self._vrrp_overrides(),
             "scripts": {**self._scripts.counts, "pending": self._scripts.pending},
             "fifos": self._fifos.facts(),
             "events": self._events.last,

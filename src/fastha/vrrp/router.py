@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections import ChainMap
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -15,12 +15,14 @@ from fastha.link import rtnl
 from fastha.link.addresses import Key, Operation
 from fastha.link.rtnl import Link
 from fastha.model import VrrpInstance
+from fastha.model.override import VrrpOverride
 from fastha.model.units import NS_PER_S
 from fastha.vrrp import frames, machine, notify, trackers
 from fastha.vrrp.frames import ArpBlock
 from fastha.vrrp.garp import Token
 from fastha.vrrp.house import House
 from fastha.vrrp.machine import Event, Role, State
+from fastha.vrrp.peers_seen import Peers
 from fastha.vrrp.rules import Rules, rules_of
 from fastha.vrrp.sockets import GROUP
 
@@ -33,14 +35,18 @@ Messages = dict[Key, tuple[bytes, bytes]]  # address -> its prebuilt RTM_NEWADDR
 class Router:
     """`survey` compares with the host and what it tracks; `happen` plays one event."""
 
-    def __init__(self, house: House, instance: VrrpInstance, previous: dict[str, Any]) -> None:
+    def __init__(
+        self, house: House, instance: VrrpInstance, previous: dict[str, Any], override: VrrpOverride | None = None
+    ) -> None:
         self.house = house
         self.instance = instance
+        self.override = override
         self.index = house.lane.add()
         self.since = time.time()
         self.why = "started"
         self.became_master = int(previous.get("became_master", 0))
         self.repaired = 0
+        self.peers = Peers(previous.get("peers", ()))
         self.messages: Messages = {}
         self.arp: list[ArpBlock] = []
         self.token: Token | None = None
@@ -50,10 +56,10 @@ class Router:
         self._announce = ""  # the occasion to announce when they have come
         self._built: object = None
         self._told = Told(house.child, "instances")
-        self.rules = rules_of(instance, 0)
+        self.rules = rules_of(instance, 0, override)
         self._build()
         holding = previous.get("state") == "master" or any(house.monitor.table.has(*key) for key in self.messages)
-        self.state = State(priority=trackers.effective_priority(instance, self._tracked(instance)), holding=holding)
+        self.state = State(priority=self._priority(), holding=holding)
         self._load()
 
     # -- events --
@@ -132,12 +138,18 @@ class Router:
         here = {("interface", name): (link := self.house.link(name)) is not None and link.running for name in links}
         return ChainMap(here, self.house.states)
 
+    def _priority(self) -> int:
+        base = self.override.priority if self.override is not None else 0
+        return trackers.effective_priority(self.instance, self._tracked(self.instance), base)
+
     def _weigh(self, now_ns: int) -> None:
-        priority = trackers.effective_priority(self.instance, self._tracked(self.instance))
+        priority = self._priority()
         if priority != self.state.priority:
             text = f"effective priority {self.state.priority} -> {priority}"
+            base = self.override.priority if self.override is not None else 0
+            cause = trackers.told(self.instance, self._tracked(self.instance), base)
             self.happen(machine.PriorityChanged(priority), now_ns)
-            self.house.child.event("priority", self.instance.name, text)
+            self.house.child.event("priority", self.instance.name, f"{text}: {cause}", cause=cause)
 
     def _faults(self) -> frozenset[str]:
         instance, table = self.instance, self.house.monitor.table
@@ -171,12 +183,19 @@ class Router:
         links = {dev: found for dev in devs if (found := house.link(dev)) is not None}
         own = self._own_ip(link) if link is not None else ""
         slot = house.slot(link) if link is not None else -1
-        built = (instance, _constant(link), own, slot, {dev: _constant(found) for dev, found in links.items()})
+        built = (
+            instance,
+            self.override,
+            _constant(link),
+            own,
+            slot,
+            {dev: _constant(found) for dev, found in links.items()},
+        )
         if built == self._built:
             return
         self._built = built
-        if own or not self.rules.own_ip:
-            self.rules = rules_of(instance, frames.number(own))
+        # Without an address it still takes part in its end with the one it had.
+        self.rules = rules_of(instance, frames.number(own) if own else self.rules.own_ip, self.override)
         rules = self.rules
         source = house.unicast if instance.unicast else house.packet
         house.lane.configure(
@@ -221,7 +240,7 @@ class Router:
             self._remove(dropped)
         fresh = tuple(a for a in new.addresses if a not in old.addresses)
         if self.state.role is not Role.INIT and self.state.role is not Role.FAULT:
-            priority = trackers.effective_priority(new, self._tracked(new))
+            priority = self._priority()
             if priority != self.state.priority:
                 self.happen(machine.PriorityChanged(priority), now_ns)
             self.happen(machine.RulesChanged(old_rules), now_ns)
@@ -238,6 +257,20 @@ class Router:
         self.house.announcer.announce(frames.arp_blocks(part, links), replace(part.garp, master_refresh_ns=0), "master")
         if self.token is not None:
             self.token.blocks[:] = self.arp
+
+    def decide(self, override: VrrpOverride | None, now_ns: int) -> None:
+        """An operator has decided something else about it."""
+        before, self.override = self.override, override
+        if override == before:
+            return
+        old = self.rules
+        self._build()
+        if override is not None and override.failover and self.state.role is Role.MASTER:
+            self.happen(machine.Resign(f"failover, asked for by {override.by}"), now_ns)
+        if self.rules != old and self.state.role is not Role.INIT:
+            self.happen(machine.RulesChanged(old), now_ns)
+        self._weigh(now_ns)
+        self.publish()
 
     def give_up(self, now_ns: int, last: str = notify.STOP) -> None:
         """Stop or removal (`last`): priority 0 if master, addresses returned."""
@@ -279,9 +312,11 @@ class Router:
                 self.since, self.why = time.time(), why
                 self.became_master += new is Role.MASTER
                 level = logging.WARNING if new is Role.FAULT else logging.INFO
-                self.house.child.event("state", self.instance.name, f"{old} -> {new}: {why}", level)
+                self.house.child.event("state", self.instance.name, f"{old} -> {new}: {why}", level, why)
                 self._tell(new)
                 self.publish()
+                if new is Role.MASTER and self.override is not None and self.override.failover:
+                    self.house.child.send("failover_over", instance=self.instance.name, since=self.override.since)
             case machine.Warn(text):
                 self.house.child.limited(f"{self.instance.name} {text}", TELL_PER_S, f"{self.instance.name}: {text}")
 
@@ -359,12 +394,15 @@ class Router:
             "advert_int_ns": instance.advert_int_ns,
             "priority_base": instance.priority,
             "priority": state.priority,
+            "priority_from": trackers.parts(instance, self._tracked(instance)),
             "master": machine.dotted(state.master_ip) if state.master_ip else "",
             "addresses": [str(a) for a in instance.addresses],
             "holding": state.holding,
             "faults": sorted(state.faults),
             "became_master": self.became_master,
             "repaired": self.repaired,
+            "override": None if self.override is None else asdict(self.override),
+            "peers": self.peers.told(self.house.lane.peers(self.index)),
             **counters,
         }
 
