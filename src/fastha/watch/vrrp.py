@@ -44,18 +44,18 @@ def vrrp(status: Mapping[str, Any]) -> Iterator[Family]:
 
     def own(name: str, kind: Kind, text: str, value: str, scale: float = 1) -> Family:
         rows = [((i,), None if one.get(value) is None else one[value] * scale) for i, one in instances]
-        return of(f"fastha_vrrp_{name}", kind, text, "instance", rows)
+        return of(f"fastha_vrrp_{name}", kind, text, "vrrp_instance", rows)
 
     yield of(
-        "fastha_vrrp_master", "gauge", "1 while the instance is master.", "instance",
+        "fastha_vrrp_master", "gauge", "1 while the instance is master.", "vrrp_instance",
         [((i,), one.get("state") == "master") for i, one in instances],
     )  # fmt: skip
     yield of(
-        "fastha_vrrp_fault", "gauge", "1 while the instance cannot take part.", "instance",
+        "fastha_vrrp_fault", "gauge", "1 while the instance cannot take part.", "vrrp_instance",
         [((i,), one.get("state") == "fault") for i, one in instances],
     )  # fmt: skip
     yield of(
-        "fastha_vrrp_two_masters", "gauge", "1 while we are master and hear another master.", "instance",
+        "fastha_vrrp_two_masters", "gauge", "1 while we are master and hear another master.", "vrrp_instance",
         [((i,), two_masters(one, now)) for i, one in instances],
     )  # fmt: skip
     yield own("priority", "gauge", "Effective priority.", "priority")
@@ -66,7 +66,7 @@ def vrrp(status: Mapping[str, Any]) -> Iterator[Family]:
     yield own("advert_late_max_seconds", "gauge", "The latest advert since the process started.", "late_max_ns", NS)
     yield own("advert_lateness_seconds", "histogram", "How late our adverts were.", "late")
     yield of(
-        "fastha_vrrp_discarded", "counter", "Adverts discarded, by reason.", "instance reason",
+        "fastha_vrrp_discarded", "counter", "Adverts discarded, by reason.", "vrrp_instance reason",
         [((i, str(r)), n) for i, one in instances for r, n in section(one, "discarded").items()],
     )  # fmt: skip
     interfaces = section(status, "vrrp", "interfaces").items()
