@@ -89,7 +89,8 @@ def cores() -> list[Path]:
         dataplane/nft_mend.py dataplane/nft_ops.py dataplane/nft_rules.py dataplane/nft_slots.py
         parent/restart.py parent/watchdog.py parent/facts.py parent/reload.py parent/protocol.py
         channel/frame.py channel/status.py channel/messages.py child/patch.py
-        watch/families.py watch/daemon.py watch/vrrp.py watch/servers.py watch/traffic.py watch/everything.py"""
+        watch/families.py watch/daemon.py watch/vrrp.py watch/servers.py watch/traffic.py watch/everything.py
+        watch/view.py"""
     return [p for n in names.split() for p in SRC.glob(n)]
 
 

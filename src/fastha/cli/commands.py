@@ -43,6 +43,7 @@ COMMANDS: dict[str, Command] = {
     "metrics": Command(
         "what the daemon does, for Prometheus: print it once, or serve it", "fastha.cli.metrics", "read"
     ),
+    "page": Command("a status page for browsers, live", "fastha.cli.page", "read"),
     "genhash": Command("the digest of a page, for digest of HTTP_GET and SSL_GET", "fastha.cli.genhash"),
     "lab": Command("the laboratory: two directors, three real servers, one client", "fastha.cli.lab"),
     "completion": Command("a script that lets bash, zsh or fish complete commands", "fastha.cli.completion"),
