@@ -108,7 +108,7 @@ class Child:
     def event(self, kind: str, subject: str, text: str, level: int = logging.INFO, cause: str = "") -> None:
         """Something an operator should see: logged here, and kept by the parent (which does not log it again).
         `cause`: why, where `text` says more than that."""
-        self.log.log(level, "%s: %s", subject, text)
+        self.log.log(level, "%s: %s", subject, text, extra={"fields": {"FASTHA_KIND": kind, "FASTHA_SUBJECT": subject}})
         self.send("event", event={"kind": kind, "subject": subject, "text": text, "cause": cause})
 
     def script(self, script: Script | None, subject: str) -> None:

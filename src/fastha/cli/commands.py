@@ -42,6 +42,10 @@ COMMANDS: dict[str, Command] = {
         "have the daemon read its configuration again, and say how it went", "fastha.cli.reload", "admin"
     ),
     "stop": Command("stop the daemon in an orderly way", "fastha.cli.stop", "admin"),
+    "metrics": Command(
+        "what the daemon does, for Prometheus: print it once, or serve it", "fastha.cli.metrics", "read"
+    ),
+    "page": Command("a status page for browsers, live", "fastha.cli.page", "read"),
     "genhash": Command("the digest of a page, for digest of HTTP_GET and SSL_GET", "fastha.cli.genhash"),
     "lab": Command("the laboratory: two directors, three real servers, one client", "fastha.cli.lab"),
     "completion": Command("a script that lets bash, zsh or fish complete commands", "fastha.cli.completion"),

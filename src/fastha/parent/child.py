@@ -216,6 +216,11 @@ class Child:
         elif watchdog.hung(self._watch, now):
             self.kill(Ending.LATE if self.state is State.STARTING else Ending.HUNG)
 
+    @property
+    def stuck(self) -> bool:
+        """It hangs, and killing it does not end it."""
+        return self.alive and self.state is not State.STOPPING and watchdog.stuck(self._watch, self._loop.now_ns())
+
     # -- from the child --
 
     def _channel_event(self, events: int) -> None:

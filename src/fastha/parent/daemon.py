@@ -33,14 +33,14 @@ from fastha.parent.marker import clear
 from fastha.parent.memory import Memory
 from fastha.parent.place import Place
 from fastha.parent.protocol import BadRequest, Request
-from fastha.parent.readiness import notify
+from fastha.parent.readiness import Feeder, notify, watchdog_ns
 from fastha.parent.reading import ARGV, Read
 from fastha.parent.reloads import Outcome, Reloads
 from fastha.parent.scripts import Scripts
 from fastha.parent.signals import Signals
 from fastha.parent.spawn import PROCESSES, Process
 from fastha.parent.state import STATE_PATH
-from fastha.parent.status import document
+from fastha.parent.status import document, sentence
 from fastha.parent.stream import Stream
 from fastha.parent.supervisor import Supervisor
 from fastha.parent.timed import Timed
@@ -92,6 +92,12 @@ class Daemon:
             committed=self._committed,
         )
         self._timed = Timed(self._loop, self._log, self._reloads.request)
+        self._feeder = Feeder(
+            self._loop,
+            watchdog_ns(os.environ, os.getpid()),
+            lambda: [child.role for child in self._supervisor.children.values() if child.stuck],
+            lambda: sentence(self._supervisor),
+        )
         self._server: Server | None = None
         self._state = "starting"
         self._exit = Exit.OK
@@ -167,6 +173,7 @@ class Daemon:
         if outcome.status is Exit.OK:
             self._state = "running"
             notify(f"READY=1\nMAINPID={os.getpid()}")
+            self._feeder.start()
         elif self._state == "starting":
             self._log.error(f"not started: {outcome.text}")
             self._stop(outcome.status)
@@ -203,6 +210,7 @@ class Daemon:
         self._scripts.when_idle(self._loop.stop)
 
     def _close(self) -> None:
+        self._feeder.close()
         self._scripts.abandon()
         self._fifos.close()
         if self._server is not None:
