@@ -69,26 +69,26 @@ class Gone:
 
 
 def dump_links(sequence: int) -> bytes:
-    return _message(RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, IFINFO.pack(0, 0, 0, 0, 0), sequence)
+    return message(RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, IFINFO.pack(0, 0, 0, 0, 0), sequence)
 
 
 def dump_addresses(sequence: int, family: int = socket.AF_INET) -> bytes:
-    return _message(RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP, IFADDR.pack(family, 0, 0, 0, 0), sequence)
+    return message(RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP, IFADDR.pack(family, 0, 0, 0, 0), sequence)
 
 
 def add_address(index: int, ip: str, prefixlen: int, scope: int = 0, label: str = "") -> bytes:
     """RTM_NEWADDR that asks for an acknowledgement; its sequence number is 0 until `number` sets it."""
     body = IFADDR.pack(socket.AF_INET, prefixlen, 0, scope, index) + _address(ip)
     if label:
-        body += _attribute(IFA_LABEL, label.encode() + b"\0")
-    body += _attribute(IFA_PROTO, bytes([IFAPROT_KEEPALIVED]))  # since Linux 5.18; older kernels skip it
-    return _message(RTM_NEWADDR, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, body)
+        body += attribute(IFA_LABEL, label.encode() + b"\0")
+    body += attribute(IFA_PROTO, bytes([IFAPROT_KEEPALIVED]))  # since Linux 5.18; older kernels skip it
+    return message(RTM_NEWADDR, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, body)
 
 
 def delete_address(index: int, ip: str, prefixlen: int) -> bytes:
     """RTM_DELADDR that asks for an acknowledgement."""
     body = IFADDR.pack(socket.AF_INET, prefixlen, 0, 0, index) + _address(ip)
-    return _message(RTM_DELADDR, NLM_F_REQUEST | NLM_F_ACK, body)
+    return message(RTM_DELADDR, NLM_F_REQUEST | NLM_F_ACK, body)
 
 
 def number(buffer: bytearray, offset: int, sequence: int) -> None:
@@ -129,7 +129,7 @@ def _read_link(body: memoryview) -> Link | None:
     if family != socket.AF_UNSPEC:  # AF_BRIDGE: news of a port, not of the link
         return None
     name, mac, mtu = "", b"", 0
-    for kind, value in _attributes(body[IFINFO.size :]):
+    for kind, value in attributes(body[IFINFO.size :]):
         if kind == IFLA_IFNAME:
             name = bytes(value).rstrip(b"\0").decode(errors="replace")
         elif kind == IFLA_ADDRESS:
@@ -144,13 +144,13 @@ def _read_address(body: memoryview) -> Address | None:
     family, prefixlen, _flags, _scope, index = IFADDR.unpack_from(body)
     if family not in (socket.AF_INET, socket.AF_INET6):
         return None
-    found = {kind: bytes(value) for kind, value in _attributes(body[IFADDR.size :])}
+    found = {kind: bytes(value) for kind, value in attributes(body[IFADDR.size :])}
     ip = found.get(IFA_LOCAL, found.get(IFA_ADDRESS, b""))  # on point-to-point links ADDRESS is the peer's
     whole = 4 if family == socket.AF_INET else 16
     return Address(index, socket.inet_ntop(family, ip), prefixlen) if len(ip) == whole else None
 
 
-def _attributes(data: memoryview) -> Iterator[tuple[int, memoryview]]:
+def attributes(data: memoryview) -> Iterator[tuple[int, memoryview]]:
     offset = 0
     while offset + ATTRIBUTE.size <= len(data):
         length, kind = ATTRIBUTE.unpack_from(data, offset)
@@ -160,14 +160,14 @@ def _attributes(data: memoryview) -> Iterator[tuple[int, memoryview]]:
         offset += length + 3 & ~3
 
 
-def _attribute(kind: int, value: bytes) -> bytes:
+def attribute(kind: int, value: bytes) -> bytes:
     return ATTRIBUTE.pack(ATTRIBUTE.size + len(value), kind) + value + bytes(-len(value) % 4)
 
 
 def _address(ip: str) -> bytes:
     packed = socket.inet_aton(ip)
-    return _attribute(IFA_LOCAL, packed) + _attribute(IFA_ADDRESS, packed)
+    return attribute(IFA_LOCAL, packed) + attribute(IFA_ADDRESS, packed)
 
 
-def _message(kind: int, flags: int, body: bytes, sequence: int = 0) -> bytes:
+def message(kind: int, flags: int, body: bytes, sequence: int = 0) -> bytes:
     return HEADER.pack(HEADER.size + len(body), kind, flags, sequence, 0) + body
