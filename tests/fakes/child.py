@@ -47,7 +47,9 @@ class FakeChild:
                 self.turns += 1
                 self.beat_at = now + 0.25
                 if "mute" not in self.words:
-                    self.endpoint.send(type="heartbeat", turns=self.turns, lag_ns=1000, rss_kb=10_000)
+                    self.endpoint.send(
+                        type="heartbeat", turns=self.turns, lag_ns=1000, lag=[self.turns, 0, 0, 0, 0, 0], rss_kb=10_000
+                    )
             writers = [self.endpoint] if self.endpoint.wants_write() else []
             readable, _, _ = select.select([self.endpoint], writers, [], max(0.0, self.beat_at - now))
             if writers:
@@ -85,7 +87,7 @@ class FakeChild:
             os.write(self.endpoint.fileno(), b"\0\0\0\2[]")
             return
         if "slow-ready" in words:
-            self.endpoint.send(type="heartbeat", turns=1, lag_ns=0, rss_kb=1)
+            self.endpoint.send(type="heartbeat", turns=1, lag_ns=0, lag=[0] * 6, rss_kb=1)
             time.sleep(2.0)
         if "refuse" in words:
             self.endpoint.send(type="refused", generation=message["generation"], reason="eth9: no such interface")

@@ -486,3 +486,54 @@ def test_no_descriptor_is_lost_in_many_replacements(running: Running) -> None:
         running.write(config(router_id=str(time.monotonic())))
         assert ask(running.control, "reload")["outcome"] == "committed"
     need.wait_until(lambda: len(list(descriptors.iterdir())) <= before, 2, "as many descriptors as before")
+
+
+def test_a_stopped_child_keeps_no_answer_waiting(running: Running) -> None:
+    running.start(config())
+    pids = {role: running.child_pid(role) for role in ("vrrp", "checker")}
+    questions: dict[str, dict[str, Any]] = {
+        "status": {}, "overrides": {}, "events": {}, "configuration": {}, "version": {},
+        "override": {"action": "drain", "virtual_servers": ["*"], "real_servers": ["*"], "dry_run": True},
+    }  # fmt: skip
+    quickest = dict.fromkeys(questions, 1e9)
+    for pid in pids.values():
+        os.kill(pid, signal.SIGSTOP)
+    for _ in range(3):
+        for command, fields in questions.items():
+            began = time.monotonic()
+            with suppress(NoAnswer):  # no server of that name: an answer like any other
+                ask(running.control, command, fields=fields)
+            quickest[command] = min(quickest[command], time.monotonic() - began)
+        if any(Path(f"/proc/{pid}").exists() for pid in pids.values()):
+            stopped = dict(quickest)  # at least one has not been replaced yet
+    assert max(stopped.values()) < 0.1, stopped
+    running.until(lambda: all(running.replaced(role, pid) for role, pid in pids.items()), "both are replaced", 10)
+
+
+def test_events_are_told_in_order_with_their_causes_and_followed(running: Running) -> None:
+    running.start(config(vrrp="talkative"))
+    argv = [sys.executable, "-m", "fastha.cli", "events", "--control", running.control, "--json"]
+    follower = subprocess.Popen([*argv, "--follow", "--since", "0"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert follower.stdout is not None
+        pid = running.child_pid("checker")
+        os.kill(pid, signal.SIGKILL)
+        seen: list[dict[str, Any]] = []
+        while not any(one.get("kind") == "ended" for one in seen):
+            seen.append(json.loads(follower.stdout.readline()))
+        assert [one["number"] for one in seen] == list(range(1, len(seen) + 1))
+        assert "signal 9" in seen[-1]["cause"]
+        running.write(config(vrrp="talkative", router_id="other"))
+        assert ask(running.control, "reload", 20)["outcome"] == "committed"
+        while (seen[-1]["source"], seen[-1]["kind"]) != ("parent", "committed"):
+            seen.append(json.loads(follower.stdout.readline()))
+        assert [one["number"] for one in seen] == list(range(1, len(seen) + 1))
+        done = subprocess.run([*argv, "--kind", "ended"], capture_output=True, text=True, timeout=30, check=True)
+        assert [json.loads(line) for line in done.stdout.splitlines()] == [
+            one for one in seen if one["kind"] == "ended"
+        ]
+    finally:
+        follower.kill()
+        follower.wait()
+        assert follower.stdout is not None
+        follower.stdout.close()

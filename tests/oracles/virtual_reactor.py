@@ -57,6 +57,9 @@ class VirtualReactor:
     def before_sleep(self, hook: Callable[[], object]) -> None:
         self._hooks.append(hook)
 
+    def lag(self) -> list[int]:
+        return [0] * 6
+
     def take_lag_ns(self) -> int:
         return 0
 

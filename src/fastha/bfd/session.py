@@ -126,7 +126,7 @@ class BfdSession:
                     self.since, self.why = time.time(), why
                     self.became_up += after is State.UP
                     level = logging.WARNING if before is State.UP else logging.INFO
-                    self.house.child.event("bfd", self.bfd.name, f"{before} -> {after}: {why}", level)
+                    self.house.child.event("bfd", self.bfd.name, f"{before} -> {after}: {why}", level, why)
         self.publish()
         return self.up is not was_up
 

@@ -57,8 +57,9 @@ MESSAGES: Mapping[str, Kind] = {
     "hello": _kind("up", "role pid", "First message of a child."),
     "heartbeat": _kind(
         "up",
-        "turns lag_ns rss_kb",
-        "The child's own loop moved; lag is its worst lateness of a timer, or longest slice of work, since the last.",
+        "turns lag_ns lag rss_kb",
+        "The child's own loop moved; lag_ns is its worst lateness of a timer, or longest slice of work, since the "
+        "last; lag counts the lateness of all timers since its start, in the steps of loop/lateness.pxd.",
     ),
     "stop": _kind("down", "", "Give up everything in an orderly way, then exit 0."),
     # -- facts --
@@ -68,7 +69,7 @@ MESSAGES: Mapping[str, Kind] = {
         "What changed since the last facts; merged by key into the parent's picture (null deletes a key). The first "
         "ones of a process are complete: they replace its predecessor's.",
     ),
-    "event": _kind("up", "event", "Something happened that an operator should see: {kind, subject, text}."),
+    "event": _kind("up", "event", "Something happened that an operator should see: {kind, subject, text, cause}."),
     "script": _kind(
         "up", "script subject", "Run this Script (plain data) for `subject`; the parent runs scripts in order."
     ),

@@ -489,6 +489,7 @@ class Checker:
                     f"{name} {effect.server.key}",
                     f"{word}: {why}",
                     logging.INFO if effect.up else logging.WARNING,
+                    why,
                 )
                 said.append(lines.real_server(ward.plan.server, effect.server, effect.up))
             elif isinstance(effect, QuorumChanged):
@@ -514,9 +515,9 @@ class Checker:
         text = f"quorum {'gained' if effect.up else 'lost'}: live weight {effect.live_weight}, quorum {needed}"
         if sorry:
             text += f"; sorry server {sorry.key} {'leaves' if effect.up else 'takes over'}"
-        self.child.event(
-            "quorum_gained" if effect.up else "quorum_lost", key, text, logging.INFO if effect.up else logging.WARNING
-        )
+        cause = f"live weight {effect.live_weight}, quorum {needed}"
+        level = logging.INFO if effect.up else logging.WARNING
+        self.child.event("quorum_gained" if effect.up else "quorum_lost", key, text, level, cause)
 
     def _seen(self, server: Server) -> None:
         """An answer that changes no row: the health may have become known, a failure may be on its way."""

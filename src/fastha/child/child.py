@@ -105,10 +105,11 @@ class Child:
             self._facts_sent_ns = self.reactor.now_ns()
             self.send("facts", facts=patch)
 
-    def event(self, kind: str, subject: str, text: str, level: int = logging.INFO) -> None:
-        """Something an operator should see: logged here, and kept by the parent (which does not log it again)."""
+    def event(self, kind: str, subject: str, text: str, level: int = logging.INFO, cause: str = "") -> None:
+        """Something an operator should see: logged here, and kept by the parent (which does not log it again).
+        `cause`: why, where `text` says more than that."""
         self.log.log(level, "%s: %s", subject, text)
-        self.send("event", event={"kind": kind, "subject": subject, "text": text})
+        self.send("event", event={"kind": kind, "subject": subject, "text": text, "cause": cause})
 
     def script(self, script: Script | None, subject: str) -> None:
         """Have the parent run a notify script for `subject`; None is no script."""
@@ -184,6 +185,7 @@ class Child:
                 "heartbeat",
                 turns=self.reactor.turns,
                 lag_ns=max(self.reactor.take_lag_ns(), self._stall_ns),
+                lag=self.reactor.lag(),
                 rss_kb=self._memory.rss_kb(),
             )
         self._stall_ns = 0

@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("what the daemon does: instances, virtual servers, real servers", "fastha.cli.status"),
     "rs": ("drain, enable, disable, weigh real servers at run time", "fastha.cli.rs"),
     "accept": ("let real servers fall that a panic keeps in the set", "fastha.cli.accept"),
+    "events": ("what happened, in order, with the cause of each event", "fastha.cli.events"),
     "resync": ("compare the kernel's table with what is wanted and repair it, now", "fastha.cli.resync"),
     "reload": ("have the daemon read its configuration again, and say how it went", "fastha.cli.reload"),
     "stop": ("stop the daemon in an orderly way", "fastha.cli.stop"),

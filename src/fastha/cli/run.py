@@ -26,6 +26,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help=f"operators' decisions and what else outlives the daemon ({STATE_PATH}; with --control PATH.state)",
     )
+    parser.add_argument(
+        "--control-group",
+        default="",
+        metavar="GROUP",
+        help="only members of this group, root and the daemon's user may connect to the control socket",
+    )
+    parser.add_argument(
+        "--admin-group",
+        default="",
+        metavar="GROUP",
+        help="members of this group may also change something over the control socket (without: only root)",
+    )
     parser.add_argument("--pid-file", default="", metavar="PATH", help="write the process id there while it runs")
     parser.add_argument("-v", "--verbose", action="store_true", help="also log debug lines")
 
@@ -42,6 +54,8 @@ def main(options: argparse.Namespace) -> int:
         control_path=options.control,
         pid_path=options.pid_file,
         state_path=options.state,
+        readers=options.control_group,
+        admins=options.admin_group,
         log=log,
     ).run()
 

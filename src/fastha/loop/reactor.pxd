@@ -10,6 +10,7 @@ so that a train of slow Python callbacks keeps adverts waiting no longer than it
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 
 from fastha.loop.clock cimport ns_t
+from fastha.loop.lateness cimport LATE_STEPS
 from fastha.loop.wheel cimport wheel_node, wheel_t
 
 # `now_ns` is at most one handler call old.
@@ -35,6 +36,7 @@ cdef struct reactor_t:
     uint32_t kinds
     uint64_t turns                          # loop progress: what a heartbeat proves
     ns_t lag_max_ns                         # worst lateness of a timer since last taken
+    uint64_t lag[LATE_STEPS]                # lateness of all timers, native and Python's, since the start
     bint python_due                         # some handler answered 1
     bint coarse                             # this kernel has no epoll_pwait2: milliseconds, rounded up
 

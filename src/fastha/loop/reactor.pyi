@@ -31,6 +31,8 @@ class Reactor:
         """Add a hook that runs once per turn in which Python ran or a native handler answered 1."""
     def take_lag_ns(self) -> int:
         """Worst lateness of any timer since the last call, the wheel's resolution included; resets it."""
+    def lag(self) -> list[int]:
+        """How late timers were since the start, native ones included: counts in the steps of loop/lateness.pxd."""
     def run(self) -> None:
         """Turn until `stop()`. An exception from a callback stops the loop and is raised here.
 

@@ -18,6 +18,7 @@ from libc.string cimport memset
 from posix.unistd cimport close
 
 from fastha.loop.clock cimport monotonic_ns
+from fastha.loop.lateness cimport LATE_STEPS, note_lateness
 from fastha.loop.wheel cimport (
     node_armed, node_init, wheel_advance, wheel_arm, wheel_disarm, wheel_init, wheel_next_ns, wheel_pop,
 )
@@ -222,8 +223,7 @@ cdef void serve_timers(reactor_t *r) noexcept nogil:
     wheel_advance(&r.wheel, now_ns)
     node = wheel_pop(&r.wheel)
     while node != NULL:
-        if now_ns - node.deadline_ns > r.lag_max_ns:
-            r.lag_max_ns = now_ns - node.deadline_ns
+        note_lateness(&r.lag_max_ns, r.lag, now_ns - node.deadline_ns)
         if node.kind < r.kinds and r.timer_handlers[node.kind](r.timer_ctx[node.kind], node, now_ns):
             r.python_due = True
         node = wheel_pop(&r.wheel)
@@ -400,6 +400,9 @@ cdef class Reactor:
         lag = self.r.lag_max_ns
         self.r.lag_max_ns = 0
         return lag
+
+    def lag(self) -> list:
+        return [self.r.lag[i] for i in range(<int>LATE_STEPS)]
 
     def run(self) -> None:
         cdef int rc

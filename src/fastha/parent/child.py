@@ -249,8 +249,15 @@ class Child:
 
     def _beat(self, message: Message) -> None:
         now = self._loop.now_ns()
-        self.pulse = {name: int(message[name]) for name in ("turns", "lag_ns", "rss_kb")}
-        self.worst_lag_ns = max(self.worst_lag_ns, self.pulse["lag_ns"])
+        lag_ns = int(message["lag_ns"])
+        self.worst_lag_ns = max(self.worst_lag_ns, lag_ns)
+        self.pulse = {
+            "turns": int(message["turns"]),
+            "lag_ns": lag_ns,
+            "lag_max_ns": max(self.pulse.get("lag_max_ns", 0), lag_ns),
+            "lag": list(map(int, message["lag"])),
+            "rss_kb": int(message["rss_kb"]),
+        }
         self._watch = watchdog.beat(self._watch, now)
         if self.state in (State.RUNNING, State.STOPPING):
             self.sign_of_life_ns = now

@@ -11,12 +11,12 @@ import fcntl
 import os
 import socket
 import stat
-import struct
 from collections.abc import Callable
 from pathlib import Path
 
 from fastha.errors import SystemFault
 from fastha.model.units import NS_PER_S
+from fastha.parent.access import Access, peer
 from fastha.parent.loop import READ, WRITE, Loop, Timer
 from fastha.parent.protocol import MAX_REQUEST, BadRequest, Request, answer, parse, refusal
 
@@ -27,12 +27,14 @@ PATIENCE_NS = 10 * NS_PER_S
 ACCEPTS_PER_TURN = 16
 WRITE_BYTES = 1 << 18
 
+EVERYBODY = Access()  # may look; root and the daemon's own user may change something
+
 Reply = Callable[[bytes], None]
 # request, reply -> None; reply may be called later, once, and does nothing for a client that has left.
 Handler = Callable[[Request, Reply], None]
 
 
-def listen(path: str) -> socket.socket:
+def listen(path: str, access: Access = EVERYBODY) -> socket.socket:
     """A listening socket at `path`; one left behind by a dead daemon is replaced. SystemFault in one clear line."""
     try:
         Path(path).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -44,7 +46,7 @@ def listen(path: str) -> socket.socket:
             sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
             try:
                 sock.bind(path)
-                os.chmod(path, 0o666)  # who may do what is decided by SO_PEERCRED
+                access.protect(path)  # who may do what is decided by SO_PEERCRED
                 sock.listen(MAX_CLIENTS)
             except BaseException:
                 sock.close()
@@ -73,11 +75,11 @@ def _remove_stale(path: str) -> None:
 class Server:
     """Owns the listening socket and its clients."""
 
-    def __init__(self, loop: Loop, path: str, handler: Handler) -> None:
+    def __init__(self, loop: Loop, path: str, handler: Handler, access: Access = EVERYBODY) -> None:
         self.path = path
         self.refused = 0
-        self._loop, self._handler = loop, handler
-        self._listener = listen(path)
+        self._loop, self._handler, self._access = loop, handler, access
+        self._listener = listen(path, access)
         self._inode = os.lstat(path).st_ino
         self._clients: set[Client] = set()
         self._paused: Timer | None = None
@@ -109,8 +111,8 @@ class Server:
                 self._paused = self._loop.call_later(NS_PER_S // 10, self._resume)
                 return
             sock.setblocking(False)
-            uid = _uid(sock)
-            admin = uid in (0, os.geteuid())
+            uid, groups = peer(sock)
+            admin = self._access.is_admin(uid, groups)
             strangers = sum(not c.admin for c in self._clients)
             if len(self._clients) >= MAX_CLIENTS or (not admin and strangers >= MAX_STRANGERS):
                 self.refused += 1
@@ -238,11 +240,6 @@ class Client:
             self._loop.remove(self._sock.fileno())
             self._sock.close()
             self._server.forget(self)
-
-
-def _uid(sock: socket.socket) -> int:
-    """Who connected (SO_PEERCRED, unix(7): struct ucred {pid, uid, gid})."""
-    return int(struct.unpack("iII", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1])
 
 
 def _say_busy(sock: socket.socket) -> None:

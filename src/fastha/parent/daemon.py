@@ -24,6 +24,7 @@ from fastha.model import ScriptDefs
 from fastha.model.units import NS_PER_MS, NS_PER_S
 from fastha.parent import protocol
 from fastha.parent.accept import accepted
+from fastha.parent.access import access
 from fastha.parent.configuration import Configuration
 from fastha.parent.control import Reply, Server
 from fastha.parent.disclose import plain
@@ -40,6 +41,7 @@ from fastha.parent.scripts import Scripts
 from fastha.parent.spawn import PROCESSES, Process
 from fastha.parent.state import STATE_PATH
 from fastha.parent.status import document
+from fastha.parent.stream import Stream
 from fastha.parent.supervisor import Supervisor
 from fastha.parent.timed import Timed
 
@@ -59,14 +61,18 @@ class Daemon:
         control_path: str = protocol.CONTROL_PATH,
         pid_path: str = "",
         state_path: str = "",
+        readers: str = "",
+        admins: str = "",
         log: Log | None = None,
         processes: Sequence[Process] = PROCESSES,
     ) -> None:
         self._config_path = os.path.abspath(config_path)
         self._dataplane, self._control_path, self._pid_path = dataplane, control_path, pid_path
+        self._readers, self._admins = readers, admins  # groups, by name
         self._log = log or Log("fastha")
         self._loop = Loop()
         self._events = Events(self._log)
+        self._stream = Stream(self._loop, self._events)
         self._scripts = Scripts(self._loop, self._log)
         self._fifos = Fifos(self._loop, self._log)
         self._memory = Memory(os.path.abspath(state_path or beside(control_path)), self._log, self._events)
@@ -99,7 +105,9 @@ class Daemon:
                 read = self._read_first()
                 if read is None or read.configuration is None:
                     return self._exit  # told to stop meanwhile
-                self._server = Server(self._loop, self._control_path, self._command)
+                self._server = Server(
+                    self._loop, self._control_path, self._command, access(self._readers, self._admins)
+                )
                 self._write_pid()
                 self._memory.load()  # after the control socket: nobody else is using the file now
                 self._log.info(f"fastha {fastha.__version__} starts with {self._config_path}")
@@ -219,6 +227,8 @@ class Daemon:
             reply(self._status(request.fields.get("only")))
         elif command == "version":
             reply(protocol.answer({"version": fastha.__version__, "protocol": protocol.VERSION}))
+        elif command == "events":
+            self._stream.ask(request.fields, reply)
         elif command == "configuration":
             reply(self._configuration())
         elif command == "reload":

@@ -94,7 +94,8 @@ class Memory:
         self._state = new
         for change in real:
             text = f"{change.virtual_server} {change.real_server}: {overrides.describe(change.after)} (uid {uid})"
-            self._events.log("override", f"{change.virtual_server} {change.real_server}", text)
+            subject = f"{change.virtual_server} {change.real_server}"
+            self._events.log("override", subject, text, cause=f"decided by uid {uid}")
         return changes
 
     def listing(self, config: Configuration | None, facts: Mapping[str, Any]) -> list[dict[str, Any]]:

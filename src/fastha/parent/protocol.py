@@ -20,7 +20,7 @@ MAX_REQUEST = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`admin`: only root and the daemon's own user may."""
+    """`admin`: only root, the daemon's own user and members of its --admin-group may."""
 
     admin: bool
     meaning: str
@@ -44,6 +44,11 @@ COMMANDS: dict[str, Command] = {
     ),
     "version": Command(False, "version of fastha and of this protocol"),
     "configuration": Command(True, "the configuration that runs, as plain data, passwords included"),
+    "events": Command(
+        False,
+        "what happened after an event or a time, with its cause; it may wait for the next one",
+        frozenset("stream since after kinds subjects limit wait_s".split()),
+    ),
     "overrides": Command(False, "what operators have decided about real servers, and how far it is"),
     "override": Command(
         True,
@@ -88,7 +93,7 @@ def parse(line: bytes, admin: bool, uid: int = 0) -> Request:
     if unknown := request.keys() - {"v", "command"} - command.fields:
         raise BadRequest("malformed", f"{name} takes no {', '.join(map(repr, sorted(unknown)))}"[:200])
     if command.admin and not admin:
-        raise BadRequest("denied", f"{name} is for root and the user the daemon runs as")
+        raise BadRequest("denied", f"{name} is for root, the user the daemon runs as, and the group of its admins")
     return Request(name, {key: value for key, value in request.items() if key in command.fields}, uid)
 
 

@@ -3,7 +3,8 @@
 {"picture": n, "now": wall,
  "daemon": {version, pid, started, state, dataplane, generation, drift-free counters ...,
             config: {file, files, loaded}, last_reload: {at, outcome, text, faults}, scripts: {run, failed, pending},
-            children: {role: {state, pid, uptime_s, restarts, lag_ns, rss_kb, turns, heartbeat_age_ns, last_end}}},
+            children: {role: {state, pid, uptime_s, restarts, lag_ns, lag_max_ns, lag: [counts], rss_kb, turns,
+                              heartbeat_age_ns, last_end}}},
  "vrrp": facts, "checker": facts, "bfd": facts}    docs/ARCHITECTURE.md, "Facts: what children report"
 """
 

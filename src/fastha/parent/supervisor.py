@@ -263,7 +263,9 @@ class Supervisor:
                 self._tell_states(message["facts"].get("instances", {}))
         elif kind == "event":
             event = message["event"]
-            self._events.add(role, str(event["kind"]), str(event.get("subject", "")), str(event["text"]))
+            self._events.add(
+                role, str(event["kind"]), str(event.get("subject", "")), str(event["text"]), str(event.get("cause", ""))
+            )
         elif kind == "script":
             self._scripts.run(read(Script, message["script"]), str(message["subject"]))
         elif kind == "notify":

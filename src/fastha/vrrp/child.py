@@ -16,6 +16,7 @@ import os
 from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import partial
+from socket import inet_ntoa as ip_text
 from typing import Any
 
 from fastha.channel.endpoint import Endpoint
@@ -60,7 +61,7 @@ class VrrpChild:
         self._abandoned = -1
         self._events: deque[tuple[int, int, int, int, int, int]] = deque()
         self._to_survey: dict[Router, None] = {}
-        self._interfaces: dict[str, dict[str, int]] = {}
+        self._interfaces: dict[str, dict[str, Any]] = {}
         self._turns: Turns[Router] = Turns()  # for counting
         self._more_due = False
         self._repair_due = False
@@ -324,7 +325,14 @@ class VrrpChild:
 
     def _count_interfaces(self) -> None:
         """What was heard and belongs to no router of ours."""
-        now = {r.link.name: self.house.lane.socket_counters(r.slot) for r in self.house.receivers.values()}
+        lane = self.house.lane
+        now: dict[str, dict[str, Any]] = {
+            r.link.name: {
+                **lane.socket_counters(r.slot),
+                "strangers": [[vrid, ip_text(ip)] for vrid, ip in lane.strangers(r.slot).items()],
+            }
+            for r in self.house.receivers.values()
+        }
         gone = dict.fromkeys(self._interfaces.keys() - now.keys())
         patch = gone | {name: counters for name, counters in now.items() if self._interfaces.get(name) != counters}
         if patch:

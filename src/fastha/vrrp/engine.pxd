@@ -15,6 +15,7 @@ from fastha.loop.reactor cimport reactor_t
 from fastha.loop.wheel cimport wheel_node
 from fastha.loop.lateness cimport LATE_STEPS
 from fastha.loop.mmsg cimport iovec, mmsghdr
+from fastha.vrrp.peers cimport PEERS, peer_t
 from fastha.wire.advert cimport ADVERT_VERDICTS
 
 cdef enum lane_role:                        # machine.Role, in the order of its definition
@@ -108,11 +109,13 @@ cdef struct lane_router:
     uint64_t late[LATE_STEPS]
     uint32_t told[LANE_PEERS]
     uint32_t told_next
+    peer_t peers[PEERS]
 
 cdef struct lane_socket:
     int fd
     lane_router *by_vrid[256]
     uint64_t unknown_vrid
+    uint32_t strangers[256]                 # by VRID that is nobody's here: who spoke last, network order; 0: nobody
     uint64_t malformed                      # no VRID could be read
     uint64_t errors
 

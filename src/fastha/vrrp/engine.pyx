@@ -13,6 +13,7 @@ from fastha.loop.clock cimport NS_PER_S, monotonic_ns
 from fastha.loop.wheel cimport node_armed, wheel_arm, wheel_pop
 from fastha.loop.lateness cimport note_lateness
 from fastha.loop.mmsg cimport MSG_DONTWAIT, mmsghdr, recvmmsg, sendmmsg
+from fastha.vrrp.peers cimport note_peer
 from fastha.wire.advert cimport ADVERT_OK, advert_decode, advert_set_priority, advert_t
 
 cdef extern from "<arpa/inet.h>" nogil:
@@ -151,6 +152,8 @@ cdef bint lane_hear(lane_t *lane, lane_socket *s, const uint8_t *packet, size_t 
     r = find(s, packet[header + 1], dst)
     if r == NULL:
         s.unknown_vrid += 1
+        if s.by_vrid[packet[header + 1]] == NULL:
+            memcpy(&s.strangers[packet[header + 1]], packet + 12, 4)
         return False
     # RFC 9568 5.1.1.3: TTL 255; unicast crosses routers, so there it is not looked at (as keepalived)
     verdict = advert_decode(packet, size, packet[16] & 0xf0 == 0xe0, &a)
@@ -160,6 +163,7 @@ cdef bint lane_hear(lane_t *lane, lane_socket *s, const uint8_t *packet, size_t 
         r.discarded[verdict] += 1
         return False
     r.received += 1
+    note_peer(r.peers, ntohl(a.src), a.priority, now_ns)
     if a.priority == 0:
         r.zero_received += 1
     if not same_addresses(r, &a):

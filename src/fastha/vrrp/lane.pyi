@@ -72,6 +72,11 @@ class Lane:
         steps of loop/lateness.pxd), discarded {reason: n, only those above 0}."""
     def socket_counters(self, slot: int) -> dict[str, int]:
         """unknown_vrid, malformed, errors."""
+    def peers(self, index: int) -> list[tuple[int, int, int, int]]:
+        """(address, priority, adverts, heard_ns of the last) of those who spoke for this virtual router; priority 0: it
+        has resigned."""
+    def strangers(self, slot: int) -> dict[int, bytes]:
+        """VRID -> who spoke last for it (4 bytes), of VRIDs that no router of this slot has."""
     def breathe(self) -> None:
         """From inside a long piece of Python: serve native descriptors and timers now. Costs one epoll_wait."""
     def hear(self, slot: int, packet: bytes, now_ns: int) -> bool:

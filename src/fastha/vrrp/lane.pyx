@@ -14,6 +14,7 @@ from fastha.vrrp.engine cimport (
     lane_socket, lane_t, router_arm, router_due, router_enqueue, router_free_frames, router_stamp, router_unlink_dirty,
     router_unlink_vrid,
 )
+from fastha.vrrp.peers cimport PEERS
 from fastha.wire.advert cimport ADVERT_VERDICTS
 
 import os
@@ -285,6 +286,17 @@ cdef class Lane:
     def socket_counters(self, int slot) -> dict:
         cdef lane_socket *s = self.socket(slot)
         return {"unknown_vrid": s.unknown_vrid, "malformed": s.malformed, "errors": s.errors}
+
+    def peers(self, int index) -> list:
+        cdef lane_router *r = self.router(index)
+        return [
+            (r.peers[i].ip, r.peers[i].priority, r.peers[i].received, r.peers[i].heard_ns)
+            for i in range(<int>PEERS) if r.peers[i].ip
+        ]
+
+    def strangers(self, int slot) -> dict:
+        cdef lane_socket *s = self.socket(slot)
+        return {i: (<uint8_t *>&s.strangers[i])[:4] for i in range(256) if s.strangers[i] and s.by_vrid[i] == NULL}
 
     def breathe(self) -> None:
         with nogil:

@@ -21,6 +21,7 @@ from fastha.vrrp.frames import ArpBlock
 from fastha.vrrp.garp import Token
 from fastha.vrrp.house import House
 from fastha.vrrp.machine import Event, Role, State
+from fastha.vrrp.peers_seen import Peers
 from fastha.vrrp.rules import Rules, rules_of
 from fastha.vrrp.sockets import GROUP
 
@@ -41,6 +42,7 @@ class Router:
         self.why = "started"
         self.became_master = int(previous.get("became_master", 0))
         self.repaired = 0
+        self.peers = Peers(previous.get("peers", ()))
         self.messages: Messages = {}
         self.arp: list[ArpBlock] = []
         self.token: Token | None = None
@@ -136,8 +138,9 @@ class Router:
         priority = trackers.effective_priority(self.instance, self._tracked(self.instance))
         if priority != self.state.priority:
             text = f"effective priority {self.state.priority} -> {priority}"
+            cause = trackers.told(self.instance, self._tracked(self.instance))
             self.happen(machine.PriorityChanged(priority), now_ns)
-            self.house.child.event("priority", self.instance.name, text)
+            self.house.child.event("priority", self.instance.name, f"{text}: {cause}", cause=cause)
 
     def _faults(self) -> frozenset[str]:
         instance, table = self.instance, self.house.monitor.table
@@ -279,7 +282,7 @@ class Router:
                 self.since, self.why = time.time(), why
                 self.became_master += new is Role.MASTER
                 level = logging.WARNING if new is Role.FAULT else logging.INFO
-                self.house.child.event("state", self.instance.name, f"{old} -> {new}: {why}", level)
+                self.house.child.event("state", self.instance.name, f"{old} -> {new}: {why}", level, why)
                 self._tell(new)
                 self.publish()
             case machine.Warn(text):
@@ -359,12 +362,14 @@ class Router:
             "advert_int_ns": instance.advert_int_ns,
             "priority_base": instance.priority,
             "priority": state.priority,
+            "priority_from": trackers.parts(instance, self._tracked(instance)),
             "master": machine.dotted(state.master_ip) if state.master_ip else "",
             "addresses": [str(a) for a in instance.addresses],
             "holding": state.holding,
             "faults": sorted(state.faults),
             "became_master": self.became_master,
             "repaired": self.repaired,
+            "peers": self.peers.told(self.house.lane.peers(self.index)),
             **counters,
         }
 

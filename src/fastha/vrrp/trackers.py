@@ -41,6 +41,30 @@ def effective_priority(instance: VrrpInstance, states: States) -> int:
     return min(max(instance.priority + sum(contribution(t, up) for t, up in known), 1), 254)
 
 
+def parts(instance: VrrpInstance, states: States) -> list[dict[str, object]]:
+    """What the effective priority is made of besides the base: [{kind, name, up, weight: what it adds now}], of all
+    that it follows with a weight; up is absent where nobody has spoken about it."""
+    if instance.priority == OWNER:
+        return []
+    out: list[dict[str, object]] = []
+    for t in instance.trackers:
+        if t.weight:
+            up = states.get((t.kind, t.name))
+            known = {} if up is None else {"up": up}
+            out.append({"kind": t.kind, "name": t.name, **known, "weight": 0 if up is None else contribution(t, up)})
+    return out
+
+
+def told(instance: VrrpInstance, states: States) -> str:
+    """`base 100, interface eth1 is down -20`: what the effective priority is made of."""
+    words = [f"base {instance.priority}"]
+    for one in parts(instance, states):
+        if one["weight"]:
+            state = "up" if one.get("up") else "down"
+            words.append(f"{NAMES[str(one['kind'])]} {one['name']} is {state} {one['weight']:+}")
+    return ", ".join(words)
+
+
 def faults(instance: VrrpInstance, states: States) -> list[str]:
     """Why it cannot take part: things without weight that are down (`reverse`: up)."""
     return [
