@@ -42,6 +42,7 @@ from fastha.model import (
     VrrpInstance,
 )
 from fastha.model.lvs import host_port
+from random_routes import some_routes, some_rules, some_statics
 
 S = 10**9
 MS = 10**6
@@ -405,6 +406,11 @@ class Make:
                     self.maybe("eth2", ""),
                     self.maybe("eth2:1", ""),
                     self.maybe(self.r.choice([7, 200, 253]), 0),
+                    self.maybe("10.7.255.255", ""),
+                    self.maybe(f"10.77.{n}.{i + 1}", ""),
+                    self.maybe(("noprefixroute",), ()),
+                    self.maybe(self.r.choice([0, 600, (1 << 32) - 1]), -1),
+                    self.r.random() < 0.8,
                 )
                 for i in range(self.r.randint(1, 3))
             ),
@@ -415,6 +421,9 @@ class Make:
             down_timer_adverts=self.maybe(self.r.randint(1, 100), 3),
             **self.trackers(bfds),
             **self.notifications(),
+            routes=some_routes(self.r),
+            rules=some_rules(self.r),
+            promote_secondaries=self.r.random() < 0.3,
             track_virtual_servers=tuple(TrackVirtualServer(s.key, self.r.choice([0, 0, -20, 253])) for s in tracked),
         )
 
@@ -462,6 +471,7 @@ class Make:
             virtual_servers=tuple(servers),
             track_files=tuple(self.track_files()),
             bfds=tuple(bfds),
+            statics=some_statics(self.r, tuple(i.name for i in instances)),
         )
 
 

@@ -30,12 +30,13 @@ def _begins(words: list[str], i: int) -> bool:
     return words[i - 1] not in ("min_ttl", "max_ttl") and begins(words, i)
 
 
-def build_addresses(block: list[Statement], faults: Faults) -> list[VirtualAddress]:
-    """The addresses of a `virtual_ipaddress`; IPv6 is an error, for half an instance must never run."""
+def build_addresses(block: list[Statement], faults: Faults, static: bool = False) -> list[VirtualAddress]:
+    """The addresses of a `virtual_ipaddress`, where IPv6 is an error (half an instance must never run), or of a
+    `static_ipaddress`."""
     out: list[VirtualAddress] = []
     seen: dict[tuple[str, int, str], Statement] = {}
     for statement in entries(block, faults):
-        built = _address(statement, faults)
+        built = _address(statement, faults, static)
         if built is None:
             continue
         key = (built.ip, built.prefixlen, built.dev)
@@ -47,15 +48,15 @@ def build_addresses(block: list[Statement], faults: Faults) -> list[VirtualAddre
     return out
 
 
-def _address(statement: Statement, faults: Faults) -> VirtualAddress | None:
+def _address(statement: Statement, faults: Faults, static: bool) -> VirtualAddress | None:
     try:
-        found = read_address(Line(statement, faults))
+        found = read_address(Line(statement, faults), static)
     except Wrong as wrong:
         hint = wrong.hint or (_why(statement.words[0]) if wrong.index == 0 else "")
         faults.error(statement.place(wrong.index), wrong.message, hint)
         return None
     ip = found.ip
-    if not isinstance(ip, IPv4Address):
+    if not isinstance(ip, IPv4Address) and not static:
         faults.error(statement.place(), "VRRP over IPv6 is not supported yet")
         return None
     if ip.is_multicast or ip.is_unspecified:
@@ -63,7 +64,7 @@ def _address(statement: Statement, faults: Faults) -> VirtualAddress | None:
         return None
     for index, option in found.without_effect:
         faults.not_supported(statement.place(index), f"address option {option} has no effect")
-    return VirtualAddress(str(ip), found.prefixlen, found.dev, found.label, found.scope)
+    return found.value()
 
 
 def _why(word: str) -> str:

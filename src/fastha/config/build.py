@@ -15,6 +15,7 @@ from fastha.config.build_file import build_track_files
 from fastha.config.build_globals import Globals, build_globals
 from fastha.config.build_group import build_groups, warn_unused
 from fastha.config.build_lvs import build_virtual_server
+from fastha.config.build_statics import build_statics
 from fastha.config.build_tls import build_ssl_block, with_material
 from fastha.config.build_vrrp import build_instance
 from fastha.config.crosscheck import check_instances, check_services, check_sync, check_virtual_servers
@@ -75,12 +76,14 @@ def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) ->
     lvs = settle_balancer(globals_.balancer, [i.value for i in instances], faults)
     if globals_.balancer.daemon_at is not None and lvs.sync_daemon is not None:
         check_sync(globals_.balancer.daemon_at.place(), servers.values(), faults)
+    statics = build_statics(top, globals_.default_interface, frozenset(i.value.name for i in instances), faults)
     config = Config(
         globals=globals_.defs(lvs, globals_.notify.settle(faults)),
         instances=tuple(i.value for i in instances),
         virtual_servers=tuple(servers.values()),
         track_files=tuple(files.values()),
         bfds=tuple(bfds.values()),
+        statics=statics,
     )
     return config, in_order(faults, tree.files)
 

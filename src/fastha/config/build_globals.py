@@ -44,6 +44,7 @@ class Globals:
     reload_repeat: bool = False
     reload_file: str = ""
     log_all_failures: bool = False
+    default_interface: str = "eth0"
     balancer: Balancer = field(default_factory=Balancer)
     notify: Notify = field(default_factory=Notify)
 
@@ -83,6 +84,8 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
                 into.notify.defs = replace(into.notify.defs, user_supplementary=wide)
             case "vrrp_version":
                 into.version = values.number(item, faults) or into.version
+            case "default_interface":
+                into.default_interface = values.interface(item.statement, 1, faults) or into.default_interface
             case "vrrp_down_timer_adverts":
                 into.down_timer_adverts = values.number(item, faults) or into.down_timer_adverts
             case "vrrp_garp_interval":

@@ -10,6 +10,7 @@ from fastha.config.addresses import build_addresses, build_peers
 from fastha.config.build_globals import GARP, Globals, read_garp
 from fastha.config.build_track import build_track_virtual_servers
 from fastha.config.build_trackers import build_track_bfd, build_track_interface, without_own
+from fastha.config.lines import read_lines
 from fastha.config.placed import Built
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
@@ -19,6 +20,8 @@ from fastha.model import (
     Auth,
     BfdInstance,
     InstanceNotify,
+    Route,
+    Rule,
     Script,
     Tracker,
     TrackVirtualServer,
@@ -66,6 +69,9 @@ class _Draft:
     track: list[TrackVirtualServer] = field(default_factory=list)
     trackers: list[Tracker] = field(default_factory=list)
     notify: dict[str, Script] = field(default_factory=dict)
+    routes: list[Route] = field(default_factory=list)
+    rules: list[Rule] = field(default_factory=list)
+    promote_secondaries: bool = False
     said: dict[str, Item] = field(default_factory=dict)  # keyword -> where it was said last
 
 
@@ -124,6 +130,9 @@ def build_instance(
         track_virtual_servers=tuple(draft.track),
         track=tuple(draft.trackers),
         notify=InstanceNotify(**draft.notify),
+        routes=tuple(dict.fromkeys(draft.routes)),
+        rules=tuple(dict.fromkeys(draft.rules)),
+        promote_secondaries=draft.promote_secondaries,
     )
     return Built(instance, statement)
 
@@ -155,6 +164,12 @@ def _keyword(item: Item, draft: _Draft, servers: Mapping[str, VirtualServer], fa
             draft.down_timer_adverts = values.number(item, faults)
         case "virtual_ipaddress":
             draft.addresses += build_addresses(statement.block or [], faults)
+        case "virtual_routes":
+            draft.routes += read_lines("virtual_routes", statement.block or [], faults)
+        case "virtual_rules":
+            draft.rules += read_lines("virtual_rules", statement.block or [], faults)
+        case "promote_secondaries":
+            draft.promote_secondaries = True
         case "unicast_src_ip":
             _unicast_src(statement, draft, faults)
         case "unicast_peer":

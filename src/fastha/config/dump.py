@@ -7,6 +7,7 @@ and inheritance are resolved.
 from __future__ import annotations
 
 from fastha.config.dump_lvs import dump_group, dump_virtual_server
+from fastha.config.dump_routes import dump_statics
 from fastha.config.dump_track import common_ca, dump_bfd, dump_ssl, dump_track_file
 from fastha.config.dump_vrrp import dump_instance
 from fastha.config.dump_words import Page, owner, script, seconds, word
@@ -26,6 +27,9 @@ def dump(config: Config, full: bool = False, secrets: bool = True) -> str:
     for bfd in config.bfds:
         page.gap()
         dump_bfd(bfd, page)
+    for statics in config.statics:
+        page.gap()
+        dump_statics(statics, page)
     for instance in config.instances:
         page.gap()
         dump_instance(instance, config.virtual_servers, page)

@@ -6,12 +6,10 @@ from collections.abc import Iterable
 from itertools import groupby
 
 from fastha.config.build_vrrp import NOTIFY
+from fastha.config.dump_routes import address_line, dump_lines, route_line, rule_line
 from fastha.config.dump_words import Page, script, seconds, word
-from fastha.config.line import SCOPES
-from fastha.model import Garp, Tracker, TrackVirtualServer, VirtualAddress, VirtualServer, VrrpInstance
+from fastha.model import Garp, Tracker, TrackVirtualServer, VirtualServer, VrrpInstance
 from fastha.model.units import NS_PER_S
-
-SCOPE_NAMES = {number: name for name, number in reversed(SCOPES.items())}
 
 
 def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page: Page) -> None:
@@ -50,7 +48,11 @@ def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page
         if instance.addresses:
             with page.block("virtual_ipaddress"):
                 for address in instance.addresses:
-                    page.say(_address(address))
+                    page.say(address_line(address))
+        if instance.promote_secondaries:
+            page.say("promote_secondaries")
+        dump_lines("virtual_routes", [route_line(route) for route in instance.routes], page)
+        dump_lines("virtual_rules", [rule_line(rule) for rule in instance.rules], page)
 
 
 def _track(trackers: tuple[Tracker, ...], page: Page) -> None:
@@ -72,13 +74,6 @@ def _garp(garp: Garp, page: Page) -> None:
     page.unless(default.master_repeat, "garp_master_repeat", garp.master_repeat)
     page.unless(default.master_refresh_repeat, "garp_master_refresh_repeat", garp.master_refresh_repeat)
     page.unless(default.lower_prio_repeat, "garp_lower_prio_repeat", garp.lower_prio_repeat)
-
-
-def _address(address: VirtualAddress) -> str:
-    dev = f" dev {word(address.dev)}" if address.dev else ""
-    label = f" label {word(address.label)}" if address.label else ""
-    scope = f" scope {SCOPE_NAMES.get(address.scope, address.scope)}" if address.scope else ""
-    return f"{address}{dev}{label}{scope}"
 
 
 def _tracked(tracked: TrackVirtualServer, server: VirtualServer | None) -> str:

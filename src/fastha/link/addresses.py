@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 BATCH = 32  # messages per send
 SLICE_NS = NS_PER_MS  # of work per turn; the kernel needs 20 us to add an address and up to 1 ms to remove one
-HARMLESS = {errno.EEXIST, errno.EADDRNOTAVAIL}  # adding what is there, removing what is not
+HARMLESS = frozenset((errno.EEXIST, errno.EADDRNOTAVAIL))  # adding what is there, removing what is not
 
 Key = tuple[int, str, int]  # interface index, IP, prefix length
 BELONGING: Key = (0, "", 0)  # of what is no address

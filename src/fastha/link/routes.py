@@ -315,7 +315,8 @@ def _read_route(body: memoryview) -> Seen:
     family, dst_len, src_len, tos, table, protocol, _scope, kind, _flags = RTMSG.unpack_from(body)
     found: dict[int, object] = {}
     priority = 0 if family == socket.AF_INET else METRIC6
-    index, gateway, hops = 0, b"", ()
+    index, gateway = 0, b""
+    hops: tuple[Hop, ...] = ()
     for attribute, value in rtnl.attributes(body[RTMSG.size :]):
         raw = bytes(value)
         match attribute:

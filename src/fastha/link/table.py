@@ -61,7 +61,7 @@ class Table:
         return any(have == ip for addresses in self._addresses.values() for have, _ in addresses)
 
     def primary(self, index: int, others: Container[str] = ()) -> str:
-        """The first address that is none of `others` (the service addresses); the first of all if there is no other
-        (an owner's); "" if there is none."""
-        have = [ip for ip, _ in self._addresses.get(index, {})]
+        """The first IPv4 address that is none of `others` (the service addresses); the first of all if there is no
+        other (an owner's); "" if there is none."""
+        have = [ip for ip, _ in self._addresses.get(index, {}) if ":" not in ip]
         return next((ip for ip in have if ip not in others), have[0] if have else "")

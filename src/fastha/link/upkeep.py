@@ -73,13 +73,8 @@ class Upkeep:
         """Take in what is there now. SystemFault if the kernel does not tell."""
         found: list[Seen] = []
         for family in (4, 6):
-            for request in (
-                lambda n, f=family: routes.dump_routes(n, f, KEEPALIVED),
-                lambda n, f=family: routes.dump_rules(n, f),
-            ):
-                self._sequence += 1
-                self._asking.send(request(self._sequence))
-                found += self._answers(self._sequence)
+            found += self._answers(routes.dump_routes(self._sequence + 1, family, KEEPALIVED))
+            found += self._answers(routes.dump_rules(self._sequence + 1, family))
         self.seen = found
         self.looks += 1
 
@@ -87,16 +82,29 @@ class Upkeep:
         """The last look found it."""
         return any(one.serves(wanted, exact) for one in self.seen)
 
-    def _answers(self, sequence: int) -> Iterator[Seen]:
+    def vrf_tables(self) -> dict[str, int]:
+        """Name -> routing table of every VRF."""
+        links = self._datagrams(rtnl.dump_links(self._sequence + 1))
+        return {name: table for data in links for name, table in rtnl.vrf_tables(data)}
+
+    def _answers(self, request: bytes) -> Iterator[Seen]:
+        for data in self._datagrams(request):
+            yield from routes.parse(data)
+
+    def _datagrams(self, request: bytes) -> Iterator[bytes]:
+        """The answer to a request with the next sequence number. An error ends it too: a kernel without IPv6 has none
+        of its routes."""
+        self._sequence += 1
+        self._asking.send(request)
         while True:
             try:
                 data = self._asking.recv(ROOM)
             except OSError as error:
                 raise SystemFault(f"cannot list routes: {error.strerror}") from None
-            yield from routes.parse(data)
+            yield data
             for message in rtnl.parse(data):
-                if isinstance(message, rtnl.Reply) and message.sequence == sequence:
-                    return  # also with an error: a kernel without IPv6 has none of its routes
+                if isinstance(message, rtnl.Reply) and message.sequence == self._sequence:
+                    return
 
     def _ready(self, _events: int) -> None:
         disturbed = False

@@ -25,7 +25,9 @@ from fastha.model.checks import (
 )
 from fastha.model.config import Config, Fifo, GlobalDefs, LvsDefs, ScriptDefs, SyncDaemon
 from fastha.model.lvs import GroupMember, RealServer, SorryServer, Tunnel, VirtualServer
+from fastha.model.routes import Encap, Metric, Nexthop, Route, Rule
 from fastha.model.script import Script
+from fastha.model.statics import Statics, TrackGroup
 from fastha.model.track import BfdInstance, TrackFile
 from fastha.model.vrrp import Auth, Garp, InstanceNotify, Tracker, TrackVirtualServer, VirtualAddress, VrrpInstance
 
@@ -36,6 +38,7 @@ __all__ = [
     "Check",
     "Config",
     "DnsCheck",
+    "Encap",
     "Fifo",
     "FileCheck",
     "Garp",
@@ -46,21 +49,27 @@ __all__ = [
     "HttpUrl",
     "InstanceNotify",
     "LvsDefs",
+    "Metric",
     "MiscCheck",
     "Networked",
+    "Nexthop",
     "PingCheck",
     "RealServer",
     "Regex",
+    "Route",
+    "Rule",
     "Scheduled",
     "Script",
     "ScriptDefs",
     "SmtpCheck",
     "SorryServer",
     "SslCheck",
+    "Statics",
     "SyncDaemon",
     "TcpCheck",
     "Tls",
     "TrackFile",
+    "TrackGroup",
     "TrackVirtualServer",
     "Tracker",
     "Tunnel",

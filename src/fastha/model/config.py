@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from fastha.lean import dataclass, field
 from fastha.model.lvs import VirtualServer
 from fastha.model.script import Script
+from fastha.model.statics import Statics
 from fastha.model.track import BfdInstance, TrackFile
 from fastha.model.units import NS_PER_S
 from fastha.model.vrrp import VrrpInstance
@@ -94,6 +95,7 @@ class Config:
     virtual_servers: tuple[VirtualServer, ...] = ()
     track_files: tuple[TrackFile, ...] = ()
     bfds: tuple[BfdInstance, ...] = ()
+    statics: tuple[Statics, ...] = ()  # none or one
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,7 @@ class Daemon:
                 self._write_pid()
                 self._memory.load()  # after the control socket: nobody else is using the file now
                 self._log.info(f"fastha {fastha.__version__} starts with {self._config_path}")
-                if not any(read.configuration.has(kind) for kind in ("instance", "virtual_server", "bfd")):
+                if not any(read.configuration.has(kind) for kind in ("instance", "virtual_server", "bfd", "static")):
                     self._log.warning(f"{self._config_path}: no vrrp_instance and no virtual_server: nothing to do")
                 self._started(read.configuration, lambda: self._reloads.first(read, self._begun))
                 self._loop.run()

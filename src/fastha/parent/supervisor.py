@@ -86,7 +86,7 @@ class Supervisor:
         self._next_running = {
             role: config
             for role, child in self.children.items()
-            if config.has(child.process.works_on) or self._has_leftovers(child)
+            if child.process.works(config) or self._has_leftovers(child)
         }
         concerned = [
             role
@@ -183,7 +183,8 @@ class Supervisor:
             self._step(reload.expired(proposal))
 
     def _owned(self, role: str, config: Configuration) -> frozenset[str]:
-        return config.owned(self.children[role].process.works_on, self.servers)
+        process = self.children[role].process
+        return config.owned(process.works_on, self.servers) | config.owned(process.also, self.servers)
 
     def _abandon(self) -> None:
         proposal = self._proposal
@@ -216,7 +217,7 @@ class Supervisor:
             if child.state is State.RUNNING and role in self.running:
                 if child.process.owned:
                     self.memory.own(role, self._owned(role, self.running[role]))
-                if not self.running[role].has(child.process.works_on):
+                if not child.process.works(self.running[role]):
                     del self.running[role]
                     child.stop()
                     child.sign_of_life_ns = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -26,9 +26,10 @@ class Belongings:
     """`up`: they are wanted in the kernel. `refused`: what is not there, and why. `repaired` counts what somebody
     removed and came back."""
 
-    def __init__(self, house: House, name: str) -> None:
+    def __init__(self, house: House, name: str, answered: Callable[[], object] = bool) -> None:
         self.house = house
         self.name = name
+        self._answered = answered  # called after each answer of the kernel
         self.up = False
         self.repaired = 0
         self.refused: dict[Belonging, str] = {}
@@ -36,11 +37,16 @@ class Belongings:
         self._built: object = None
         self._messages: dict[Belonging, Messages] = {}
         self._held: dict[Belonging, Messages] = {}  # in the kernel because of us, in the order they came
-        self._adding = 0
+        self._pending: dict[Belonging, Messages] = {}  # asked for, not answered yet
         self._looked = 0  # looks before this one say nothing
 
     def __bool__(self) -> bool:
         return bool(self._wanted or self._held)
+
+    @property
+    def uneasy(self) -> bool:
+        """Something that could be there is not: worth another try."""
+        return self.up and any(one in self._messages for one in self.refused)
 
     @property
     def holds(self) -> bool:
@@ -94,7 +100,7 @@ class Belongings:
     def look(self) -> None:
         """After a look at the kernel: what is not there any more, or never could be, is added."""
         upkeep = self.house.upkeep
-        if not self.up or self._adding or upkeep.looks <= self._looked:
+        if not self.up or self._pending or upkeep.looks <= self._looked:
             return
         self._looked = upkeep.looks
         missing = [one for one, m in self._messages.items() if not (one.tracked and upkeep.has(m.seen))]
@@ -112,26 +118,32 @@ class Belongings:
         return self.house.upkeep.has(messages.seen, exact=True)
 
     def _submit(self, some: list[Belonging]) -> None:
-        self._adding += len(some)
+        fresh = [one for one in some if self._pending.get(one) != self._messages[one]]
+        self._pending |= {one: self._messages[one] for one in fresh}
         self.house.addresses.submit(
             Operation(BELONGING, self._messages[one].add, partial(self._added, one, self._messages[one]), ())
-            for one in some
+            for one in fresh
         )
 
     def _added(self, one: Belonging, messages: Messages, error: int) -> None:
-        self._adding -= 1
+        if self._pending.get(one) == messages:
+            del self._pending[one]
         self._looked = self.house.upkeep.looks  # it saw what was before
         self.refused.pop(one, None)
         if not error:
             self._held[one] = messages
+            if not self.up or self._messages.get(one) != messages:  # not wanted any more meanwhile
+                self._remove([one])
         elif error != errno.EEXIST:  # somebody else's: it serves, and stays when we go
             self.refused[one] = os.strerror(error)
             text = f"{self.name}: {one} cannot be added: {os.strerror(error)}"
             self.house.child.limited(f"{self.name} {one}", TELL_PER_S, text, logging.ERROR)
+        self._answered()
 
     def _remove(self, some: list[Belonging]) -> None:
         self.house.addresses.submit(
-            Operation(BELONGING, self._held.pop(one).delete, partial(self._removed, one), GONE) for one in reversed(some)
+            Operation(BELONGING, self._held.pop(one).delete, partial(self._removed, one), GONE)
+            for one in reversed(some)
         )
 
     def _removed(self, one: Belonging, error: int) -> None:

@@ -27,14 +27,17 @@ from fastha.child.parts import Draft, Parts
 from fastha.child.turns import Turns
 from fastha.child.work import Steps, Work, run
 from fastha.errors import SystemFault
-from fastha.link import rtnl
-from fastha.link.addresses import Operation
+from fastha.link import routes, rtnl
+from fastha.link.addresses import BELONGING, Operation
 from fastha.link.monitor import Changes
 from fastha.link.rtnl import Link
 from fastha.loop.reactor import Reactor
-from fastha.model import Config, VrrpInstance
+from fastha.model import Config, Statics, VrrpInstance
+from fastha.model.parts import disowned, split
+from fastha.model.routes import Belonging
 from fastha.model.units import NS_PER_MS
 from fastha.vrrp import frames, lane, machine, notify
+from fastha.vrrp.belongings import GONE, TELL_PER_S
 from fastha.vrrp.house import House
 from fastha.vrrp.router import Router, resumable
 from fastha.vrrp.trackers import NAMES
@@ -130,7 +133,7 @@ class VrrpChild:
                 raise ValueError(f"{instance.name}: {error}") from None
             yield
         if self._house is None:
-            self._house = House(self.child, self._host_changed)
+            self._house = House(self.child, self._host_changed, self._disturbed, self._resurvey)
         self._prepared = draft, previous, prepared_ns
 
     def _abandon(self, message: Message) -> None:
@@ -170,8 +173,15 @@ class VrrpChild:
             if key not in now and key not in wanted and key in self.routers:  # also one that changed its identity
                 self._remove(self.routers[key].instance)
                 yield
+        owned = previous.get("owned_addresses", ())
         if first:
-            self._remove_leftovers(config, previous.get("owned_addresses", ()))
+            self._remove_leftovers(config, owned)
+        if draft.values("static") or draft.gone_of("static"):
+            house.statics.change(config.statics[0] if config.statics else Statics())
+            if first:
+                house.statics.adopt(frozenset(owned))
+            house.addresses.pump()
+            yield
         told: dict[str, dict[str, Any]] = previous.get("instances", {})
         for instance in draft.instances:
             self._put(instance, told.get(instance.name, {}), previous, prepared_ns)
@@ -199,8 +209,13 @@ class VrrpChild:
     def _remove_leftovers(self, config: Config, owned: Sequence[str]) -> None:
         """Addresses that an earlier daemon may have added and that left the configuration while none ran."""
         table = self.house.monitor.table
-        wanted = {f"{a.dev or i.interface} {a}" for i in config.instances for a in i.addresses}
+        wanted = {name for part in split(config) for name in part.owns}
+        links = {link.name: link.index for link in table.links.values()}
         for text in owned:
+            if (one := disowned(text)) is not None:
+                if text not in wanted:
+                    self._remove_belonging(one, links)
+                continue
             interface, _, address = text.partition(" ")
             ip, _, prefixlen = address.partition("/")
             link = table.link(interface)
@@ -208,6 +223,16 @@ class VrrpChild:
                 self.child.event("leftover", text, "an earlier daemon's address, configured no more: removed")
                 key = link.index, ip, int(prefixlen)
                 self.house.addresses.submit([Operation(key, rtnl.delete_address(*key), partial(self._left, text))])
+
+    def _remove_belonging(self, one: Belonging, links: dict[str, int]) -> None:
+        house = self.house
+        try:
+            found = routes.messages(one, links, house.upkeep.vrf_tables() if getattr(one, "vrf", "") else {})
+        except routes.Missing:
+            return  # it went with its interface
+        if house.upkeep.has(found.seen):
+            self.child.event("leftover", str(one), "an earlier daemon's, configured no more: removed")
+            house.addresses.submit([Operation(BELONGING, found.delete, partial(self._left, str(one)), GONE)])
 
     def _left(self, text: str, errno: int) -> None:
         if errno:
@@ -276,9 +301,19 @@ class VrrpChild:
             names = {link.name for index in links if (link := house.monitor.table.links.get(index)) is not None}
             gone = bool(links - house.monitor.table.links.keys())
             self._survey(r for r in self.routers.values() if gone or not names.isdisjoint(r.follows))
+        if house.statics and (changes is None or any(not ip for _, ip in changes)):
+            house.statics.survey()
+        self._disturbed()
+
+    def _disturbed(self) -> None:
+        """Something may have been taken away: of addresses the monitor knows; routes and rules want a look. The kernel
+        drops IPv4 routes without a word when a link or an address goes."""
         if not self._repair_due:
             self._repair_due = True
             self.child.reactor.call_later(REPAIR_NS, self._repair)
+
+    def _resurvey(self, names: set[str]) -> None:
+        self._survey(router for router in self.routers.values() if router.instance.name in names)
 
     def _survey(self, routers: Iterable[Router]) -> None:
         """Have them look at the host again, in slices like events."""
@@ -300,6 +335,12 @@ class VrrpChild:
 
     def _repair(self) -> None:
         self._repair_due = False
+        if self.house.statics or any(router.belongings for router in self.routers.values()):
+            try:
+                self.house.upkeep.look()
+            except SystemFault as error:
+                self.child.limited("routes", TELL_PER_S, str(error))
+        self.house.statics.repair()
         for router in self.routers.values():
             router.repair()
             self._breathe()
@@ -320,6 +361,9 @@ class VrrpChild:
                 self._breathe()
         if self._beat % 10 == 0:
             self._count_interfaces()
+            self.house.statics.publish()
+            if self.house.statics.uneasy:
+                self._disturbed()
         self._beat += 1
         self.child.reactor.call_later(COUNT_NS, self._count)
 
@@ -353,8 +397,10 @@ class VrrpChild:
         for router in self.routers.values():
             router.give_up(self.child.reactor.now_ns())
         if self._house is not None:
+            self._house.statics.give_up()
             while not self._house.addresses.idle:
                 self._house.addresses.pump()
+            self._house.promotion.close()
         self.child.finish(code)
 
     def run(self) -> int:

@@ -10,10 +10,13 @@ from fastha.errors import SystemFault
 from fastha.link.addresses import AddressQueue
 from fastha.link.monitor import Changes, Monitor
 from fastha.link.rtnl import Link
+from fastha.link.upkeep import Upkeep
 from fastha.vrrp import burst
 from fastha.vrrp.garp import Announcer
 from fastha.vrrp.lane import Lane
+from fastha.vrrp.promotion import Promotion
 from fastha.vrrp.sockets import open_packet, open_receive, open_unicast
+from fastha.vrrp.statics import StaticThings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,14 +36,25 @@ class Receiver:
 class House:
     """Opened once, when the first configuration is proposed; SystemFault says what is missing."""
 
-    def __init__(self, child: Child, host_changed: Callable[[Changes | None], object]) -> None:
+    def __init__(
+        self,
+        child: Child,
+        host_changed: Callable[[Changes | None], object],
+        disturbed: Callable[[], object],
+        resurvey: Callable[[set[str]], object],
+    ) -> None:
+        """`resurvey(names)`: these instances have to look again."""
+        self.resurvey, self.disturbed = resurvey, disturbed
         self.child = child
         self.reactor = child.reactor
         self.packet = open_packet()
         self.unicast = open_unicast()
         self.lane = Lane(child.reactor)
-        self.monitor = Monitor(child.reactor, host_changed)
+        self.monitor = Monitor(child.reactor, host_changed, inet6=True)
         self.addresses = AddressQueue(child.reactor)
+        self.upkeep = Upkeep(child.reactor, disturbed)
+        self.promotion = Promotion()
+        self.statics = StaticThings(self)
         self.announcer = Announcer(
             child.reactor, lambda frames, size, to: burst.send(self.packet.fileno(), frames, size, to)
         )
@@ -82,5 +96,6 @@ class House:
         self.receivers.clear()
         self.monitor.close()
         self.addresses.close()
+        self.upkeep.close()
         self.packet.close()
         self.unicast.close()

@@ -11,12 +11,13 @@ from functools import partial
 from typing import Any
 
 from fastha.child.told import Told
-from fastha.link import rtnl
+from fastha.link import messages, rtnl
 from fastha.link.addresses import Key, Operation
 from fastha.link.rtnl import Link
 from fastha.model import VrrpInstance
 from fastha.model.units import NS_PER_S
 from fastha.vrrp import frames, machine, notify, trackers
+from fastha.vrrp.belongings import Belongings
 from fastha.vrrp.frames import ArpBlock
 from fastha.vrrp.garp import Token
 from fastha.vrrp.house import House
@@ -51,10 +52,15 @@ class Router:
         self._last = notify.STOP  # what the end is called
         self._announce = ""  # the occasion to announce when they have come
         self._built: object = None
+        self._untracked: set[Key] = set()
         self._told = Told(house.child, "instances")
         self.rules = rules_of(instance, 0)
         self._build()
-        holding = previous.get("state") == "master" or any(house.monitor.table.has(*key) for key in self.messages)
+        self.belongings = Belongings(house, instance.name)
+        self.belongings.build(instance.belongings)
+        self.belongings.adopt()
+        found = self.belongings.holds or any(house.monitor.table.has(*key) for key in self.messages)
+        holding = previous.get("state") == "master" or found
         self.state = State(priority=trackers.effective_priority(instance, self._tracked(instance)), holding=holding)
         self._load()
 
@@ -92,13 +98,17 @@ class Router:
 
     @property
     def interfaces(self) -> set[str]:
-        """Names of all it uses."""
-        return {self.instance.interface, *(a.dev for a in self.instance.addresses if a.dev)}
+        """Names of all it needs."""
+        instance = self.instance
+        addresses = (a.dev for a in instance.addresses if a.dev and a.tracked)
+        return {instance.interface, *addresses, *(dev for one in instance.belongings for dev in one.watched_devs)}
 
     @property
     def follows(self) -> set[str]:
         """Names of all interfaces whose changes concern it."""
-        return self.interfaces | {t.name for t in self.instance.track if t.kind == "interface"}
+        instance = self.instance
+        tracked = {t.name for t in instance.track if t.kind == "interface"}
+        return self.interfaces | tracked | {a.dev for a in instance.addresses if a.dev} | self.belongings.devs
 
     # -- what the host says --
 
@@ -120,6 +130,7 @@ class Router:
             self.happen(machine.FaultRaised(reason), now_ns)
         for reason in sorted(self.state.faults - faults):
             self.happen(machine.FaultCleared(reason), now_ns)
+        self.belongings.build(self.instance.belongings)
         if self.state.role is Role.INIT:
             if waiting := trackers.unknown(self.instance, self._tracked(self.instance)):
                 self.why = f"waits for the first word about {waiting[0]}"
@@ -144,7 +155,7 @@ class Router:
 
     def _faults(self) -> frozenset[str]:
         instance, table = self.instance, self.house.monitor.table
-        reasons = trackers.faults(instance, self._tracked(instance))
+        reasons = trackers.faults(instance, self._tracked(instance)) + self.house.statics.faults(instance.name)
         for name in self.interfaces:
             link = table.link(name)
             if link is None:
@@ -203,10 +214,16 @@ class Router:
         for a in instance.addresses:
             if found := links.get(a.dev or instance.interface):
                 self.messages[found.index, a.ip, a.prefixlen] = (
-                    rtnl.add_address(found.index, a.ip, a.prefixlen, a.scope, a.label),
-                    rtnl.delete_address(found.index, a.ip, a.prefixlen),
+                    messages.add(found.index, a),
+                    messages.delete(found.index, a),
                 )
         self.arp = frames.arp_blocks(instance, links)
+        self._untracked = {
+            (found.index, a.ip, a.prefixlen)
+            for a in instance.addresses
+            if not a.tracked and (found := links.get(a.dev or instance.interface))
+        }
+        house.promotion.want(self.index, frozenset(links) if instance.promote_secondaries else frozenset())
 
     def change(self, new: VrrpInstance, now_ns: int) -> None:
         """A reload changed this instance: role, timers and counters stay, only the difference is applied."""
@@ -219,7 +236,7 @@ class Router:
             self.happen(machine.FaultRaised(reason), now_ns)
         self._build()
         if self.state.role is Role.MASTER or self.state.holding:
-            dropped = {key: messages for key, messages in old_messages.items() if key not in self.messages}
+            dropped = {key: both for key, both in old_messages.items() if key not in self.messages}
             self._held -= dropped.keys()
             self._remove(dropped)
         fresh = tuple(a for a in new.addresses if a not in old.addresses)
@@ -259,6 +276,7 @@ class Router:
     def close(self) -> None:
         """Forget the router (after `give_up`)."""
         self._silence()
+        self.house.promotion.want(self.index, frozenset())
         self.house.lane.remove(self.index)
 
     # -- effects --
@@ -269,10 +287,12 @@ class Router:
                 self.house.lane.send(self.index, priority)
             case machine.AddAddresses():
                 self._add_missing()
+                self.belongings.add()
             case machine.RemoveAddresses():
                 self._announce = ""
                 self._silence()
                 self._held.clear()
+                self.belongings.remove()
                 self._remove(self.messages)
             case machine.Garp(occasion):
                 self._announce = occasion
@@ -291,7 +311,8 @@ class Router:
     def _add_missing(self) -> list[Key]:
         """Ask for every address the kernel does not hold; those it has are not touched."""
         queue, table = self.house.addresses, self.house.monitor.table
-        missing = [key for key in self.messages if queue.busy(key) or not table.has(*key)]
+        ours = self._held & self._untracked  # once they were there, nobody looks after them
+        missing = [key for key in self.messages if (queue.busy(key) or not table.has(*key)) and key not in ours]
         self._held.update(self.messages.keys() - missing)
         self._adding += len(missing)
         queue.submit(Operation(key, self.messages[key][0], partial(self._added, key)) for key in missing)
@@ -306,9 +327,9 @@ class Router:
         if self._adding == 0 and self._announce:
             self._start_announcing()
 
-    def _remove(self, messages: Messages) -> None:
+    def _remove(self, some: Messages) -> None:
         self.house.addresses.submit(
-            Operation(key, delete, partial(self._removed, key)) for key, (_, delete) in messages.items()
+            Operation(key, delete, partial(self._removed, key)) for key, (_, delete) in some.items()
         )
 
     def _removed(self, key: Key, error: int) -> None:
@@ -335,7 +356,10 @@ class Router:
 
     def repair(self) -> None:
         """Addresses of a master that somebody took away come back; those the kernel refused are tried again."""
-        if self.state.role is not Role.MASTER or self._adding:
+        if self.state.role is not Role.MASTER:
+            return
+        self.belongings.look()
+        if self._adding:
             return
         if stolen := [key for key in self._add_missing() if key in self._held]:
             self.repaired += len(stolen)
@@ -368,7 +392,10 @@ class Router:
             "holding": state.holding,
             "faults": sorted(state.faults),
             "became_master": self.became_master,
-            "repaired": self.repaired,
+            "repaired": self.repaired + self.belongings.repaired,
+            "routes": [str(route) for route in instance.routes],
+            "rules": [str(rule) for rule in instance.rules],
+            "refused": sorted(f"{one}: {why}" for one, why in self.belongings.refused.items()),
             "peers": self.peers.told(self.house.lane.peers(self.index)),
             **counters,
         }
@@ -376,6 +403,8 @@ class Router:
     def count(self) -> None:
         """Once a second: look after the addresses, publish counters, tell (within limits) of dropped adverts."""
         self.repair()
+        if self.belongings.uneasy:
+            self.house.disturbed()
         name, facts = self.instance.name, self._facts()
         self._told.drops(name, "adverts", facts["discarded"])
         self._told.publish(name, facts)

@@ -12,10 +12,10 @@ emails | ADDRESS | Mail addresses
 DATA = """
 [top level]
 global_defs              | {global_defs}                   |             |       | yes | Settings of the whole daemon and defaults for instances
-track_group              | NAME {track_group}              |             |       | -   | Instances that fail when a static address, route or rule is lost
-static_ipaddress         | {static_addresses}              |             |       | -   | Addresses kept on interfaces while the daemon runs
-static_routes            | {routes}                        |             |       | -   | Routes kept while the daemon runs
-static_rules             | {rules}                         |             |       | -   | Routing rules kept while the daemon runs
+track_group              | NAME {track_group}              |             |       | yes | Instances that fail when a static address, route or rule is lost
+static_ipaddress         | {static_addresses}              |             |       | yes | Addresses kept on interfaces while the daemon runs
+static_routes            | {routes}                        |             |       | yes | Routes kept while the daemon runs
+static_rules             | {rules}                         |             |       | yes | Routing rules kept while the daemon runs
 interface_up_down_delays | {interface_delays}              |             |       | -   | Time a link must stay down or up before it counts
 linkbeat_interfaces      | {linkbeat}                      |             |       | -   | Interfaces whose link is polled
 vrrp_sync_group          | NAME {vrrp_sync_group}          |             |       | -   | Instances that change state together
@@ -98,7 +98,7 @@ process_monitor_rcv_bufs_force      | [BOOL]               | off         |      
 vrrp_rx_bufs_policy      | MTU|ADVERT|N                    |             | 0..4294967295 | -   | How big the receive buffer of adverts is
 vrrp_rx_bufs_multiplier  | N                               | 3           | 1..4294967295 | -   | Times the size that vrrp_rx_bufs_policy gives
 vrrp_version             | 2|3                             | 2           | 2..3  | yes | Protocol version of instances that set none
-default_interface        | IF                              | eth0        |       | -   | Interface of static addresses without dev
+default_interface        | IF                              | eth0        |       | yes | Interface of static addresses without dev
 dynamic_interfaces       | [allow_if_changes]              | off         |       | -   | Interfaces may appear later
 disable_local_igmp       | -                               | off         |       | -   | No IGMP reports for link-local groups
 v3_checksum_as_v2        | [BOOL]                          | off         |       | ! @2.2.8 | Version 3 checksum without the pseudo header

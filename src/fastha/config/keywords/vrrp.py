@@ -52,9 +52,9 @@ track_virtual_server       | {track_virtual} |         |         | own | Virtual
 virtual_ipaddress          | {addresses}    |          |         | yes | Addresses of the virtual router
 virtual_ipaddress_excluded | {addresses}    |          |         | -   | Addresses that adverts do not carry
 no_virtual_ipaddress       | -              | off      |         | - @2.2.8 | There may be no address
-virtual_routes             | {virtual_routes} |          |         | -   | Routes that go with mastership
-virtual_rules              | {virtual_rules} |          |         | -   | Routing rules that go with mastership
-promote_secondaries        | -              | off      |         | -   | Keep secondary addresses when a primary goes
+virtual_routes             | {virtual_routes} |          |         | yes | Routes that go with mastership
+virtual_rules              | {virtual_rules} |          |         | yes | Routing rules that go with mastership
+promote_secondaries        | -              | off      |         | yes | Keep secondary addresses when a primary goes
 use_vmac                   | [VMAC...]      | off      |         | -   | Use the virtual MAC address
 use_vmac_addr              | -              | off      |         | -   | The same for addresses on other interfaces
 vmac_xmit_base             | -              | off      |         | -   | Send adverts from the interface itself
