@@ -99,24 +99,29 @@ def test_what_somebody_deletes_comes_back_and_is_counted(network: Network) -> No
         director.until(lambda: director.router()["repaired"] == 3, "that is counted")
 
 
+def dropped(namespace: Namespace) -> int:
+    """How many netlink sockets there have lost something (`Drops` of /proc/net/netlink)."""
+    lines = namespace.run(["cat", "/proc/net/netlink"]).stdout.splitlines()[1:]
+    return sum(int(line.split()[8]) > 0 for line in lines)
+
+
 def test_lost_notifications_mean_another_look(network: Network) -> None:
-    """The child stands still while more is announced than its socket holds; a deletion is lost among it."""
+    """The child stands still while more is announced than its sockets hold; two deletions are lost among it."""
     a, _ = directors(network)
+    network.attach("lan2", a, "eth1", "10.8.0.1/24")
     with Director.start(a, instance(routes=(PLAIN,))) as director:
         director.until_role("master")
         need.wait_until(lambda: dests(a), 5, "it is there")
         director.signal(signal.SIGSTOP)
-        many = "".join(
-            f"route add 10.{200 + i // 250}.{i % 250}.0/24 dev eth0 proto 18\n" for i in range(10000)
-        )  # fmt: skip
-        gone = many.replace("route add", "route del")
-        # Deletions pass the filter: more of them than the socket holds.
+        numbers = [f"{200 + i // 250}.{i % 250}" for i in range(9000)]
+        some = [f"route VERB 10.{n}.0/24 dev eth0 proto 18" for n in numbers]
+        some += [f"addr VERB 10.{n}.1/32 dev eth1" for n in numbers[:6000]]
         path = network.folder / "batch"
-        path.write_text(many + gone)
-        for _ in range(2):
-            a.run(["ip", "-batch", path])
+        path.write_text("".join(f"{line.replace('VERB', verb)}\n" for line in some for verb in ("add", "del")))
+        a.run(["ip", "-batch", path])
         a.ip("route del 10.50.0.0/16 metric 5")
         a.ip("addr del 10.9.0.100/32 dev eth0")
+        assert dropped(a) == 2, "both sockets are overrun"
         director.signal(signal.SIGCONT)
         need.wait_until(lambda: dests(a) == ["10.50.0.0/16"] and has_vip(a), 5, "both are back")
 
