@@ -8,7 +8,7 @@ PIP := $(BIN)/pip --disable-pip-version-check -q
 # What the daemon and the laboratory need from Debian, and what the tests need besides.
 APT := gcc make python3-dev python3-venv libssl-dev iproute2 kmod procps libnftables1 nftables libpcre2-8-0
 APT_TEST := ipvsadm keepalived tshark tcpdump nginx-light curl clang-format frr clang libclang-rt-14-dev nsd \
-  exim4-daemon-light openssl
+  exim4-daemon-light openssl mandoc zsh fish
 PIP_BUILD := setuptools>=65 wheel Cython>=3.0 cffi>=1.15
 
 # $(call apt,PACKAGES): install the missing ones as root, without starting their services; say so otherwise.
@@ -29,7 +29,7 @@ requirements = $$($(BIN)/python -c 'import sys, tomllib; p = tomllib.load(open("
   print(*p["dependencies"], *(d for e in sys.argv[1:] for d in p["optional-dependencies"][e]))' $(1))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run test test-chaos campaign fuzz fuzz-config check format bench bench-peers-ipvs bench-peers-vrrp
+.PHONY: help setup setup-test run test test-chaos campaign fuzz fuzz-config check format man bench bench-peers-ipvs bench-peers-vrrp
 .PHONY: bench-peers-checks bench-peers-config bench-peers-reload soak-checks clean distclean
 
 help: ## this text
@@ -89,6 +89,9 @@ check: setup-test ## format, lint and types
 	@$(BIN)/mypy
 	@PATH="$(abspath $(BIN)):$$PATH" cython-lint $$(git ls-files '*.pyx' '*.pxd')
 	@files="$$(git ls-files '*.[ch]')"; [ -z "$$files" ] || clang-format --dry-run -Werror $$files
+
+man: setup ## the manual pages, into build/man
+	@$(BIN)/python -m fastha.cli.manual build/man
 
 format: setup-test ## put every file into shape
 	@$(BIN)/ruff format -q . && $(BIN)/ruff check -q --fix .

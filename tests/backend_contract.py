@@ -9,12 +9,13 @@ from __future__ import annotations
 import errno
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from socket import AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP
 from typing import Protocol
 
 import pytest
 
-from fastha.dataplane.backend import Backend
+from fastha.dataplane.backend import Backend, Piecewise
 from fastha.dataplane.reconcile import reconcile, same_service
 from fastha.dataplane.rows import Dest, DestKey, Forward, Op, Service, ServiceKey, ServiceRow, Table, Verb
 from fastha.model import RealServer, VirtualServer
@@ -84,6 +85,24 @@ def dump_is_what_was_applied(kit: Kit) -> None:
     assert fill(kit.backend, some()) == []
     fill(kit.backend, {})
     assert kit.backend.dump() == {}
+
+
+def the_pieces_are_the_dump(kit: Kit) -> None:
+    """Of a backend that can be read in pieces; what is taken later is as it was at the first."""
+    if not isinstance(kit.backend, Piecewise):
+        return
+    fill(kit.backend, some())
+    services = kit.backend.services()
+    first = next(services)
+    pieces = {key: ServiceRow(service, kit.backend.dests(key)) for key, service in (first, *services)}
+    assert pieces == kit.backend.dump()
+    services = kit.backend.services()
+    first = next(services)
+    fill(kit.backend, {})
+    assert kit.backend.dump() == {}
+    assert dict((first, *services)).keys() == some().keys()
+    with suppress(OSError):
+        assert kit.backend.dests(WEB) == {}
 
 
 def dump_is_a_copy(kit: Kit) -> None:
@@ -228,9 +247,9 @@ def damage_is_seen_and_repaired(kit: Kit) -> None:
 
 Case = Callable[[Kit], None]
 EVERYWHERE: tuple[Case, ...] = (
-    fresh_is_empty, dump_is_what_was_applied, dump_is_a_copy, every_verb, wrong_operations_get_their_errno,
-    operations_count_in_their_order, walks_like_the_model, new_rows_have_counted_nothing,
-    an_ordinary_server_is_not_refused, closing_twice_is_once,
+    fresh_is_empty, dump_is_what_was_applied, the_pieces_are_the_dump, dump_is_a_copy, every_verb,
+    wrong_operations_get_their_errno, operations_count_in_their_order, walks_like_the_model,
+    new_rows_have_counted_nothing, an_ordinary_server_is_not_refused, closing_twice_is_once,
 )  # fmt: skip
 IN_A_KERNEL: tuple[Case, ...] = (
     closing_leaves_the_rows, a_second_opener_adopts, rows_of_others_show_and_stay, damage_is_seen_and_repaired,

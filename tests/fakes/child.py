@@ -133,7 +133,7 @@ class FakeChild:
     def on_overrides(self, message: Message) -> None:
         pass
 
-    on_masters = on_bfds = on_overrides
+    on_masters = on_bfds = on_vrrp_overrides = on_overrides
 
     def on_resync(self, message: Message) -> None:
         self.endpoint.send(type="resynced", ticket=message["ticket"], ok=True, operations=2, text="as told")

@@ -22,6 +22,8 @@ from fastha.child.patch import apply
 from fastha.lab.netns import Namespace
 from fastha.lab.network import Network
 from fastha.model import Config, HttpCheck, HttpUrl, RealServer, TcpCheck, VirtualServer
+from fastha.model.parts import split
+from fastha.parent import changes
 from oracles.rough_server import RoughServer
 
 S = 10**9
@@ -117,8 +119,9 @@ class Parent:
         self.channel = Endpoint(ours, "down")
 
     def hear(self, seconds: float = 0.02) -> None:
-        select.select([self.channel], [], [], seconds)
+        select.select([self.channel], [self.channel] if self.channel.wants_write() else [], [], seconds)
         with contextlib.suppress(Closed):
+            self.channel.flush()  # a large proposal goes bit by bit
             for message in self.channel.receive():
                 self.messages.append(message)
                 if message["type"] == "facts":
@@ -137,8 +140,10 @@ class Parent:
     def configure(
         self, *servers: VirtualServer, dataplane: str = "none", previous: dict[str, Any] | None = None
     ) -> None:
-        config = orjson.loads(orjson.dumps(Config(virtual_servers=servers)))
-        self.channel.send(type="propose", generation=1, config=config, dataplane=dataplane, previous=previous or {})
+        parts = {part.key: part for part in split(Config(virtual_servers=servers))}
+        for message in changes.messages({}, parts, ("globals", "virtual_server"), 1, 0):
+            self.channel.send(**message)
+        self.channel.send(type="propose", generation=1, config=None, dataplane=dataplane, previous=previous or {})
         self.until(lambda: self.said("ready") or self.said("refused"), "an answer to the proposal")
         assert self.said("refused") == []
         self.channel.send(type="commit", generation=1)

@@ -13,6 +13,8 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from fastha.model import HttpCheck, HttpUrl, RealServer, TcpCheck, VirtualServer
 from netns.test_checker_process import Parent
 from walk.seeds import walk
@@ -77,6 +79,7 @@ def usage(pid: int) -> tuple[int, int]:
     return len(os.listdir(f"/proc/{pid}/fd")), rss
 
 
+@pytest.mark.timeout(SECONDS + 300)
 def test_nothing_grows_while_servers_flap() -> None:
     rng = walk("soak")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,4 +1,4 @@
-"""VRRP adverts with struct: encode and decode in the words of RFC 9568 and RFC 3768."""
+"""VRRP adverts with struct: encode and decode in the words of RFC 9568 and RFC 3768, over IPv4 and IPv6."""
 
 from __future__ import annotations
 
@@ -20,25 +20,72 @@ def encode(
     auth_type: int = 0,
     auth: bytes = b"",
     ttl: int = 255,
+    plain: bool = False,
+    summed: str = "",
 ) -> bytes:
-    source, destination = ipaddress.IPv4Address(src).packed, ipaddress.IPv4Address(dst).packed
+    source, destination = ipaddress.ip_address(src), ipaddress.ip_address(dst)
     middle = struct.pack("!BB", auth_type, -(-adver_cs // 100)) if version == 2 else struct.pack("!H", adver_cs)
     start = struct.pack("!BBBB", version << 4 | 1, vrid, priority, len(addresses)) + middle
-    end = b"".join(ipaddress.IPv4Address(a).packed for a in addresses)
+    end = b"".join(ipaddress.ip_address(a).packed for a in addresses)
     if version == 2:
         end += auth.ljust(8, b"\0")
     size = len(start) + 2 + len(end)
-    pseudo = source + destination + struct.pack("!BBH", 0, 112, size) if version == 3 else b""
+    covered = ipaddress.ip_address(summed) if summed else destination
+    pseudo = b"" if version == 2 or plain else pseudo_header(source.packed, covered.packed, size)
     vrrp = start + struct.pack("!H", checksum(pseudo + start + b"\0\0" + end)) + end
+    if source.version == 6:
+        return struct.pack("!IHBB", 0x6C000000, size, 112, ttl) + source.packed + destination.packed + vrrp
 
     def header(check: int) -> bytes:
-        return struct.pack("!BBHHHBBH", 0x45, 0xC0, 20 + size, 0, 0, ttl, 112, check) + source + destination
+        fixed = struct.pack("!BBHHHBBH", 0x45, 0xC0, 20 + size, 0, 0, ttl, 112, check)
+        return fixed + source.packed + destination.packed
 
     return header(checksum(header(0))) + vrrp
 
 
+def pseudo_header(source: bytes, destination: bytes, size: int) -> bytes:
+    """RFC 9568 section 5.2.8: of RFC 793 for IPv4, of RFC 8200 section 8.1 for IPv6."""
+    if len(source) == 4:
+        return source + destination + struct.pack("!BBH", 0, 112, size)
+    return source + destination + struct.pack("!IBBBB", size, 0, 0, 0, 112)
+
+
+def decode6(packet: bytes, check_ttl: bool) -> tuple[str, dict[str, Any]]:
+    _first, payload, protocol, ttl = struct.unpack("!IHBB", packet[:8])
+    if protocol != 112:
+        return "not_vrrp", {}
+    vrrp = packet[40 : 40 + payload]
+    if len(packet) < 40 + payload or payload < 8:
+        return "short", {}
+    if check_ttl and ttl != 255:
+        return "ttl", {}
+    if vrrp[0] >> 4 != 3:
+        return "version", {}
+    if vrrp[0] & 15 != 1:
+        return "type", {}
+    count = vrrp[3]
+    if count == 0 or payload != 8 + 16 * count:
+        return "length", {}
+    if checksum(pseudo_header(packet[8:24], packet[24:40], payload) + vrrp) != 0:
+        return "checksum", {}
+    return "ok", {
+        "src": str(ipaddress.IPv6Address(packet[8:24])),
+        "dst": str(ipaddress.IPv6Address(packet[24:40])),
+        "ttl": ttl,
+        "version": 3,
+        "vrid": vrrp[1],
+        "priority": vrrp[2],
+        "auth_type": 0,
+        "adver_cs": struct.unpack("!H", vrrp[4:6])[0] & 0xFFF,
+        "addresses": tuple(str(ipaddress.IPv6Address(vrrp[8 + 16 * i : 24 + 16 * i])) for i in range(count)),
+        "auth": b"",
+    }
+
+
 def decode(packet: bytes, check_ttl: bool = True) -> tuple[str, dict[str, Any]]:
     """(verdict, fields); the fields are {} unless the verdict is "ok"."""
+    if len(packet) >= 40 and packet[0] >> 4 == 6:
+        return decode6(packet, check_ttl)
     if len(packet) < 20:
         return "short", {}
     first, _tos, total, _ident, fragment, ttl, protocol = struct.unpack("!BBHHHBB", packet[:10])
@@ -57,7 +104,7 @@ def decode(packet: bytes, check_ttl: bool = True) -> tuple[str, dict[str, Any]]:
         return "type", {}
     if len(vrrp) != 8 + 4 * count + (8 if version == 2 else 0) or (version == 3 and count == 0):
         return "length", {}
-    pseudo = packet[12:20] + struct.pack("!BBH", 0, 112, len(vrrp)) if version == 3 else b""
+    pseudo = pseudo_header(packet[12:16], packet[16:20], len(vrrp)) if version == 3 else b""
     if checksum(pseudo + vrrp) != 0:
         return "checksum", {}
     return "ok", {

@@ -6,10 +6,12 @@ Seeds are in the test ids: a failure names the run that shows it.
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
-from fastha.vrrp.machine import Role
+from fastha.vrrp.machine import Resign, Role, RulesChanged
+from fastha.vrrp.rules import Rules
 from oracles.vrrp_wire import MS, Wire, some_rules
 
 RUNS = 200  # per chunk; chunks keep the report short
@@ -166,3 +168,73 @@ def test_a_frozen_master_without_preempt_does_not_return() -> None:
         settle(wire)
         assert wire.masters() == [heir], f"seed {seed}"
         one_master_each(wire, seed)
+
+
+def change(wire: Wire, index: int, rules: Rules) -> None:
+    """Other rules for one router, as a decision of an operator or a reload brings them."""
+    router = wire.routers[index]
+    old, router.rules = router.rules, rules
+    wire.happen(index, RulesChanged(old))
+
+
+@pytest.mark.parametrize("chunk", range(2))
+def test_a_failover_moves_mastership_once_and_it_stays_there(chunk: int) -> None:
+    for seed in range(chunk * RUNS, (chunk + 1) * RUNS):
+        rnd = random.Random(seed)
+        wire = Wire(seed, some_rules(rnd, rnd.randint(2, 5), preempt=True))
+        for i in range(len(wire.routers)):
+            wire.start(i)
+        settle(wire)
+        (first,) = wire.masters()
+        before = len(wire.routers[first].changes)
+        old = wire.routers[first].rules
+        wire.routers[first].rules = replace(old, preempt=False)
+        wire.loss = rnd.choice((0, 1))  # also where nobody hears that it resigns
+        wire.happen(first, Resign("failover"))
+        wire.loss = 0
+        wire.happen(first, RulesChanged(old))
+        assert not wire.routers[first].addresses, f"seed {seed}"
+        settle(wire)
+        one_master_each(wire, seed)
+        (second,) = wire.masters()
+        assert second != first, f"seed {seed}"
+        assert len(wire.routers[first].changes) == before + 1, f"seed {seed}: it went once, and stayed"
+        wire.kill(second)
+        for i in range(len(wire.routers)):
+            if i not in (first, second):
+                wire.kill(i)
+        settle(wire)
+        assert wire.masters() == [first], f"seed {seed}: it is there when it is needed"
+
+
+@pytest.mark.parametrize("chunk", range(2))
+def test_who_is_held_is_never_master_whoever_dies(chunk: int) -> None:
+    for seed in range(chunk * RUNS, (chunk + 1) * RUNS):
+        rnd = random.Random(seed)
+        wire = Wire(seed, some_rules(rnd, rnd.randint(2, 5)), loss=rnd.choice((0, 0.3)))
+        for i in range(len(wire.routers)):
+            wire.start(i)
+        settle(wire)
+        held = rnd.choice((best(wire), rnd.randrange(len(wire.routers))))
+        free = wire.routers[held].rules
+        change(wire, held, replace(free, held=True, preempt=False, preempt_delay_ns=0))
+        from_here = len(wire.routers[held].changes)
+        for _ in range(6):
+            i = rnd.randrange(len(wire.routers))
+            if wire.routers[i].dead:
+                wire.start(i)
+            else:
+                wire.kill(i)
+            wire.run(wire.now + rnd.randint(0, 6) * free.silence_ns)
+        settle(wire)
+        roles = [role for _, role in wire.routers[held].changes[from_here:]]
+        assert Role.MASTER not in roles, f"seed {seed}: {roles}"
+        if any(not r.dead for i, r in enumerate(wire.routers) if i != held):
+            one_master_each(wire, seed)
+        if not wire.routers[held].dead:
+            for i in range(len(wire.routers)):
+                if i != held:
+                    wire.kill(i)
+            change(wire, held, free)
+            settle(wire)
+            assert wire.masters() == [held], f"seed {seed}: released, it is master again"

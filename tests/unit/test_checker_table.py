@@ -123,6 +123,93 @@ def test_what_somebody_else_did_is_repaired_within_10_s_and_counted(bench: Bench
     assert len(bench.kernel.applied) == applied
 
 
+class Slow(Kernel):
+    """Every piece takes a millisecond."""
+
+    def __init__(self, reactor: VirtualReactor) -> None:
+        super().__init__()
+        self.reactor = reactor
+        self.read: list[ServiceKey] = []
+
+    def dests(self, key: ServiceKey) -> dict[DestKey, Dest]:
+        self.reactor.pass_time(S // 1000)
+        self.read.append(key)
+        if self.dead:
+            raise OSError(errno.EPERM, "Operation not permitted")
+        return super().dests(key)
+
+
+@pytest.fixture
+def slow(bench: Bench) -> Slow:
+    """Nine services with two destinations each, ten seconds before the look."""
+    kernel = Slow(bench.reactor)
+    bench.kernel = bench.table.backend = kernel
+    for i in range(9):
+        bench.table.want(key(i), row(1, 1))
+    bench.table.flush()
+    bench.table.start()
+    return kernel
+
+
+def test_the_look_gives_others_their_turn(bench: Bench, slow: Slow) -> None:
+    seen: set[int] = set()
+
+    def tick() -> None:
+        seen.add(len(slow.read))
+        bench.reactor.call_later(S // 1000, tick)
+
+    bench.reactor.advance(10 * S - 1)
+    bench.reactor.call_later(0, tick)
+    bench.reactor.advance(S)
+    assert slow.read == [key(i) for i in range(9)]
+    assert seen >= set(range(1, 10)), "something else ran between any two services"
+    assert slow.dumps == 0
+
+
+def test_what_we_change_during_the_look_is_no_drift(bench: Bench, slow: Slow) -> None:
+    for i in (3, 7):
+        slow.apply([Op(Verb.DEL_DEST, key(i), dest_key=DestKey("192.0.2.1", 80))])
+    slow.apply([Op(Verb.DEL_SERVICE, key(5))])
+
+    def change() -> None:
+        assert 0 < len(slow.read) < 7
+        bench.table.want(key(8), row(1, 5))
+        bench.table.want(key(20), row(3))
+        bench.table.forget(key(6))
+        bench.table.flush()
+
+    bench.reactor.call_later(10 * S + 4 * S // 1000, change)
+    bench.reactor.advance(11 * S)
+    wanted = {key(i): row(1, 1) for i in (0, 1, 2, 3, 4, 5, 7)} | {key(8): row(1, 5), key(20): row(3)}
+    assert slow.dump() == wanted
+    assert bench.table.drift == 5, "two destinations, and a service with two"
+    assert bench.table.errors == 0
+    assert len(bench.drift) == 1
+    bench.reactor.advance(10 * S)
+    assert slow.dump() == wanted
+    assert bench.table.drift == 5
+
+
+def test_a_look_that_fails_is_made_good(bench: Bench, slow: Slow) -> None:
+    bench.reactor.call_later(10 * S + 4 * S // 1000, lambda: setattr(slow, "dead", True))
+    bench.reactor.advance(11 * S)
+    assert bench.table.errors
+    slow.dead = False
+    slow.apply([Op(Verb.DEL_SERVICE, key(8))])
+    bench.reactor.advance(10 * S)
+    assert slow.dump() == {key(i): row(1, 1) for i in range(9)}
+
+
+def test_a_change_that_fails_during_the_look_is_made_good(bench: Bench, slow: Slow) -> None:
+    slow.apply([Op(Verb.DEL_DEST, key(2), dest_key=DestKey("192.0.2.1", 80))])
+    slow.refused.add(key(2))
+    bench.reactor.advance(10 * S + 5 * S // 1000)
+    assert bench.table.errors
+    slow.refused.clear()
+    bench.reactor.advance(S)
+    assert slow.dump() == {key(i): row(1, 1) for i in range(9)}
+
+
 def test_a_change_that_meets_a_changed_kernel_is_settled_at_once(bench: Bench) -> None:
     bench.table.want(key(1), row(1, 1))
     bench.table.flush()

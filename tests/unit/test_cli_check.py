@@ -19,9 +19,8 @@ FINE = "global_defs {\n  router_id x\n  smtp_alert\n}\n"
 
 def run(*args: str) -> int:
     parser = argparse.ArgumentParser()
-    check.register(parser.add_subparsers())
-    namespace = parser.parse_args(["check", *args])
-    status = namespace.run(namespace)
+    check.arguments(parser)
+    status = check.main(parser.parse_args(args))
     assert isinstance(status, int)
     return status
 

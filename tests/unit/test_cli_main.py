@@ -37,7 +37,7 @@ def test_version(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"fastha {fastha.__version__}\n"
 
 
-@pytest.mark.parametrize("words", [["statsu"], ["run", "--dataplane", "magic"], ["status", "surplus"]])
+@pytest.mark.parametrize("words", [["statsu"], ["run", "--dataplane", "magic"], ["status", "--surplus"]])
 def test_misuse_is_status_2(words: list[str]) -> None:
     done = run(*words)
     assert done.returncode == 2

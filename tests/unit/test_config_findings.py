@@ -16,6 +16,7 @@ from fastha.cli.excerpt import Sources
 from fastha.config import codes
 from fastha.config.codes import CODES
 from fastha.config.examine import examine
+from fastha.config.tree import Faults
 from fastha.errors import Severity
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden" / "findings"
@@ -60,6 +61,8 @@ def options(code: str) -> dict[str, object]:
 @pytest.mark.parametrize("code", CODES)
 def test_every_code_has_its_case(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(GOLDEN)
+    if code == "too-many":
+        monkeypatch.setattr("fastha.config.tree.MOST_FAULTS", 3)
     path = GOLDEN / f"{code}.conf"
     loaded = examine(path.name, "master", **options(code))  # type: ignore[arg-type]
     found = [fault for fault in loaded.faults if fault.code == code]
@@ -87,3 +90,17 @@ def test_no_false_alarms_on_keepalived_samples() -> None:
         for fault in examine(str(path), "master").faults:
             if fault.severity is Severity.WARNING and fault.code not in BUILDERS:
                 assert (path.name, fault.code) in TRUE_ALARMS, fault
+
+
+def test_faults_that_are_not_kept_still_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fastha.config.tree.MOST_FAULTS", 1)
+    faults = Faults()
+    faults.warning(("a", 1, 1), "kept")
+    assert [f.code for f in faults.told()] == ["corrected"]
+    faults.warning(("a", 2, 1), "not kept")
+    assert faults.told()[-1].severity is Severity.WARNING
+    faults = Faults(faults)
+    faults.error(("a", 3, 1), "not kept, and refuses the file")
+    last = faults.told()[-1]
+    assert (last.severity, last.line, last.code) == (Severity.ERROR, 3, "too-many")
+    assert last.message.startswith("and 2 more")

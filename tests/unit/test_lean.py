@@ -61,11 +61,11 @@ class Below(Loose):
 '''
 
 
-def module(source: Any, name: str) -> ModuleType:
+def module(source: Any, name: str, text: str = SOURCE) -> ModuleType:
     made = ModuleType(name)
     sys.modules[name] = made  # for pickle
     made.__dict__.update(dataclass=source.dataclass, field=source.field)
-    exec(compile("from __future__ import annotations\n" + SOURCE, name, "exec"), made.__dict__)
+    exec(compile("from __future__ import annotations\n" + text, name, "exec"), made.__dict__)
     return made
 
 
@@ -120,6 +120,57 @@ def test_each_kind_inherits_from_the_other() -> None:
     assert [f.name for f in dataclasses.fields(Again)] == ["a", "b", "d", "e"]
     assert Again(a=1, e=7) == Again(a=1, b="x", d=4, e=7)
     assert (Standard(a=1, d=2).b, Standard(a=1, d=2).d) == ("x", 2)
+
+
+APART = """
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    __apart__ = ("ip", "port")
+    delay: int = 5
+    alpha: bool = False
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Talking(Base):
+    ip: str
+    port: int
+    words: tuple[str, ...] = ()
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind(Talking):
+    delay: int = 7
+    more: list[int] | None = None
+    kind: str = "kind"
+"""
+APART_MODULES = [
+    module(lean, "apart_lean", APART),
+    module(dataclasses, "apart_standard", APART),
+]
+
+
+@pytest.mark.parametrize("question", [
+    "Kind(ip='a', port=1)", "Kind(ip='a')", "Kind(ip='a', port=1, delay=3, words=('x',))", "Base(alpha=True)",
+    "Talking(ip='a', port=1).delay", "Kind(ip='a', port=1).delay", "Kind(ip='a', port=1).alpha", "Base(ip='a')",
+    "Kind(ip='a', port=1) == Kind(ip='a', port=1)", "Kind(ip='a', port=1) == Kind(ip='a', port=1, alpha=True)",
+    "Kind(ip='a', port=1) == Talking(ip='a', port=1)", "Kind(ip='a', port=1) == Kind(ip='a', port=2)",
+    "len({Kind(ip='a', port=1), Kind(ip='a', port=1), Kind(ip='a', port=1, delay=8)})",
+    "setattr(Kind(ip='a', port=1), 'delay', 2)", "setattr(Kind(ip='a', port=1), 'ip', 'b')",
+    "delattr(Kind(ip='a', port=1), 'delay')", "isinstance(Kind(ip='a', port=1), Base)",
+    "replace(Kind(ip='a', port=1), delay=2, ip='b')", "lean_replace(Kind(ip='a', port=1), delay=2, ip='b')",
+    "d.asdict(Kind(ip='a', port=1))", "orjson.dumps(Kind(ip='a', port=1, words=('x', 'y')))",
+    "copy.copy(Kind(ip='a', port=1))", "copy.deepcopy(Kind(ip='a', port=1, delay=9))",
+    "pickle.loads(pickle.dumps(Kind(ip='a', port=1, delay=9)))", "[f.name for f in d.fields(Kind)]",
+])  # fmt: skip
+def test_fields_that_lie_together_look_like_others(question: str) -> None:
+    ours, standard = APART_MODULES
+    assert answer(ours, question) == answer(standard, question)
+
+
+def test_what_lies_together_is_one_object() -> None:
+    ours = APART_MODULES[0]
+    one, same, other = (ours.Kind(ip=str(n), port=n, delay=delay) for n, delay in ((1, 3), (2, 3), (3, 4)))
+    assert one._common is same._common
+    assert one._common is not other._common
+    assert sys.getsizeof(one) <= sys.getsizeof(dataclasses.make_dataclass("Three", "xyz", slots=True)(1, 2, 3))
 
 
 def test_mutable_defaults_are_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from dataclasses import replace
 from typing import Any
 
@@ -84,6 +85,8 @@ def over_the_wire(message: dict[str, Any]) -> dict[str, Any]:
 def take(parts: Parts, old: Configuration, new: Configuration, generation: int, base: int) -> Draft:
     for message in messages(old.parts, new.parts, KINDS, generation, base):
         parts.take_parts(over_the_wire(message))
+        if generation % 2:
+            deque(parts.digest(), maxlen=0)
     propose = {"type": "propose", "generation": generation, "config": None, "dataplane": "none", "previous": {}}
     draft, _previous = parts.built(over_the_wire(propose))
     return draft
@@ -130,6 +133,25 @@ def test_chunks_are_bounded_and_whole() -> None:
     chunks = list(chunked(reals))
     assert [rs for chunk in chunks for rs in chunk] == reals
     assert max(map(len, chunks)) <= CHUNK_MOST
+
+
+def test_what_real_servers_have_in_common_is_one_object() -> None:
+    """Of everything that is taken in pieces, and nothing of it is a text that was parsed with the rest."""
+    parts = Parts()
+    reals = [real(n) for n in range(500)]
+    draft = take(
+        parts,
+        Configuration(),
+        configured(Config(virtual_servers=(server(1, reals[:250]), server(2, reals[250:])))),
+        1,
+        0,
+    )
+    built = [rs for vs in draft.config.virtual_servers for rs in vs.real_servers]
+    assert built == reals
+    checks = [check for rs in built for check in rs.checks]
+    assert len({id(rs._common) for rs in built}) == len({id(check._common) for check in checks}) == 1  # type: ignore[attr-defined]
+    assert all(rs.ip is rs.checks[0].ip for rs in built)  # type: ignore[union-attr]
+    assert len({id(rs.tunnel) for rs in built}) == 1
 
 
 def test_changes_of_another_generation_are_refused() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import itertools
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -19,47 +19,52 @@ from fastha.vrrp.lane import ADDRESSES, ADVERT, TIMER, ZERO, Lane
 from fastha.vrrp.machine import Advert, AdvertZero, Role, SendAdvert, State, TimerFired, step
 from fastha.vrrp.rules import Rules
 from fastha.wire import advert
+from fastha.wire.address import number, pack_any
 
 ROLES = list(Role)
 OWN, LOW, HIGH = "10.0.0.5", "10.0.0.1", "10.0.0.9"
-VIP = "10.0.0.100"
+OWN6, LOW6, HIGH6 = "fe80::1:5", "fe80::1:1", "fe80::2:1"
+VIP, VIP6 = "10.0.0.100", "fe80::100"
+GROUP, GROUP6 = "224.0.0.18", "ff02::12"
 NOW = 1000 * NS_PER_S
 
 
-def number(ip: str) -> int:
-    return int.from_bytes(socket.inet_aton(ip), "big")
-
-
 def packet(priority: int, src: str = LOW, version: int = 3, adver_cs: int = 100, **more: object) -> bytes:
-    values: dict[str, object] = {"vrid": 7, "addresses": [VIP], "dst": "224.0.0.18", **more}
+    six = ":" in src
+    values: dict[str, object] = {
+        "vrid": 7, "addresses": [VIP6 if six else VIP], "dst": GROUP6 if six else GROUP, **more,
+    }  # fmt: skip
     return advert.encode(src=src, version=version, priority=priority, adver_cs=adver_cs, **values)  # type: ignore[arg-type]
 
 
 def timeless(data: bytes) -> bytes:
     """The version 3 packet with an interval of 0 instead of 1: what a broken sender may say, checksum mended."""
-    total = (~int.from_bytes(data[26:28], "big") & 0xFFFF) + (~1 & 0xFFFF)
+    at = 20 if data[0] >> 4 == 4 else 40
+    total = (~int.from_bytes(data[at + 6 : at + 8], "big") & 0xFFFF) + (~1 & 0xFFFF)
     total = (total & 0xFFFF) + (total >> 16)
-    return data[:24] + b"\0\0" + (~total & 0xFFFF).to_bytes(2, "big") + data[28:]
+    return data[: at + 4] + b"\0\0" + (~total & 0xFFFF).to_bytes(2, "big") + data[at + 8 :]
 
 
 class Bench:
     """A lane with one router and a slot that never hears anything by itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, six: bool = False) -> None:
+        self.six = six
         self.reactor = Reactor()
         self.lane = Lane(self.reactor)
         self._pipe = os.pipe()
-        self.slot = self.lane.add_socket(self._pipe[0])
+        self.slot = self.lane.add_socket(self._pipe[0], six)
         self.index = self.lane.add()
 
     def set(self, rules: Rules, state: State, **more: object) -> None:
-        frame = packet(rules.priority, OWN, rules.version, rules.advert_int_ns // NS_PER_CS)
+        frame = packet(rules.priority, OWN6 if self.six else OWN, rules.version, rules.advert_int_ns // NS_PER_CS)
         values: dict[str, object] = {
-            "listen_ip": socket.inet_aton("224.0.0.18"), "version": rules.version, "vrid": 7, "own_ip": rules.own_ip,
+            "listen_ip": pack_any(GROUP6 if self.six else GROUP), "version": rules.version, "vrid": 7,
+            "own_ip": rules.own_ip,
             "advert_int_ns": rules.advert_int_ns, "silence_ns": rules.silence_ns,
             "down_adverts": rules.down_timer_adverts, "preempt": rules.preempt,
             "patient": rules.preempt_delay_ns > 0, "auth": b"",
-            "addresses": socket.inet_aton(VIP), "tx_fd": -1, "frames": [(frame, 0, b"")], **more,
+            "addresses": pack_any(VIP6 if self.six else VIP), "tx_fd": -1, "frames": [(frame, 0, b"")], **more,
         }  # fmt: skip
         self.lane.configure(self.index, slot=self.slot, **values)  # type: ignore[arg-type]
         self.load(state)
@@ -98,6 +103,13 @@ def bench() -> Iterator[Bench]:
     made.close()
 
 
+@pytest.fixture
+def bench6() -> Iterator[Bench]:
+    made = Bench(six=True)
+    yield made
+    made.close()
+
+
 def rules_grid() -> Iterator[Rules]:
     for version, priority, preempt, delay, advert_int in itertools.product(
         (2, 3), (100, 255), (True, False), (0, 5 * NS_PER_S), (NS_PER_S, 2 * NS_PER_S)
@@ -110,22 +122,23 @@ def rules_grid() -> Iterator[Rules]:
 
 def states(rules: Rules) -> Iterator[State]:
     priority = rules.priority
-    for holding, (master, its) in itertools.product((False, True), ((0, 0), *((number(LOW), p) for p in (1, 99, 101)))):
+    low = number(LOW6 if rules.own_ip >> 32 else LOW)
+    for holding, (master, its) in itertools.product((False, True), ((0, 0), *((low, p) for p in (1, 99, 101)))):
         yield State(Role.INIT, priority, None, 0, master, holding, master_priority=its)
         for at in (None, NOW - 1, NOW + NS_PER_S) if rules.preempt_delay_ns else (None,):
             yield State(
                 Role.BACKUP, priority, NOW + 5000, rules.advert_int_ns, master, holding, at, master_priority=its
             )
-    yield State(Role.MASTER, priority, NOW + 5000, rules.advert_int_ns, number(OWN))
+    yield State(Role.MASTER, priority, NOW + 5000, rules.advert_int_ns, rules.own_ip)
     yield State(Role.FAULT, priority, faults=frozenset("x"))
 
 
-def test_adverts_agree_with_the_machine(bench: Bench) -> None:
+def agree(bench: Bench, grid: Iterable[Rules], sources: tuple[str, str]) -> None:
     shortcuts = cells = 0
-    for rules in rules_grid():
+    for rules in grid:
         for state in states(rules):
             bench.set(rules, state)
-            for priority, src, cs in itertools.product((0, 1, 99, 100, 101, 255), (LOW, HIGH), (0, 1, 100, 4095)):
+            for priority, src, cs in itertools.product((0, 1, 99, 100, 101, 255), sources, (0, 1, 100, 4095)):
                 if rules.version == 2:
                     cs = rules.advert_int_ns // NS_PER_CS  # anything else is not acceptable
                 bench.load(state)
@@ -147,6 +160,17 @@ def test_adverts_agree_with_the_machine(bench: Bench) -> None:
                     assert effects == ()
                     assert bench.state(state) == expected, (rules, state, event)
     assert shortcuts > cells / 16, f"{shortcuts} of {cells}: the lane does its part"
+
+
+def test_adverts_agree_with_the_machine(bench: Bench) -> None:
+    agree(bench, rules_grid(), (LOW, HIGH))
+
+
+def test_adverts_over_ipv6_agree_with_the_machine(bench6: Bench) -> None:
+    """Sources that differ in the upper or the lower half of their address."""
+    grid = [replace(rules, own_ip=number(OWN6)) for rules in rules_grid() if rules.version == 3]
+    agree(bench6, grid, (LOW6, HIGH6))
+    agree(bench6, grid[:4], (LOW6, "2001:db8::1"))
 
 
 def test_the_steady_cells_take_the_short_cut(bench: Bench) -> None:
@@ -314,6 +338,51 @@ def test_one_vrid_on_one_interface_told_apart_by_destination(bench: Bench) -> No
     assert [e[0] for e in bench.lane.take()] == [bench.index]
     bench.lane.remove(unicast)
     assert not bench.hear(packet(200, LOW, dst=OWN))
+
+
+SIX = Rules(version=3, own_ip=number(OWN6))
+BACKUP6 = State(Role.BACKUP, 100, NOW + 5, NS_PER_S, number(HIGH6))
+
+
+@pytest.mark.parametrize(
+    ("reason", "data"),
+    [
+        ("checksum", spoiled(packet(1, LOW6), 42, 9)),
+        ("checksum", spoiled(packet(1, LOW6), 15, 9)),  # of the source
+        ("ttl", packet(1, LOW6, ttl=254)),
+        ("version", spoiled(packet(1, LOW6), 40, 0x21)),
+        ("type", spoiled(packet(1, LOW6), 40, 0x32)),
+        ("length", spoiled(packet(1, LOW6), 43, 2)),
+        ("length", packet(1, LOW6)[:-1]),
+        ("short", packet(1, LOW6)[:47]),
+        ("self", packet(1, OWN6)),
+    ],
+)
+def test_dropped_over_ipv6(bench6: Bench, reason: str, data: bytes) -> None:
+    bench6.set(SIX, BACKUP6)
+    assert not bench6.hear(data)
+    assert bench6.discarded() == {reason: 1}
+    assert bench6.state(BACKUP6) == BACKUP6
+
+
+def test_ipv6_is_heard_by_destination_and_its_addresses_compared(bench6: Bench) -> None:
+    bench6.set(SIX, replace(BACKUP6, master_ip=number(LOW6), master_priority=200))
+    assert not bench6.hear(packet(200, LOW6, dst=OWN6)), "unicast, and we take part by multicast"
+    assert bench6.lane.socket_counters(bench6.slot)["unknown_vrid"] == 1
+    assert not bench6.hear(packet(200, LOW6))
+    assert bench6.lane.timers(bench6.index)[0] == NOW + SIX.master_down_ns(100, NS_PER_S)
+    assert bench6.hear(packet(200, LOW6, addresses=[VIP6, "2001:db8::1"]))
+    assert next(e[1:4] for e in bench6.lane.take()) == (ADDRESSES, 0, number(LOW6))
+    assert not bench6.hear(packet(200, LOW6, vrid=8))
+    assert bench6.lane.strangers(bench6.slot) == {8: number(LOW6)}
+    assert [peer[:3] for peer in bench6.lane.peers(bench6.index)] == [(number(LOW6), 200, 2)]
+
+
+def test_families_do_not_mix(bench6: Bench) -> None:
+    with pytest.raises(ValueError, match="families"):
+        bench6.set(SIX, BACKUP6, listen_ip=pack_any(GROUP), addresses=pack_any(VIP))
+    with pytest.raises(ValueError, match="40 bytes"):
+        bench6.hear(packet(200, LOW)[:39])
 
 
 def test_misuse_raises(bench: Bench) -> None:

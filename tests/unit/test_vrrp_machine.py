@@ -21,6 +21,7 @@ from fastha.vrrp.machine import (
     Notify,
     PriorityChanged,
     RemoveAddresses,
+    Resign,
     Role,
     RulesChanged,
     SendAdvert,
@@ -45,7 +46,7 @@ FAULT = State(Role.FAULT, 100, None, NS_PER_S, 0, faults=frozenset({"link down"}
 STATES = [INIT, BACKUP, MASTER, FAULT]
 EVENTS: list[Event] = [
     Startup(), Shutdown(), TimerFired(), Advert(50, LOW, NS_PER_S), AdvertZero(LOW), FaultRaised("x"),
-    FaultCleared("link down"), PriorityChanged(90), RulesChanged(RULES),
+    FaultCleared("link down"), PriorityChanged(90), RulesChanged(RULES), Resign("asked to"),
 ]  # fmt: skip
 
 
@@ -311,3 +312,39 @@ def test_fault_is_left_for_backup_when_the_last_reason_goes() -> None:
 
 def test_priority_in_fault_is_remembered() -> None:
     assert step(RULES, FAULT, PriorityChanged(7), NOW)[0].priority == 7
+
+
+# -- what operators decide -----------------------------------------------------------------------------------------
+
+HELD = replace(RULES, held=True, preempt=False)
+
+
+def test_a_master_resigns_with_priority_zero_and_more_patience_than_any_peer() -> None:
+    new, effects = step(RULES, MASTER, Resign("asked to"), NOW)
+    assert effects == (SendAdvert(0), RemoveAddresses(), Notify(Role.MASTER, Role.BACKUP, "asked to"))
+    assert (new.role, new.deadline_ns, new.master_ip, new.holding) == (
+        Role.BACKUP, NOW + RULES.silence_ns + RULES.skew_ns(100, NS_PER_S), 0, False,
+    )  # fmt: skip
+    for other in (INIT, BACKUP, HOLDING, FAULT):
+        assert step(RULES, other, Resign("asked to"), NOW) == (other, ())
+
+
+def test_one_that_is_held_never_becomes_master() -> None:
+    new, effects = step(HELD, MASTER, RulesChanged(RULES), NOW)
+    assert (new.role, kinds(effects)) == (Role.BACKUP, [SendAdvert, RemoveAddresses, Notify])
+    late = NOW + 10 * DOWN
+    new, effects = step(HELD, BACKUP, TimerFired(), late)
+    assert (new.role, new.deadline_ns, new.master_ip, effects) == (Role.BACKUP, late + DOWN, 0, ())
+    for rules, event in ((replace(HELD, priority=255), Startup()), (HELD, Startup(resume=True))):
+        new, effects = step(rules, replace(INIT, holding=True), event, NOW)
+        assert (new.role, new.holding, kinds(effects)) == (Role.BACKUP, False, [RemoveAddresses, Notify])
+    new, effects = step(HELD, HOLDING, RulesChanged(RULES), NOW)
+    assert (new.role, new.holding, kinds(effects)) == (Role.BACKUP, False, [RemoveAddresses])
+
+
+def test_one_that_is_released_takes_over_at_the_end_of_its_patience() -> None:
+    held, _ = step(HELD, replace(BACKUP, master_ip=0), TimerFired(), NOW + DOWN)
+    free, effects = step(RULES, held, RulesChanged(HELD), NOW + DOWN + 1)
+    assert (free.role, free.deadline_ns, effects) == (Role.BACKUP, held.deadline_ns, ())
+    assert free.deadline_ns is not None
+    assert step(RULES, free, TimerFired(), free.deadline_ns)[0].role is Role.MASTER

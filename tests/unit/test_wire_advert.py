@@ -26,6 +26,7 @@ GOLDEN = {
         "31 04 c8 02 00 32 08 22 0a 00 00 04 0a 00 00 05",
     ),
 }
+GOLDEN6 = "31 06 96 02 00 64"  # keepalived's version 3 over IPv6: VRID 6, priority 150, two addresses, 1 s
 V2 = advert.encode(*GOLDEN["v2"][0])
 V3 = advert.encode(*GOLDEN["v3"][0])
 
@@ -67,6 +68,28 @@ def test_decodes_what_keepalived_sends(name: str) -> None:
         "auth_type": auth_type,
         "auth": auth.ljust(8, b"\0") if version == 2 else b"",  # type: ignore[attr-defined]
     }
+
+
+V6 = advert.encode("fe80::9", "ff02::12", 3, 6, 150, 100, ["fe80::1", "2001:db8::1"])
+
+
+def test_ipv6() -> None:
+    # version and traffic class 0xc0, payload length, protocol, hop limit, addresses
+    assert V6[:8].hex(" ") == "6c 00 00 00 00 28 70 ff"
+    assert V6[8:40].hex() == "fe80" + "0" * 27 + "9" + "ff02" + "0" * 26 + "12"
+    assert V6[40:46].hex(" ") == GOLDEN6
+    assert V6[48:].hex() == "fe80" + "0" * 27 + "1" + "20010db8" + "0" * 23 + "1"
+    verdict, fields = advert.decode(V6)
+    assert (verdict, fields["src"], fields["dst"], fields["ttl"]) == ("ok", "fe80::9", "ff02::12", 255)
+    assert fields["addresses"] == ("fe80::1", "2001:db8::1")
+    assert advert.decode(changed(V6, at47=V6[47] ^ 1))[0] == "checksum"
+    assert advert.decode(changed(V6, at40=0x21))[0] == "version", "version 2 is for IPv4"
+    assert advert.decode(changed(V6, at7=64))[0] == "ttl"
+    assert advert.decode(changed(V6, at7=64), check_ttl=False)[0] == "ok"
+    with pytest.raises(ValueError, match="IPv6"):
+        advert.encode("fe80::9", "ff02::12", 3, 6, 150, 100, ["10.0.0.1"])
+    with pytest.raises(ValueError, match="version 2 over IPv6"):
+        advert.encode("fe80::9", "ff02::12", 2, 6, 150, 100, ["fe80::1"])
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fastha.wire import advert, arp, ether
+from fastha.wire import advert, arp, ether, na
 
 if shutil.which("tshark") is None:
     if os.environ.get("CI"):
@@ -107,4 +107,45 @@ def test_gratuitous_arp(tmp_path: Path) -> None:
     assert [list(row.values()) for row in rows(path, [*fields, "_ws.expert.message", "_ws.malformed"])] == [
         [everybody, "1", "1", mac, "10.0.0.1", "10.0.0.1", "", ""],
         [everybody, "1", "1", mac, "10.0.0.2", "10.0.0.2", "", ""],
+    ]
+
+
+def test_adverts_over_ipv6(tmp_path: Path) -> None:
+    mac = ether.multicast_mac("ff02::12")
+    packets = [
+        advert.encode("fe80::9", "ff02::12", 3, 6, 150, 100, ["fe80::1", "2001:db8::1"]),
+        advert.encode("fe80::9", "ff02::12", 3, 255, 0, 4095, [f"fe80::1:{i:x}" for i in range(90)]),
+        advert.encode("2001:db8::9", "2001:db8::8", 3, 6, 100, 1, ["fe80::1"]),
+    ]
+    lowered = bytearray(packets[0])
+    advert.set_priority(lowered, 0)
+    frames = [ether.frame(mac, MAC, p, 0x86DD) for p in (*packets, bytes(lowered))]
+    fields = ["vrrp.checksum.status", "vrrp.virt_rtr_id", "vrrp.prio", "vrrp.addr_count", "ipv6.hlim", "ipv6.tclass"]
+    more = ["_ws.expert.message", "_ws.malformed"]
+    decoded = rows(capture(tmp_path / "adverts6.pcap", frames), [*fields, "vrrp.ipv6_addr", *more])
+    assert [(r["vrrp.virt_rtr_id"], r["vrrp.prio"], r["vrrp.addr_count"]) for r in decoded] == [
+        ("6", "150", "2"),
+        ("255", "0", "90"),
+        ("6", "100", "1"),
+        ("6", "0", "2"),
+    ]
+    assert decoded[0]["vrrp.ipv6_addr"] == "fe80::1,2001:db8::1"
+    for row in decoded:
+        assert row["vrrp.checksum.status"] == GOOD, row
+        assert (row["ipv6.hlim"], int(row["ipv6.tclass"], 16)) == ("255", 0xC0), row
+        assert (row["_ws.malformed"], row["_ws.expert.message"]) == ("", ""), row
+
+
+def test_neighbour_advertisements(tmp_path: Path) -> None:
+    frames = na.encode(MAC, ["2001:db8::1"]) + na.encode(MAC, ["fe80::1"], router=True)
+    path = capture(tmp_path / "na.pcap", [frames[: na.FRAME_SIZE], frames[na.FRAME_SIZE :]])
+    fields = [
+        "eth.dst", "ipv6.src", "ipv6.dst", "ipv6.hlim", "icmpv6.type", "icmpv6.checksum.status",
+        "icmpv6.nd.na.flag.r", "icmpv6.nd.na.flag.s", "icmpv6.nd.na.flag.o", "icmpv6.nd.na.target_address",
+        "icmpv6.opt.linkaddr", "_ws.expert.message", "_ws.malformed",
+    ]  # fmt: skip
+    everybody, mac = "33:33:00:00:00:01", "02:00:00:00:00:09"
+    assert [list(row.values()) for row in rows(path, fields)] == [
+        [everybody, "2001:db8::1", "ff02::1", "255", "136", GOOD, "0", "0", "1", "2001:db8::1", mac, "", ""],
+        [everybody, "fe80::1", "ff02::1", "255", "136", GOOD, "1", "0", "1", "fe80::1", mac, "", ""],
     ]

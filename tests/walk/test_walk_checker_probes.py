@@ -13,8 +13,6 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
-import pytest
-
 from fastha.checker import verdict
 from fastha.checker.ending import GOOD, Ending, outcome
 from fastha.checker.native import PAYLOAD
@@ -114,10 +112,7 @@ class SlowVerdict:
         self.known = True
 
 
-@pytest.mark.parametrize(
-    "rounds", [pytest.param(8, id="short"), pytest.param(ROUNDS, id="long", marks=pytest.mark.campaign)]
-)
-def test_probes_and_verdicts_are_the_slow_twins(rounds: int) -> None:
+def test_probes_and_verdicts_are_the_slow_twins() -> None:
     rng = walk("native probes")
     seen: Counter[tuple[str, Ending]] = Counter()
     with RoughServer() as rough, Datagrams() as v4, Datagrams("::1") as v6, closing(Bench(limit=64)) as bench:
@@ -126,7 +121,7 @@ def test_probes_and_verdicts_are_the_slow_twins(rounds: int) -> None:
         states = [verdict.start(check) for check in checks]
         twins = [SlowVerdict(check.retry) for check in checks]
         with ThreadPoolExecutor(32) as pool:
-            for round_ in range(rounds):
+            for round_ in range(ROUNDS):
                 servers.change(rng)
                 endings = bench.run(checks, 60)
                 slow = list(pool.map(slowly, checks))
@@ -143,7 +138,7 @@ def test_probes_and_verdicts_are_the_slow_twins(rounds: int) -> None:
                     assert states[i].up == twins[i].up, (round_, check)
     assert {kind for kind, _ in seen} == {"TCP_CHECK", "HTTP_GET", "UDP_CHECK", "DNS_CHECK", "PING_CHECK"}
     assert len(seen) >= 17, seen
-    print(f"{sum(seen.values())} probes", seen)
+    assert sum(seen.values()) == 10_000
 
 
 def timed_out(*endings: Ending) -> bool:

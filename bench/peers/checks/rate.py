@@ -17,11 +17,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import orjson
-
 from fastha.channel.endpoint import Endpoint
 from fastha.child.patch import apply
 from fastha.model import Config, HttpCheck, HttpUrl, RealServer, TcpCheck, VirtualServer
+from fastha.model.parts import split
+from fastha.parent import changes
 
 HERE = Path(__file__).resolve().parent
 FLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror"]
@@ -29,6 +29,8 @@ S = 10**9
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 TARGETS = {"tcp": 1.15, "http": 1.25}
 PER_SERVICE = 100
+KINDS = ("globals", "virtual_server")
+QUEUED_BYTES = 1 << 17
 
 
 def address(number: int) -> str:
@@ -64,8 +66,11 @@ class Child:
             self.process = subprocess.Popen(argv, pass_fds=[theirs.fileno()], stderr=subprocess.DEVNULL)
         first(self.process.pid)
         self.channel = Endpoint(ours, "down")
-        plain = orjson.loads(orjson.dumps(self.config))
-        self.channel.send(type="propose", generation=1, config=plain, dataplane="none", previous={})
+        for message in changes.messages({}, {part.key: part for part in split(self.config)}, KINDS, 1, 0):
+            self.channel.send(**message)
+            while self.channel.queued() > QUEUED_BYTES:
+                self.hear(0.01)
+        self.channel.send(type="propose", generation=1, config=None, dataplane="none", previous={})
         self._until("ready")
         self.channel.send(type="commit", generation=1)
         self._until("committed")

@@ -81,6 +81,17 @@ MESSAGES: Mapping[str, Kind] = {
         "{virtual server key: {real server key: Override (plain data)}}: all that are in force, whole; "
         "before every commit, so that no row is ever as if there were none, and whenever they change.",
     ),
+    "vrrp_overrides": _kind(
+        "down",
+        "overrides",
+        "{instance name: VrrpOverride (plain data)}: all that are in force, to vrrp, before every commit and whenever "
+        "they change. A failover that is new makes a master resign.",
+    ),
+    "failover_over": _kind(
+        "up",
+        "instance since",
+        "This instance is master again, though the decision of that time says that it had given up: it is over.",
+    ),
     "accept": _kind(
         "down",
         "virtual_servers",

@@ -47,8 +47,8 @@ from fastha.model.units import NS_PER_MS, NS_PER_S
 from fastha.scripts import lines
 from fastha.scripts.configured import defaults
 
-REFRESH_NS = 50 * NS_PER_MS  # counters of steady probes are reported by a few real servers each time,
-ROUND = 100  # and by all of them in so many
+REFRESH_NS = 25 * NS_PER_MS  # counters of steady probes are reported by a few real servers each time,
+ROUND = 200  # and by all of them in so many
 TOLD_TOGETHER = 16  # virtual servers of a commit whose rows and facts go out together
 TRIM_NS = 30 * NS_PER_S
 SPARE_FDS = 128 + talk.CONVERSATIONS  # descriptors that are not for probes of the native engine
@@ -141,6 +141,7 @@ class Checker:
     def _parts(self, message: Message) -> None:
         self.work.quiet()
         self.parts.take_parts(message)
+        run(self.parts.digest())  # a few milliseconds: a message is small
 
     def _propose(self, message: Message) -> Steps:
         """Phase one: nothing that runs is changed. A proposal before this one is forgotten."""

@@ -2,8 +2,8 @@
 
 All changes of a turn go out in one `apply`, worked out against what the kernel is believed to hold. Any error means
 that the belief about those services is wrong: the table is dumped and reconciled, again and again with growing pauses
-while errors last. Every 10 s it is dumped anyway; what differs then is drift, somebody else's doing: repaired, counted
-and logged.
+while errors last. Every 10 s it is looked at anyway; what differs then is drift, somebody else's doing: repaired,
+counted and logged. The look goes from service to service where the backend can (`Piecewise`): checks go on between two.
 """
 
 from __future__ import annotations
@@ -13,21 +13,22 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 from fastha.checker.watch import Watch
 from fastha.child.log import Limiter
-from fastha.dataplane.backend import Announced, Backend
-from fastha.dataplane.reconcile import describe, reconcile
-from fastha.dataplane.rows import DestKey, Op, ServiceKey, ServiceRow, Table, Verb
+from fastha.dataplane.backend import Announced, Backend, Piecewise
+from fastha.dataplane.reconcile import describe, reconcile, same_service
+from fastha.dataplane.rows import Dest, DestKey, Op, Service, ServiceKey, ServiceRow, Table, Verb
 from fastha.loop.reactor import Reactor, Timer
 from fastha.model.units import NS_PER_MS, NS_PER_S
 
 RECONCILE_NS = 10 * NS_PER_S
 FIRST_RETRY_NS = 50 * NS_PER_MS
 LAST_RETRY_NS = 10 * NS_PER_S
+SLICE_NS = NS_PER_MS  # of a look, between two turns of the loop
 Place = tuple[ServiceKey, DestKey | None]  # what one operation is about: a destination, or the service itself
 
 TOLD = 3  # differences named in one log line
@@ -62,7 +63,7 @@ class TableKeeper:
         self.reconciled = 0.0  # wall clock, for people
         self.differed: deque[dict[str, Any]] = deque(maxlen=KEPT)  # {"at": wall clock, "text"}: the last drift
         self._trouble_text = ""
-        self._found = ""  # what the latest dump differed in
+        self._differed_in = ""  # the latest dump
         self._reactor = reactor
         self._limited = limited
         self._drifted = drifted
@@ -75,6 +76,8 @@ class TableKeeper:
         self._retry_ns = 0
         self._timer: Timer | None = None
         self._watch: Watch | None = None
+        self._look: Iterator[None] | None = None  # under way
+        self._touched: set[ServiceKey] = set()  # changed by us since it began
         self._exclusive = getattr(backend, "exclusive", False)  # all that it dumps is ours
 
     # -- what is wanted --
@@ -115,12 +118,13 @@ class TableKeeper:
     def start(self) -> None:
         """Reconcile every 10 s from now on, and when the kernel announces a change. Idempotent."""
         if self._timer is None:
-            self._timer = self._reactor.call_later(RECONCILE_NS, self.resync)
+            self._timer = self._reactor.call_later(RECONCILE_NS, self._begin_look)
         if self._watch is None and isinstance(self.backend, Announced):
             self._watch = Watch(self.backend, self._reactor, self.resync)
 
     def resync(self) -> bool:
         """Dump, compare, repair; plan the next time. True if the kernel now holds what is wanted."""
+        self._look = None
         try:
             self._believed = self.backend.dump()
         except OSError as error:
@@ -130,30 +134,117 @@ class TableKeeper:
         suspect, self._suspect, self._blind = self._suspect, set(), False
         self._dirty.clear()
         ops = reconcile(self._wanted, self._believed, self._believed if self._exclusive else self._owned)
-        self._found = _told(ops)
+        self._differed_in = _told(ops)
         drift = [op for op in ops if (op.key, op.dest_key) not in suspect]
-        if drift:
-            self.drift += len(drift)
-            text = _told(drift)
-            self.differed.append({"at": time.time(), "text": text})
-            self._limited("drift", 0.5, f"the kernel's table had changed; repairing: {text}")
+        self.drift += len(drift)
         self._send(ops)
-        if drift:
-            self._drifted(self.differed[-1]["text"])  # who is told finds the operations counted
+        self._tell(drift)
         if self._suspect or self._blind:
             return False
+        self._settled()
+        return True
+
+    def _settled(self) -> None:
         self.reconciled = time.time()
         self._retry_ns = 0
-        self._again_in(RECONCILE_NS)
-        return True
+        self._again_in(RECONCILE_NS, self._begin_look)
+
+    def _tell(self, drift: Sequence[Op]) -> None:
+        """Of what was repaired; who is told finds the operations counted."""
+        if drift:
+            text = _told(drift)
+            self.differed.append({"at": time.time(), "text": text})
+            self._limited("drift", 0.5, f"the kernel's table had changed; repaired: {text}")
+            self._drifted(text)
+
+    def _begin_look(self) -> None:
+        if self._suspect or self._blind or not isinstance(self.backend, Piecewise):
+            self.resync()
+            return
+        self._touched.clear()
+        self._look = self._inspect(self.backend)
+        self._go_on_looking()
+
+    def _go_on_looking(self) -> None:
+        look = self._look
+        end_ns = self._reactor.now_ns() + SLICE_NS
+        while look is not None and look is self._look:  # a resync takes its place
+            try:
+                next(look)
+            except StopIteration:
+                self._look = None
+                if not (self._suspect or self._blind):
+                    self._settled()
+            except OSError as error:
+                self._look, self._blind = None, True
+                self._trouble(f"cannot read the table: {error.strerror or error}")
+            else:
+                if self._reactor.now_ns() >= end_ns and not (self._suspect or self._blind):
+                    self._again_in(0, self._go_on_looking)
+                    return
+
+    def _inspect(self, backend: Piecewise) -> Iterator[None]:
+        """Compare and repair: first which services there are, then the destinations of one after another, each of them
+        read and compared at one moment. What we change meanwhile is known anyway. Ends at the first error: a `resync`
+        is planned then."""
+        drift: list[Op] = []
+        odd: dict[ServiceKey, Service | None] = {}  # missing (None), other than wanted, or ours and not wanted
+        seen: set[ServiceKey] = set()
+        try:
+            for key, service in backend.services():
+                wanted = self._wanted.get(key)
+                if wanted is not None:
+                    seen.add(key)
+                if not same_service(wanted.service, service) if wanted else self._exclusive or key in self._owned:
+                    odd[key] = service
+                yield
+            if len(seen) < len(self._wanted):
+                for key in list(self._wanted):
+                    if key not in seen:
+                        odd[key] = None
+                    yield
+            for key in self._touched & odd.keys():
+                del odd[key]
+            for key, there in odd.items():
+                self._found(key, there, backend)
+            self._mend(odd.keys(), drift)
+            for key in list(self._wanted):
+                yield
+                if self._suspect or self._blind:
+                    return
+                wanted = self._wanted.get(key)
+                if wanted is None or key in odd or key in self._touched:
+                    continue
+                self._found(key, wanted.service, backend)
+                if self._believed.get(key) is not wanted:
+                    self._mend({key}, drift)
+        finally:
+            self._tell(drift)
+
+    def _found(self, key: ServiceKey, service: Service | None, backend: Piecewise) -> None:
+        """Believe what is there: `service` (None: nothing), and the destinations it has now."""
+        wanted = self._wanted.get(key)
+        there = _dests(backend, key) if service is not None else None
+        if service is None or there is None:
+            self._believed.pop(key, None)
+        elif wanted is not None and service is wanted.service and there == wanted.dests:
+            self._believed[key] = wanted
+        else:
+            self._believed[key] = ServiceRow(service, there)
+
+    def _mend(self, keys: Set[ServiceKey], drift: list[Op]) -> None:
+        ops = reconcile(_part(self._wanted, keys), _part(self._believed, keys), keys)
+        self.drift += len(ops)
+        drift += ops
+        self._send(ops)
 
     def resync_now(self) -> Resynced:
         """Somebody waits for it: what fails (a row came or went between dump and repair) is tried again at once."""
         before, found = self.operations, []
         for _ in range(TRIES):
-            self._found = ""
+            self._differed_in = ""
             done = self.resync()
-            found += [self._found] if self._found else []
+            found += [self._differed_in] if self._differed_in else []
             if done:
                 return Resynced(True, self.operations - before, "; ".join(found))
         return Resynced(False, self.operations - before, self._trouble_text)
@@ -197,6 +288,8 @@ class TableKeeper:
         if not ops:
             return
         self.operations += len(ops)
+        if self._look is not None:
+            self._touched.update(op.key for op in ops)
         try:
             results = self.backend.apply(ops)
         except OSError as error:
@@ -224,17 +317,27 @@ class TableKeeper:
         self._trouble_text = text
         self._limited("dataplane", 1, f"dataplane {self.backend.name}: {text}", logging.ERROR)
         self._retry_ns = min(max(2 * self._retry_ns, FIRST_RETRY_NS), LAST_RETRY_NS)
-        self._again_in(self._retry_ns)
+        self._again_in(self._retry_ns, self.resync)
 
-    def _again_in(self, delay_ns: int) -> None:
+    def _again_in(self, delay_ns: int, what: Callable[[], object]) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._reactor.call_later(delay_ns, self.resync)
+        self._timer = self._reactor.call_later(delay_ns, what)
 
 
 def _told(ops: Sequence[Op]) -> str:
     text = "; ".join(describe(op) for op in ops[:TOLD])
     return f"{text} and {len(ops) - TOLD} more" if len(ops) > TOLD else text
+
+
+def _dests(backend: Piecewise, key: ServiceKey) -> dict[DestKey, Dest] | None:
+    """None: there is no such service."""
+    try:
+        return backend.dests(key)
+    except OSError as error:
+        if error.errno == errno.ESRCH:
+            return None
+        raise
 
 
 def _part(table: Mapping[ServiceKey, ServiceRow], keys: Iterable[ServiceKey]) -> Table:

@@ -14,7 +14,7 @@ from typing import Any, cast
 import orjson
 
 from fastha.model import Config, GlobalDefs, RealServer, VirtualServer, VrrpInstance
-from fastha.model.codec import dumps, read
+from fastha.model.codec import Pool, dumps, read
 from fastha.model.parts import CLASSES, GLOBALS, Key, Value, name_of, value
 
 
@@ -61,6 +61,8 @@ class Parts:
         self._proposed = 0  # the generation that is being collected
         self._base = 0
         self._rows: list[list[Any]] = []
+        self._digested = 0  # of `_rows`: they hold values
+        self._pool = Pool()
         self._previous: dict[str, Any] = {}
 
     # -- from the channel --
@@ -70,6 +72,19 @@ class Parts:
         self._collect(message["generation"])
         self._base = message["base"]
         self._rows += message["parts"]
+
+    def digest(self) -> Iterator[None]:
+        """Make values of what has come so far, step by step. `draft` would do it: but plain data is several times as
+        large, and what is made among all of it keeps its memory from being given back."""
+        while self._digested < len(self._rows):
+            row = self._rows[self._digested]
+            self._digested += 1
+            if len(row) == 2:
+                continue
+            row[2] = _head(row[0], row[2], self._pool)
+            for number, chunk in enumerate(row[3]):
+                row[3][number] = _real_servers(chunk, self._pool)
+                yield
 
     def take_previous(self, message: Mapping[str, Any]) -> None:
         """One message `previous`."""
@@ -84,18 +99,21 @@ class Parts:
     def abandon(self, generation: int) -> None:
         """It will not come."""
         if self._proposed == generation:
-            self._rows, self._previous = [], {}
+            self._forget()
 
     def _collect(self, generation: int) -> None:
         if generation != self._proposed:
-            self._proposed, self._rows, self._previous = generation, [], {}
-            self._base = self.generation
+            self._forget()
+            self._proposed, self._base = generation, self.generation
+
+    def _forget(self) -> None:
+        self._rows, self._digested, self._pool, self._previous = [], 0, Pool(), {}
 
     def proposed(self, message: Mapping[str, Any]) -> tuple[list[list[Any]], int, dict[str, Any]]:
         """What has been collected for a message `propose`: (rows, base, previous). It is not kept."""
         self._collect(message["generation"])
         rows, previous = self._rows, self._previous
-        self._rows, self._previous = [], {}
+        self._forget()
         return rows, self._base, {**message["previous"], **previous}
 
     @property
@@ -129,6 +147,7 @@ class Parts:
         changed: dict[Key, Held] = {}
         gone = set() if base else set(self._held)
         last: Key = GLOBALS
+        pool = Pool()
         rows.reverse()
         while rows:  # taken away one by one: to free all of them at once would take long
             row = rows.pop()
@@ -138,7 +157,7 @@ class Parts:
             kind, name, head, chunks = row
             if head is not None:
                 last = kind, name
-                changed[last] = Held(value(kind, head))
+                changed[last] = Held(_head(kind, head, pool))
             before = now.get(last)
             built: list[tuple[RealServer, ...]] = []
             for chunk in chunks:
@@ -146,7 +165,7 @@ class Parts:
                     assert before is not None
                     built.append(before.chunks[chunk])
                 else:
-                    built.append(tuple([read(RealServer, plain) for plain in chunk]))
+                    built.append(_real_servers(chunk, pool))
                     yield None
             changed[last] = replace(changed[last], chunks=(*changed[last].chunks, *built))
             yield None
@@ -158,11 +177,11 @@ class Parts:
 
     def whole(self, generation: int, plain: Mapping[str, Any]) -> Iterator[Draft | None]:
         """The same from a whole Config (plain data)."""
-        changed = {}
+        changed, pool = {}, Pool()
         for kind, (cls, attribute) in CLASSES.items():
             items = plain.get(attribute)
             for item in [items] if kind == "globals" else items or ():
-                built: Value = read(cls, {} if item is None else item)
+                built: Value = read(cls, {} if item is None else item, pool)
                 reals = (built.real_servers,) if isinstance(built, VirtualServer) else ()
                 changed[kind, name_of(kind, built)] = Held(built, reals)
                 yield None
@@ -202,6 +221,16 @@ class Parts:
                 self._held[key] = held
                 yield
         self.generation = draft.generation
+
+
+def _head(kind: str, head: Any, pool: Pool) -> Any:
+    """The value of a head; of None, and of what was digested, itself."""
+    return value(kind, head, pool) if isinstance(head, dict) else head
+
+
+def _real_servers(chunk: Any, pool: Pool) -> Any:
+    """Values of a chunk; of a number (an old chunk's), and of what was digested, itself."""
+    return tuple([read(RealServer, plain, pool) for plain in chunk]) if isinstance(chunk, list) else chunk
 
 
 def _last(steps: Iterator[Draft | None]) -> Draft:

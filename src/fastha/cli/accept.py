@@ -7,13 +7,14 @@ import sys
 
 from fastha.channel.status import Exit
 from fastha.cli.client import ask
+from fastha.cli.commands import names
 from fastha.cli.screen import counted, json_text
 from fastha.log import SAFE
 from fastha.parent.protocol import CONTROL_PATH
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("virtual_servers", metavar="VS", nargs="+", help="virtual servers: names or patterns")
+    names(parser.add_argument("virtual_servers", metavar="VS", nargs="+", help="names or patterns"), "virtual_server")
     parser.add_argument("--control", default=CONTROL_PATH, metavar="PATH", help=f"control socket ({CONTROL_PATH})")
     parser.add_argument("--json", action="store_true", help="the answer as one JSON object")
 

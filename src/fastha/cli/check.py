@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastha.channel.status import Exit
 from fastha.cli import findings
@@ -30,16 +30,9 @@ EPILOG = """exit status:
 """
 
 
-def register(subparsers: Any) -> None:
-    """Add the command to argparse's subparsers."""
-    parser = subparsers.add_parser(
-        "check",
-        help="check a configuration and print all its faults",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("-f", "--file", help=f"configuration file (default: {DEFAULT_PATH})")
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
+    parser.add_argument("-f", "--file", metavar="FILE", help=f"configuration file (default: {DEFAULT_PATH})")
     parser.add_argument("-i", "--config-id", default="", help="what @id lines are compared with (default: host name)")
     parser.add_argument(
         "--here",
@@ -62,10 +55,9 @@ def register(subparsers: Any) -> None:
     )
     parser.add_argument("--json", action="store_true", help="for editors and scripts: docs/check.schema.json")
     parser.add_argument("-q", "--quiet", action="store_true", help="print only errors, one line each")
-    parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> int:
+def main(args: argparse.Namespace) -> int:
     """Check `args.file`; the exit status."""
     path = args.file or DEFAULT_PATH
     here = not args.file if args.here is None else args.here

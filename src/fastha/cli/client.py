@@ -22,7 +22,9 @@ class NoAnswer(FasthaError):
         self.status = status
 
 
-REFUSALS = frozenset({"unmatched", "ambiguous", "quorum", "malformed"})  # the command is wrong: Exit.REFUSED
+REFUSALS = frozenset(
+    {"unmatched", "ambiguous", "quorum", "malformed", "role", "alone"}
+)  # the command is wrong: Exit.REFUSED
 
 
 def ask(path: str, command: str, timeout_s: float = 5.0, fields: Mapping[str, object] | None = None) -> dict[str, Any]:

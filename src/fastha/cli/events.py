@@ -11,6 +11,7 @@ from typing import Any
 
 from fastha.channel.status import Exit
 from fastha.cli.client import NoAnswer, ask
+from fastha.cli.commands import names
 from fastha.log import SAFE
 from fastha.parent.protocol import CONTROL_PATH
 
@@ -32,8 +33,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--since", type=_since, metavar="SINCE", help="only what came after: number, time or age")
     parser.add_argument("-n", "--lines", type=int, metavar="N", help="only the last N of them")
     parser.add_argument("--kind", action="append", default=[], metavar="KIND", help="only this kind (or a pattern)")
-    parser.add_argument(
-        "--name", action="append", default=[], metavar="NAME", help="only about this instance or server (or a pattern)"
+    names(
+        parser.add_argument(
+            "--name", action="append", default=[], metavar="NAME", help="only about this instance or server, or pattern"
+        ),
+        "subject",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on each line")
     parser.add_argument("--control", default=CONTROL_PATH, metavar="PATH", help=f"control socket ({CONTROL_PATH})")

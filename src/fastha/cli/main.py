@@ -1,45 +1,17 @@
-"""The command line: `fastha COMMAND`. Each command is a module of this room, imported when it is asked for.
-
-A command module has `arguments(parser)`, which adds its options, and `main(options)`, which returns the exit status.
-"""
+"""The command line: `fastha COMMAND`. commands.py is the table; each command is a module of this room."""
 
 from __future__ import annotations
 
 import argparse
 import gc
-import importlib
 import io
 import os
 import sys
 from collections.abc import Sequence
 
 from fastha.channel.status import Exit
+from fastha.cli.commands import COMMANDS, EPILOG, load, parser_of
 from fastha.errors import FasthaError
-
-# name: (one line of help, module)
-COMMANDS: dict[str, tuple[str, str]] = {
-    "run": ("run the daemon in the foreground", "fastha.cli.run"),
-    "check": ("check a configuration and print every finding", "fastha.cli.check"),
-    "plan": ("what a reload would do to the running daemon; changes nothing", "fastha.cli.plan"),
-    "dump": ("print the effective configuration, of the daemon or of a file", "fastha.cli.dump"),
-    "status": ("what the daemon does: instances, virtual servers, real servers", "fastha.cli.status"),
-    "rs": ("drain, enable, disable, weigh real servers at run time", "fastha.cli.rs"),
-    "accept": ("let real servers fall that a panic keeps in the set", "fastha.cli.accept"),
-    "events": ("what happened, in order, with the cause of each event", "fastha.cli.events"),
-    "resync": ("compare the kernel's table with what is wanted and repair it, now", "fastha.cli.resync"),
-    "reload": ("have the daemon read its configuration again, and say how it went", "fastha.cli.reload"),
-    "stop": ("stop the daemon in an orderly way", "fastha.cli.stop"),
-    "genhash": ("the digest of a page, for digest of HTTP_GET and SSL_GET", "fastha.cli.genhash"),
-    "lab": ("the laboratory: two directors, three real servers, one client", "fastha.cli.lab"),
-    "version": ("print the version", "fastha.cli.version"),
-}
-
-EPILOG = """\
-exit status:
-  0  done                                1  went wrong
-  2  configuration or command refused    3  no daemon answers
-  4  the system refuses (privilege, interface, kernel module, address in use)
-"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -75,32 +47,15 @@ def _dispatch(words: list[str]) -> int:
             return Exit.OK
         parser.parse_args(words)  # --help and misspelt commands end here
         return Exit.REFUSED
-    help_text, module_name = COMMANDS[command]
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name != module_name:
-            raise
-        raise FasthaError(f"this build has no command {command}") from None
-    if hasattr(module, "register"):  # a module that describes itself to argparse
-        parser = argparse.ArgumentParser(prog="fastha")
-        module.register(parser.add_subparsers())
-        options = parser.parse_args(words)
-        return int(options.run(options))
-    parser = argparse.ArgumentParser(
-        prog=f"fastha {command}",
-        description=help_text,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    module.arguments(parser)
+    module = load(command)
+    parser = parser_of(command, module)
     status: int = module.main(parser.parse_args(words[1:]))
     return status
 
 
 def _overview() -> argparse.ArgumentParser:
     width = max(map(len, COMMANDS))
-    listing = "\n".join(f"  {name:{width}}  {help_text}" for name, (help_text, _) in COMMANDS.items())
+    listing = "\n".join(f"  {name:{width}}  {command.help}" for name, command in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog="fastha",
         usage="fastha COMMAND [options]     (fastha COMMAND --help for the options)",

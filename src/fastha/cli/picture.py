@@ -71,11 +71,12 @@ def children(by_role: Doc, width: int | None) -> list[Line]:
                 "-" if uptime is None else duration(uptime),
                 str(child.get("restarts", "-")),
                 short_ns(child.get("lag_ns")),
+                short_ns(child.get("lag_max_ns")),
                 short_kb(child.get("rss_kb")),
                 f"last end: {child['last_end']}" if child.get("last_end") else "",
             ]
         )
-    return table(["CHILD", "STATE", "PID", "UP", "RESTARTS", "LAG", "RSS", ""], rows, width) if rows else []
+    return table(["CHILD", "STATE", "PID", "UP", "RESTARTS", "LAG", "WORST", "RSS", ""], rows, width) if rows else []
 
 
 def instances(by_name: Doc, now: float, width: int | None) -> list[Line]:
@@ -99,11 +100,11 @@ def instances(by_name: Doc, now: float, width: int | None) -> list[Line]:
                 str(instance.get("why", "")),
             ]
         )
-        below.append(_below_instance(instance, width))
+        below.append(_below_instance(instance, now, width))
     return table(head, rows, width, below)
 
 
-def _below_instance(instance: Doc, width: int | None) -> list[Line]:
+def _below_instance(instance: Doc, now: float, width: int | None) -> list[Line]:
     about = [f"{instance['interface']} vrid {instance.get('vrid', '-')}"] if "interface" in instance else []
     if "version" in instance:
         about.append(f"v{instance['version']}")
@@ -113,6 +114,18 @@ def _below_instance(instance: Doc, width: int | None) -> list[Line]:
     if instance.get("holding"):
         about.append("(held over from its predecessor)")
     lines = paragraph(" ".join(about), INDENT, width) if about else []
+    if override := instance.get("override"):
+        lines += paragraph(
+            f"{_ordered(override)}, by {override['by']} {_since(override, now)} ago", INDENT, width, "bold"
+        )
+    if parts := [one for one in instance.get("priority_from", ()) if one["weight"]]:
+        text = ", ".join(f"{one['kind']} {one['name']} {one['weight']:+}" for one in parts)
+        lines += paragraph(
+            f"priority: base {(override or {}).get('priority') or instance.get('priority_base')}, {text}", INDENT, width
+        )
+    if peers := instance.get("peers"):
+        text = ", ".join(f"{one['ip']} ({one['priority']}, {duration(now - one['heard'])} ago)" for one in peers)
+        lines += paragraph(f"heard: {text}", INDENT, width)
     for fault in instance.get("faults", ()):
         if fault != instance.get("why"):
             lines += paragraph(f"fault: {fault}", INDENT, width, "red")
@@ -120,6 +133,14 @@ def _below_instance(instance: Doc, width: int | None) -> list[Line]:
         counts = ", ".join(f"{reason} {n}" for reason, n in discarded.items())
         lines += paragraph(f"discarded: {counts}", INDENT, width, "yellow")
     return lines
+
+
+def _ordered(override: Doc) -> str:
+    """What an operator has decided about an instance."""
+    words = ["HELD"] if override["hold"] else []
+    words += ["FAILED OVER"] if override["failover"] else []
+    words += [f"PRIORITY {override['priority']}"] if override["priority"] else []
+    return ", ".join(words)
 
 
 def sessions(by_name: Doc, now: float, width: int | None) -> list[Line]:
@@ -198,7 +219,8 @@ def virtual_servers(by_key: Doc, now: float, width: int | None) -> list[Line]:
 
 def _weight(real: Doc) -> str:
     weight = str(real.get("weight", "-"))
-    return f"{weight} (set)" if real.get("weight_from") == "override" else weight
+    source = {"override": " (set)", "check": " (check)"}.get(real.get("weight_from", ""), "")
+    return f"{weight}{source}"
 
 
 def _decision(real: Doc, now: float) -> str:

@@ -7,6 +7,7 @@ import sys
 
 from fastha.channel.status import Exit
 from fastha.cli.client import ask
+from fastha.cli.progress import progress
 from fastha.cli.screen import counted, json_text
 from fastha.log import SAFE
 from fastha.parent.protocol import CONTROL_PATH
@@ -19,7 +20,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    answer = ask(options.control, "resync", options.timeout)
+    with progress("comparing"):
+        answer = ask(options.control, "resync", options.timeout)
     if options.json:
         sys.stdout.write(json_text(answer))
     elif answer["operations"]:

@@ -10,7 +10,9 @@ from typing import Any
 
 from fastha.channel.status import Exit
 from fastha.cli.client import ask
+from fastha.cli.commands import names
 from fastha.cli.layout import duration, table
+from fastha.cli.progress import say
 from fastha.cli.screen import json_text
 from fastha.log import SAFE
 from fastha.model.override import Override
@@ -51,9 +53,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         one.set_defaults(parser=one, virtual_server="", real_servers=[], forget=False, wait=False)
         if action == "list":
             continue
-        one.add_argument("virtual_server", metavar="VS", help="virtual server: name or pattern")
+        names(
+            one.add_argument("virtual_server", metavar="VS", help="virtual server: name or pattern"), "virtual_server"
+        )
         words = "RS [RS ...] N" if action == "weight" else "RS"
-        one.add_argument("real_servers", metavar=words, nargs="+", help="real servers: names or patterns")
+        names(
+            one.add_argument("real_servers", metavar=words, nargs="+", help="real servers: names or patterns"),
+            "real_server",
+        )
         one.add_argument("-n", "--dry-run", action="store_true", help="say what would change, and change nothing")
         if action != "forget":
             one.add_argument("--forget", action="store_true", help="remove the decision instead of making it")
@@ -135,10 +142,10 @@ def _wait(options: argparse.Namespace, changes: Sequence[Mapping[str, Any]]) -> 
         known = [n for n in active if n is not None]
         text = f"draining {len(active)} of {len(mine)}: {sum(known) if known else '?'} active connections"
         if screen:
-            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+            say(text)
         time.sleep(LOOK_S)
     if screen:
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        say("")
     return [outcomes[pair] for pair in mine]
 
 

@@ -92,5 +92,5 @@ def in_order(faults: Faults, files: list[str]) -> tuple[Fault, ...]:
     """Faults in the order of the text: by file as read, then line and column."""
     rank = {name: i for i, name in reversed(list(enumerate(files)))}
     unknown = len(rank)
-    unique = dict.fromkeys(faults)
+    unique = dict.fromkeys(faults.told())
     return tuple(sorted(unique, key=lambda f: (rank.get(f.file, unknown), f.line, f.column)))

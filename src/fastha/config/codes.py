@@ -13,6 +13,7 @@ invalid              | error   | A value, a word or a block that cannot be read,
 unknown-keyword      | error   | A word that no block of this kind has | correct the spelling; the hint names the nearest keyword
 misplaced-keyword    | error   | A keyword where it cannot stand; mostly a } is missing before it | close the block before this line
 not-supported        | not supported yet | fastha reads it and does not do it yet | nothing, if it is not needed
+too-many             | error   | A file with thousands of faults is something else than a configuration | mend the first ones
 
 corrected            | warning | Legal, and not what it says: another value is used, or it has no effect | write what is meant
 unquoted-arguments   | warning | What follows a command in the same line is not its argument but the user who runs it, or nothing | quote the whole command

@@ -90,7 +90,7 @@ class Reader:
             self.faults.error(
                 statement.place(), f"the block '{shown(statement.words[0])}' is never closed{more}", "add a }"
             )
-        self.tree.faults = list(self.faults)
+        self.tree.faults = self.faults
         return self.tree
 
     # -- files

@@ -15,6 +15,7 @@ from fastha.errors import Fault, Severity
 from fastha.lean import dataclass, field
 
 NONE: frozenset[int] = frozenset()
+MOST_FAULTS = 5000
 WORD = re.compile(r"[^ \t\r\f\v]+")
 Place = tuple[str, int, int]  # file, line, column; both from 1
 
@@ -154,7 +155,7 @@ class Tree:
     """All statements of a configuration after includes; the faults found while reading; the files read, in order."""
 
     statements: list[Statement] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
+    faults: Faults = field(default_factory=lambda: Faults())
     files: list[str] = field(default_factory=list)
 
 
@@ -172,7 +173,23 @@ def shown(text: str, limit: int = 60) -> str:
 
 
 class Faults(list[Fault]):
-    """Collects faults; each method names its severity."""
+    """Collects faults, MOST_FAULTS of them; each method names its severity. What is beyond is counted: a file that is
+    no configuration at all does not cost a hundred times its size."""
+
+    def __init__(self, before: Faults | None = None) -> None:
+        """`before`: goes on from there."""
+        super().__init__(before or ())
+        self.beyond: dict[Severity, int] = before.beyond.copy() if before is not None else {}
+        self._last: Place | None = before._last if before is not None else None
+
+    def told(self) -> list[Fault]:
+        """All of them, and one for those that were not kept."""
+        if self._last is None:
+            return list(self)
+        worst = Severity.ERROR if Severity.ERROR in self.beyond else next(iter(self.beyond))
+        text = f"and {sum(self.beyond.values())} more: no more than {MOST_FAULTS} are kept"
+        file, line, column = self._last
+        return [*self, Fault(worst, file, line, column, text, code="too-many")]
 
     def error(self, place: Place, message: str, hint: str = "", code: str = "invalid") -> None:
         self._add(Severity.ERROR, place, message, hint, code)
@@ -184,6 +201,10 @@ class Faults(list[Fault]):
         self._add(Severity.NOT_SUPPORTED, place, message, hint, code)
 
     def _add(self, severity: Severity, place: Place, message: str, hint: str, code: str) -> None:
+        if len(self) >= MOST_FAULTS:
+            self.beyond[severity] = self.beyond.get(severity, 0) + 1
+            self._last = max(place, self._last or place)
+            return
         # Whatever was in the files, a fault can be printed and sent as JSON.
         expanded = shown(place.text, 4096) if isinstance(place, Expanded) else ""
         self.append(Fault(severity, *place, shown(message, 400), shown(hint, 400), code, expanded))

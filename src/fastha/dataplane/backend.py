@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
-from fastha.dataplane.rows import Daemon, Op, ServiceKey, Table, Timeouts
+from fastha.dataplane.rows import Daemon, Dest, DestKey, Op, Service, ServiceKey, Table, Timeouts
 from fastha.model import VirtualServer
 
 
@@ -46,6 +46,17 @@ class Patient(Protocol):
     """
 
     progress: Callable[[], object]
+
+
+@runtime_checkable
+class Piecewise(Protocol):
+    """A backend that can be dumped in pieces; `isinstance(backend, Piecewise)` asks for it. OSError as of `dump`."""
+
+    def services(self) -> Iterator[tuple[ServiceKey, Service]]:
+        """Every service as it is when the first one is taken, foreign ones included."""
+
+    def dests(self, key: ServiceKey) -> dict[DestKey, Dest]:
+        """The destinations of one service. {}, or OSError ESRCH: there is no such service."""
 
 
 @runtime_checkable

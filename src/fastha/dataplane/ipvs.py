@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -23,7 +23,7 @@ from fastha.dataplane.ipvs_rows import (
     read_dests,
     read_service,
 )
-from fastha.dataplane.rows import Daemon, Op, Service, ServiceKey, ServiceRow, Table, Timeouts
+from fastha.dataplane.rows import Daemon, Dest, DestKey, Op, Service, ServiceKey, ServiceRow, Table, Timeouts
 from fastha.errors import SystemFault
 from fastha.model import VirtualServer
 
@@ -80,6 +80,17 @@ class IpvsBackend:
             table[key] = ServiceRow(service, dict(read_dests(self._dests, count)))
             self.progress()
         return table
+
+    def services(self) -> Iterator[tuple[ServiceKey, Service]]:
+        """As they are when the first one is taken; other dumps may come between two."""
+        count = self._dump_services()
+        own = ffi.new("struct fha_ipvs_service[]", count)
+        ffi.memmove(own, self._services, ffi.sizeof(own))
+        return (read_service(own[i]) for i in range(count))
+
+    def dests(self, key: ServiceKey) -> dict[DestKey, Dest]:
+        """Of one service; {} if there is no such service (ip_vs_genl_dump_dests)."""
+        return dict(read_dests(self._dests, self._dump_dests(key)))
 
     def apply(self, ops: Sequence[Op]) -> list[int]:
         """In windows of up to 256 messages, each acknowledged; `progress` is called now and then."""

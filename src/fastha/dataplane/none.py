@@ -6,11 +6,11 @@ import errno
 import ipaddress
 import os
 import socket
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from fastha.dataplane.ops import enact
-from fastha.dataplane.rows import Daemon, Op, ServiceKey, ServiceRow, Table, Timeouts
+from fastha.dataplane.rows import Daemon, Dest, DestKey, Op, Service, ServiceKey, ServiceRow, Table, Timeouts
 from fastha.model import VirtualServer
 
 TIMEOUTS = Timeouts(tcp_s=900, tcpfin_s=120, udp_s=300)  # ip_vs_proto_tcp.c, ip_vs_proto_udp.c
@@ -36,6 +36,16 @@ class NoneBackend:
     def dump(self) -> Table:
         """A copy: later operations do not show in it."""
         return {key: ServiceRow(row.service, dict(row.dests)) for key, row in self._table.items()}
+
+    def services(self) -> Iterator[tuple[ServiceKey, Service]]:
+        """As they are when the first one is taken."""
+        yield from [(key, row.service) for key, row in self._table.items()]
+
+    def dests(self, key: ServiceKey) -> dict[DestKey, Dest]:
+        """A copy. OSError ESRCH: there is no such service."""
+        if key not in self._table:
+            raise _refused(errno.ESRCH)
+        return dict(self._table[key].dests)
 
     def apply(self, ops: Sequence[Op]) -> list[int]:
         """Each operation in order; one result each: 0 or the errno the kernel gives (ip_vs_ctl.c)."""

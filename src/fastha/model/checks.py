@@ -16,6 +16,8 @@ from fastha.model.units import NS_PER_S
 class Scheduled:
     """When a check runs, and what its answers mean."""
 
+    __apart__ = ("ip", "port", "script")  # what mostly differs from one to another: see fastha.lean
+
     delay_ns: int = 60 * NS_PER_S  # delay_loop: start to start
     retry: int = 1  # further failures while up before it is marked down
     retry_delay_ns: int = 1 * NS_PER_S

@@ -40,6 +40,8 @@ class GroupMember:
 class RealServer:
     """One `real_server`. `forward`: "NAT", "DR" or "TUN"."""
 
+    __apart__ = ("ip", "port", "checks")  # what mostly differs from one to another: see fastha.lean
+
     ip: str
     port: int
     weight: int = 1

@@ -1,4 +1,4 @@
-"""What an operator decided at run time about one real server; stronger than configuration and health."""
+"""What an operator decided at run time about a real server or an instance; stronger than configuration and health."""
 
 from __future__ import annotations
 
@@ -19,3 +19,16 @@ class Override:
     deadline: float = 0.0
     since: float = 0.0
     by: str = ""  # who asked, for people: "uid 0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VrrpOverride:
+    """About one VRRP instance. `hold`: it never becomes master. `failover`: it has given up mastership and does not
+    preempt; over when it becomes master all the same, because nobody else is. `priority`: instead of the configured
+    one, 0: none. `since` is wall clock, seconds since the epoch."""
+
+    hold: bool = False
+    failover: bool = False
+    priority: int = 0
+    since: float = 0.0
+    by: str = ""

@@ -13,7 +13,7 @@ from zlib import crc32
 
 import orjson
 
-from fastha.model.codec import dumps, read
+from fastha.model.codec import Pool, dumps, read
 from fastha.model.codec import loads as codec_loads
 from fastha.model.config import Config, GlobalDefs
 from fastha.model.lvs import RealServer, VirtualServer, host_port
@@ -106,9 +106,9 @@ def chunked(servers: Iterable[RealServer]) -> Iterator[list[RealServer]]:
         yield chunk
 
 
-def value(kind: str, plain: Any) -> Value:
-    """The value of a head, from plain data; a virtual server has no real servers yet."""
-    built: Value = read(CLASSES[kind][0], plain)
+def value(kind: str, plain: Any, pool: Pool | None = None) -> Value:
+    """The value of a head, from plain data; a virtual server has no real servers yet. `pool`: see codec.read."""
+    built: Value = read(CLASSES[kind][0], plain, pool)
     return built
 
 

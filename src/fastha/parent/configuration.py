@@ -8,7 +8,7 @@ from ipaddress import ip_address
 
 import orjson
 
-from fastha.model import Config, GlobalDefs, TrackFile, VirtualServer, codec
+from fastha.model import Config, GlobalDefs, TrackFile, VirtualServer, VrrpInstance, codec
 from fastha.model.lvs import host_port
 from fastha.model.parts import GLOBALS, Key, Part, brief, split
 from fastha.model.parts import value as value_of
@@ -34,6 +34,16 @@ class Configuration:
     @cached_property
     def servers(self) -> Servers:
         return Servers(self)
+
+    @cached_property
+    def priorities(self) -> dict[str, int]:
+        """Configured priorities by name of instance."""
+        found = {}
+        for part in self.of("instance"):
+            value = value_of("instance", orjson.loads(part.head))
+            assert isinstance(value, VrrpInstance)
+            found[value.name] = value.priority
+        return found
 
     def of(self, kind: str) -> Iterator[Part]:
         return (part for key, part in self.parts.items() if key[0] == kind)

@@ -234,11 +234,11 @@ class Daemon:
         elif command == "reload":
             self._reloads.request(lambda outcome: reply(protocol.answer(_plain(outcome))))
         elif command == "overrides":
-            reply(
-                protocol.answer({"overrides": self._memory.listing(self._supervisor.config, self._supervisor.servers)})
-            )
+            reply(protocol.answer({"overrides": self._overrides(), "vrrp": self._vrrp_overrides()}))
         elif command == "override":
             reply(self._override(request))
+        elif command == "vrrp":
+            reply(self._vrrp(request))
         elif command == "accept":
             reply(self._accept(request))
         elif command == "resync":
@@ -261,6 +261,12 @@ class Daemon:
             }
         )
 
+    def _overrides(self) -> list[dict[str, Any]]:
+        return self._memory.listing(self._supervisor.config, self._supervisor.servers)
+
+    def _vrrp_overrides(self) -> list[dict[str, Any]]:
+        return self._memory.vrrp_listing(self._supervisor.config, self._supervisor.instances)
+
     def _override(self, request: Request) -> bytes:
         try:
             if self._state != "running":
@@ -272,6 +278,18 @@ class Daemon:
             return protocol.refusal(error)
         if not request.fields.get("dry_run") and any(change.before != change.after for change in changes):
             self._supervisor.tell_overrides()
+        return protocol.answer({"changes": changes, "dry_run": bool(request.fields.get("dry_run"))})
+
+    def _vrrp(self, request: Request) -> bytes:
+        supervisor = self._supervisor
+        try:
+            if self._state != "running":
+                raise BadRequest("busy", f"the daemon is {self._state}")
+            changes = self._memory.decide_vrrp(request.fields, supervisor.config, supervisor.instances, request.uid)
+        except BadRequest as error:
+            return protocol.refusal(error)
+        if not request.fields.get("dry_run") and any(change.before != change.after for change in changes):
+            supervisor.tell_vrrp_overrides()
         return protocol.answer({"changes": changes, "dry_run": bool(request.fields.get("dry_run"))})
 
     def _accept(self, request: Request) -> bytes:
@@ -318,7 +336,8 @@ class Daemon:
             "next_reload": self._timed.at or None,
             "last_reload": reloads.last.plain() if reloads.last else None,
             "state_file": self._memory.path,
-            "overrides": self._memory.listing(self._supervisor.config, self._supervisor.servers),
+            "overrides": self._overrides(),
+            "vrrp_overrides": self._vrrp_overrides(),
             "scripts": {**self._scripts.counts, "pending": self._scripts.pending},
             "fifos": self._fifos.facts(),
             "events": self._events.last,

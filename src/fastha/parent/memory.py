@@ -11,12 +11,13 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from fastha.log import WARNING, Log
-from fastha.parent import overrides, state
+from fastha.parent import overrides, state, vrrp_overrides
 from fastha.parent.configuration import Configuration
 from fastha.parent.events import Events
 from fastha.parent.overrides import Change, Decided
 from fastha.parent.protocol import BadRequest
 from fastha.parent.state import State
+from fastha.parent.vrrp_overrides import VrrpChange
 
 OWNERS = ("vrrp", "checker")  # who puts something into the kernel
 
@@ -35,7 +36,7 @@ class Memory:
         self._state, warning = state.load(self.path)
         if warning:
             self._events.log("state", "", warning, WARNING)
-        if count := sum(map(len, self._state.overrides.values())):
+        if count := sum(map(len, self._state.overrides.values())) + len(self._state.vrrp):
             self._log.info(f"{count} decisions of operators are in force ({self.path})")
 
     # -- what is ours in the kernel --
@@ -84,7 +85,65 @@ class Memory:
         real = [change for change in changes if change.before != change.after]
         if wish.dry_run or not real:
             return changes
-        new = replace(self._state, overrides=overrides.apply(self.decided, real))
+        self._save(replace(self._state, overrides=overrides.apply(self.decided, real)))
+        for change in real:
+            text = f"{change.virtual_server} {change.real_server}: {overrides.describe(change.after)} (uid {uid})"
+            subject = f"{change.virtual_server} {change.real_server}"
+            self._events.log("override", subject, text, cause=f"decided by uid {uid}")
+        return changes
+
+    # -- decisions about instances --
+
+    def vrrp_plain(self) -> dict[str, dict[str, Any]]:
+        """All of them, for the `vrrp_overrides` message."""
+        return {name: asdict(one) for name, one in self._state.vrrp.items()}
+
+    def decide_vrrp(
+        self, fields: Mapping[str, Any], config: Configuration | None, facts: Mapping[str, Any], uid: int
+    ) -> list[VrrpChange]:
+        """Carry out the `vrrp` command; what it changed, or would (dry_run). BadRequest: nothing was changed."""
+        wish = vrrp_overrides.wish(fields)
+        configured = config.priorities if config is not None else {}
+        changes = vrrp_overrides.decide(wish, configured, self._state.vrrp, facts, time.time(), f"uid {uid}")
+        real = [change for change in changes if change.before != change.after]
+        if wish.dry_run or not real:
+            return changes
+        self._save(replace(self._state, vrrp=vrrp_overrides.apply(self._state.vrrp, real)))
+        for change in real:
+            text = f"{change.instance}: {vrrp_overrides.describe(change.after)} (uid {uid})"
+            self._events.log("override", change.instance, text, cause=f"decided by uid {uid}")
+        return changes
+
+    def failover_over(self, instance: str, since: float) -> None:
+        """It is master again: nobody else was, or nobody is any more."""
+        vrrp = vrrp_overrides.over(self._state.vrrp, instance, since)
+        if vrrp is self._state.vrrp:
+            return
+        new = replace(self._state, vrrp=vrrp)
+        try:
+            self._save(new)
+        except BadRequest as error:
+            self._log.warning(str(error))
+            self._state = new
+        text = f"{instance}: the failover is over, it is master again"
+        self._events.log("override", instance, text, cause="no other master was heard")
+
+    def vrrp_listing(self, config: Configuration | None, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Every decision about an instance, with its state. `in_force`: vrrp has taken it up."""
+        configured = config.priorities if config is not None else {}
+        return [
+            {
+                "instance": name,
+                "known": name in configured,
+                "in_force": facts.get(name, {}).get("override") == asdict(one),
+                "state": facts.get(name, {}).get("state"),
+                **asdict(one),
+            }
+            for name, one in self._state.vrrp.items()
+        ]
+
+    def _save(self, new: State) -> None:
+        """Make it the state, on the disk first. BadRequest: it stays the old one."""
         try:
             state.save(self.path, new)
         except OSError as error:
@@ -92,11 +151,6 @@ class Memory:
                 "state", f"state file {self.path}: {error.strerror or error}; nothing was changed"
             ) from None
         self._state = new
-        for change in real:
-            text = f"{change.virtual_server} {change.real_server}: {overrides.describe(change.after)} (uid {uid})"
-            subject = f"{change.virtual_server} {change.real_server}"
-            self._events.log("override", subject, text, cause=f"decided by uid {uid}")
-        return changes
 
     def listing(self, config: Configuration | None, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Every decision, with what the checker says of it. `known`: the configuration has such a server."""

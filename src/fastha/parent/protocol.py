@@ -55,6 +55,11 @@ COMMANDS: dict[str, Command] = {
         "decide about real servers: drain, enable, disable, weight, forget; all of them or none",
         frozenset("action virtual_servers real_servers weight timeout_s force dry_run".split()),
     ),
+    "vrrp": Command(
+        True,
+        "decide about instances: failover, hold, unhold, priority, unset, release; all of them or none",
+        frozenset("action instances priority force dry_run".split()),
+    ),
     "accept": Command(
         True,
         "real servers that panic_threshold or removal_limit keep in the set are down indeed, and may fall",

@@ -38,6 +38,7 @@ class Process:
     wants_quorums: bool = False  # it is told which virtual servers have quorum
     wants_bfds: bool = False  # it is told which BFD sessions are up
     owned: str = ""  # the field of `previous` that names what earlier daemons put into the kernel
+    elects: bool = False  # it is told operators' decisions about instances
     balances: bool = False  # it puts services into the kernel, and is told operators' decisions and vrrp's states
 
     def works(self, config: Configuration) -> bool:
@@ -57,6 +58,7 @@ PROCESSES: tuple[Process, ...] = (
         wants_quorums=True,
         wants_bfds=True,
         owned="owned_addresses",
+        elects=True,
     ),
     Process(
         role="checker",

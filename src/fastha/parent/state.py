@@ -1,7 +1,7 @@
 """What outlives the daemon, in one small file: operators' decisions, and what it has put into the kernel.
 
-    {"version": 1, "overrides": {virtual server key: {real server key: Override}}, "services": [service key text],
-     "addresses": ["INTERFACE IP/PREFIX"]}
+    {"version": 1, "overrides": {virtual server key: {real server key: Override}}, "vrrp": {instance: VrrpOverride},
+     "services": [service key text], "addresses": ["INTERFACE IP/PREFIX"]}
 
 Written to a new file that is synced and renamed over the old one, so that a crash leaves one of the two whole.
 """
@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from fastha.model.override import Override
+from fastha.model.override import Override, VrrpOverride
 from fastha.parent.overrides import MAX_WEIGHT, Decided
 
 STATE_PATH = "/var/lib/fastha/state.json"
@@ -30,6 +30,7 @@ class State:
     overrides: Decided = field(default_factory=dict)
     services: frozenset[str] = frozenset()
     addresses: frozenset[str] = frozenset()
+    vrrp: Mapping[str, VrrpOverride] = field(default_factory=dict)
 
 
 def encode(state: State) -> bytes:
@@ -38,6 +39,7 @@ def encode(state: State) -> bytes:
         "overrides": state.overrides,
         "services": sorted(state.services),
         "addresses": sorted(state.addresses),
+        "vrrp": state.vrrp,
     }
     return orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SORT_KEYS)
 
@@ -60,7 +62,25 @@ def decode(data: bytes) -> State:
         if not isinstance(those, dict):
             raise ValueError(f"what it holds for {vs} is not a decision")
         overrides[vs] = {rs: _override(f"{vs} {rs}", one) for rs, one in those.items()}
-    return State(overrides, *map(frozenset, owned))
+    vrrp = plain.get("vrrp", {})
+    if not isinstance(vrrp, dict):
+        raise ValueError("what it holds for vrrp is not decisions")
+    services, addresses = map(frozenset, owned)
+    return State(overrides, services, addresses, {name: _vrrp_override(name, one) for name, one in vrrp.items()})
+
+
+def _vrrp_override(name: str, plain: Any) -> VrrpOverride:
+    types: Mapping[str, tuple[type, ...]] = {
+        "hold": (bool,), "failover": (bool,), "priority": (int,), "since": (int, float), "by": (str,),
+    }  # fmt: skip
+    if (
+        not isinstance(plain, dict)
+        or plain.keys() - types.keys()
+        or any(type(value) not in types[key] for key, value in plain.items())
+        or not 0 <= plain.get("priority", 0) < 255
+    ):
+        raise ValueError(f"what it holds for {name} is not a decision")
+    return VrrpOverride(**plain)
 
 
 def _override(name: str, plain: Any) -> Override:

@@ -142,6 +142,8 @@ class Supervisor:
     def _commit_to(self, child: Child, generation: int) -> None:
         if child.process.balances:
             child.send(type="overrides", overrides=self.memory.plain())
+        if child.process.elects:
+            child.send(type="vrrp_overrides", overrides=self.memory.vrrp_plain())
         child.commit(generation)
 
     def _step(self, after: Proposal) -> None:
@@ -283,6 +285,9 @@ class Supervisor:
             for other in self.children.values():
                 if other.process.wants_bfds and other.state is State.RUNNING:
                     other.send(type="bfds", states=changes)
+        elif kind == "failover_over":
+            self.memory.failover_over(str(message["instance"]), float(message["since"]))
+            self.tell_vrrp_overrides()
         elif kind == "resynced":
             self._resyncs.answer(
                 message["ticket"],
@@ -315,11 +320,23 @@ class Supervisor:
         facts: Mapping[str, Any] = self.picture.of("checker").get("virtual_servers", {})
         return facts
 
+    @property
+    def instances(self) -> Mapping[str, Any]:
+        """What vrrp reports of its instances."""
+        facts: Mapping[str, Any] = self.picture.of("vrrp").get("instances", {})
+        return facts
+
     def tell_overrides(self) -> None:
         """They have changed. A child that is still preparing hears of them before its commit."""
         for child in self.children.values():
             if child.process.balances and child.state is State.RUNNING:
                 child.send(type="overrides", overrides=self.memory.plain())
+
+    def tell_vrrp_overrides(self) -> None:
+        """The same about instances."""
+        for child in self.children.values():
+            if child.process.elects and child.state is State.RUNNING:
+                child.send(type="vrrp_overrides", overrides=self.memory.vrrp_plain())
 
     def accept(self, keys: Iterable[str]) -> None:
         """Real servers of these virtual servers that are kept in the set may fall."""

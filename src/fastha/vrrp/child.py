@@ -16,7 +16,6 @@ import os
 from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import partial
-from socket import inet_ntoa as ip_text
 from typing import Any
 
 from fastha.channel.endpoint import Endpoint
@@ -33,6 +32,7 @@ from fastha.link.monitor import Changes
 from fastha.link.rtnl import Link
 from fastha.loop.reactor import Reactor
 from fastha.model import Config, Statics, VrrpInstance
+from fastha.model.override import VrrpOverride
 from fastha.model.parts import disowned, split
 from fastha.model.routes import Belonging
 from fastha.model.units import NS_PER_MS
@@ -65,6 +65,7 @@ class VrrpChild:
         self._events: deque[tuple[int, int, int, int, int, int]] = deque()
         self._to_survey: dict[Router, None] = {}
         self._interfaces: dict[str, dict[str, Any]] = {}
+        self._overrides: dict[str, VrrpOverride] = {}
         self._turns: Turns[Router] = Turns()  # for counting
         self._more_due = False
         self._repair_due = False
@@ -76,6 +77,7 @@ class VrrpChild:
             "propose": lambda message: self.work.add(self._propose(message)),
             "commit": lambda message: self.work.add(self._commit(message)),
             "abandon": self._abandon,
+            "vrrp_overrides": self._decide,
             "quorums": lambda message: self._tracked("virtual_server", message),
             "bfds": lambda message: self._tracked("bfd", message),
             "stop": lambda _: self._stop(EXIT_STOPPED),
@@ -199,8 +201,11 @@ class VrrpChild:
         router = self.routers.get(instance.identity)
         if router is not None:
             router.change(instance, reactor.now_ns())
+            router.decide(self._overrides.get(instance.name), reactor.now_ns())
             return
-        router = self.routers[instance.identity] = Router(self.house, instance, known)
+        router = self.routers[instance.identity] = Router(
+            self.house, instance, known, self._overrides.get(instance.name)
+        )
         self._by_index[router.index] = router
         age_ns = previous.get("died_ago_ns", 1 << 62) + reactor.now_ns() - prepared_ns
         router.survey(reactor.now_ns(), resume=resumable(instance, router.rules, known, age_ns))
@@ -345,6 +350,14 @@ class VrrpChild:
             router.repair()
             self._breathe()
 
+    def _decide(self, message: Message) -> None:
+        """All of what operators have decided about instances."""
+        self._overrides = {name: VrrpOverride(**plain) for name, plain in message["overrides"].items()}
+        for router in self.routers.values():
+            router.decide(self._overrides.get(router.instance.name), self.child.reactor.now_ns())
+        if self._house is not None and not self.house.addresses.idle:
+            self.house.addresses.pump()
+
     def _tracked(self, kind: str, message: Message) -> None:
         """Other processes report on what instances follow."""
         self.house.states.update({(kind, name): up for name, up in message["states"].items()})
@@ -373,7 +386,7 @@ class VrrpChild:
         now: dict[str, dict[str, Any]] = {
             r.link.name: {
                 **lane.socket_counters(r.slot),
-                "strangers": [[vrid, ip_text(ip)] for vrid, ip in lane.strangers(r.slot).items()],
+                "strangers": [[vrid, machine.dotted(ip)] for vrid, ip in lane.strangers(r.slot).items()],
             }
             for r in self.house.receivers.values()
         }

@@ -17,6 +17,7 @@ from fastha.loop.lateness cimport LATE_STEPS
 from fastha.loop.mmsg cimport iovec, mmsghdr
 from fastha.vrrp.peers cimport PEERS, peer_t
 from fastha.wire.advert cimport ADVERT_VERDICTS
+from fastha.wire.ip cimport ip_t
 
 cdef enum lane_role:                        # machine.Role, in the order of its definition
     LANE_INIT
@@ -42,7 +43,11 @@ cdef enum lane_pending:
 
 cdef enum:
     BATCH = 64                              # packets per system call
-    ROOM = 2048                             # bytes per received packet; the longest advert has 1056
+    ROOM = 4224                             # bytes per received packet; the longest advert has 4088 + 28 (HMAC)
+
+cdef enum:
+    NAME6 = 28                              # sizeof(struct sockaddr_in6)
+    CONTROL6_WORDS = 8                      # x 8 bytes: CMSG_SPACE of an in6_pktinfo and of a hop limit
 
 cdef enum:
     LANE_PEERS = 8                          # peers with other addresses that are remembered as told
@@ -52,7 +57,7 @@ cdef struct lane_frame:
     uint16_t size
     uint16_t ip_offset                      # where the IP packet begins: 14 behind an Ethernet header, or 0
     uint16_t to_size                        # 0: the socket is connected
-    uint8_t to[32]                          # sockaddr_ll or sockaddr_in
+    uint8_t to[32]                          # sockaddr_ll, sockaddr_in or sockaddr_in6
 
 cdef struct lane_router:
     wheel_node timer
@@ -68,20 +73,21 @@ cdef struct lane_router:
     uint8_t down_adverts
     bint preempt
     bint patient                            # preempt_delay is set
-    uint32_t own_ip                         # host order
-    uint32_t listen_ip                      # network order: the group, or the unicast source
+    ip_t own_ip
+    ip_t listen_ip                          # the group, or the unicast source
     ns_t advert_int_ns
     ns_t silence_ns
     uint8_t auth_type
     uint8_t auth[8]
     uint8_t count
-    uint8_t *addresses                      # count x 4 bytes, network order, as configured
+    uint8_t width                           # bytes of an address: 4 or 16
+    uint8_t *addresses                      # count x width bytes, network order, as configured
     # state
     uint8_t role
     uint8_t priority
     bint holding
     bint delaying                           # a preempt delay runs
-    uint32_t master_ip                      # host order
+    ip_t master_ip
     uint8_t master_priority
     ns_t deadline_ns                        # -1: no timer
     ns_t master_adver_ns
@@ -92,10 +98,10 @@ cdef struct lane_router:
     # pending
     uint32_t pending
     uint8_t best_priority
-    uint32_t best_src
+    ip_t best_src
     ns_t best_adver_ns
-    uint32_t zero_src
-    uint32_t addresses_src
+    ip_t zero_src
+    ip_t addresses_src
     ns_t heard_ns
     # counters
     uint64_t sent
@@ -107,15 +113,16 @@ cdef struct lane_router:
     uint64_t discarded[LANE_REASONS]
     ns_t late_max_ns
     uint64_t late[LATE_STEPS]
-    uint32_t told[LANE_PEERS]
+    ip_t told[LANE_PEERS]
     uint32_t told_next
     peer_t peers[PEERS]
 
 cdef struct lane_socket:
     int fd
+    bint six                                # an IPv6 raw socket: it delivers payloads, and the rest beside them
     lane_router *by_vrid[256]
     uint64_t unknown_vrid
-    uint32_t strangers[256]                 # by VRID that is nobody's here: who spoke last, network order; 0: nobody
+    ip_t strangers[256]                     # by VRID that is nobody's here: who spoke last; 0: nobody
     uint64_t malformed                      # no VRID could be read
     uint64_t errors
 
@@ -131,7 +138,10 @@ cdef struct lane_t:
     # receiving
     uint8_t *rx_room
     mmsghdr rx_messages[BATCH]
+    mmsghdr rx6_messages[BATCH]             # the same buffers, with room for what IPv6 says beside a packet
     iovec rx_vectors[BATCH]
+    uint64_t rx6_names[BATCH][4]            # sockaddr_in6; 64-bit words for their alignment
+    uint64_t rx6_control[BATCH][CONTROL6_WORDS]
     # sending
     uint32_t tx_count
     int tx_fd
@@ -145,8 +155,12 @@ cdef ns_t router_interval_ns(const lane_router *r, ns_t heard_ns) noexcept nogil
 cdef ns_t router_down_ns(const lane_router *r, ns_t master_adver_ns) noexcept nogil
 cdef void router_arm(lane_t *lane, lane_router *r, ns_t deadline_ns) noexcept nogil
 
-# A packet as a raw socket delivers it. True if a router became dirty.
+# A packet as an IPv4 raw socket delivers it. True if a router became dirty.
 cdef bint lane_hear(lane_t *lane, lane_socket *s, const uint8_t *packet, size_t size, ns_t now_ns) noexcept nogil
+# The same for IPv6: the payload, and what came beside it (addresses of 16 bytes; hop limit -1: not said).
+cdef bint lane_hear6(
+    lane_t *lane, lane_socket *s, const uint8_t *payload, size_t size, const uint8_t *src, const uint8_t *dst, int hops,
+    ns_t now_ns) noexcept nogil
 # Its timer is due: a master's frames are enqueued and it re-arms; a backup's socket is drained before silence counts.
 # True if it became dirty.
 cdef bint router_due(lane_t *lane, lane_router *r, ns_t now_ns) noexcept nogil

@@ -7,17 +7,42 @@
 
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdlib cimport free
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcmp, memset
 
 from fastha.loop.clock cimport NS_PER_S, monotonic_ns
 from fastha.loop.wheel cimport node_armed, wheel_arm, wheel_pop
 from fastha.loop.lateness cimport note_lateness
-from fastha.loop.mmsg cimport MSG_DONTWAIT, mmsghdr, recvmmsg, sendmmsg
+from fastha.loop.mmsg cimport MSG_DONTWAIT, mmsghdr, msghdr, recvmmsg, sendmmsg
 from fastha.vrrp.peers cimport note_peer
-from fastha.wire.advert cimport ADVERT_OK, advert_decode, advert_set_priority, advert_t
+from fastha.wire.advert cimport ADVERT_OK, advert_decode, advert_decode6, advert_set_priority, advert_t
+from fastha.wire.ip cimport ip4_read, ip6_read, ip_less, ip_same, ip_t
 
-cdef extern from "<arpa/inet.h>" nogil:
-    uint32_t ntohl(uint32_t)
+cdef extern from * nogil:
+    """
+    #include <netinet/in.h>
+    #include <stdint.h>
+    #include <string.h>
+    #include <sys/socket.h>
+
+    /* What came beside an IPv6 packet: source and destination (16 bytes each; 0: not said), hop limit (or -1). */
+    static void packet_facts6(struct msghdr *message, uint8_t *src, uint8_t *dst, int *hops)
+    {
+        memset(src, 0, 16);
+        memset(dst, 0, 16);
+        *hops = -1;
+        if (message->msg_namelen >= sizeof(struct sockaddr_in6))
+            memcpy(src, &((struct sockaddr_in6 *)message->msg_name)->sin6_addr, 16);
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = CMSG_NXTHDR(message, c)) {
+            if (c->cmsg_level != IPPROTO_IPV6)
+                continue;
+            if (c->cmsg_type == IPV6_HOPLIMIT && c->cmsg_len >= CMSG_LEN(sizeof(int)))
+                memcpy(hops, CMSG_DATA(c), sizeof(int));
+            else if (c->cmsg_type == IPV6_PKTINFO && c->cmsg_len >= CMSG_LEN(sizeof(struct in6_pktinfo)))
+                memcpy(dst, CMSG_DATA(c), 16);
+        }
+    }
+    """
+    void packet_facts6(msghdr *message, uint8_t *src, uint8_t *dst, int *hops)
 
 cdef enum:
     ROUNDS = 4                              # batches per readiness: then timers have their say
@@ -66,17 +91,17 @@ cdef bint make_dirty(lane_t *lane, lane_router *r, uint32_t what) noexcept nogil
 
 
 cdef bint pend_advert(
-    lane_t *lane, lane_router *r, const advert_t *a, uint32_t src, ns_t adver_ns, ns_t now_ns
+    lane_t *lane, lane_router *r, const advert_t *a, ns_t adver_ns, ns_t now_ns
 ) noexcept nogil:
     r.heard_ns = now_ns
     if a.priority == 0:
-        r.zero_src = src
+        r.zero_src = a.src
         return make_dirty(lane, r, PENDING_ZERO | PENDING_ZERO_LAST)
     r.pending &= ~<uint32_t>PENDING_ZERO_LAST
     if not r.pending & PENDING_ADVERT or a.priority > r.best_priority or (
-            a.priority == r.best_priority and src >= r.best_src):
+            a.priority == r.best_priority and not ip_less(a.src, r.best_src)):
         r.best_priority = a.priority
-        r.best_src = src
+        r.best_src = a.src
         r.best_adver_ns = adver_ns
     return make_dirty(lane, r, PENDING_ADVERT)
 
@@ -85,25 +110,26 @@ cdef bint pend_advert(
 
 cdef bint same_addresses(const lane_router *r, const advert_t *a) noexcept nogil:
     cdef int i, j
-    if a.count != r.count:
+    cdef size_t width = r.width
+    if a.count != r.count or a.width != r.width:
         return False
-    if memcmp(a.addresses, r.addresses, 4 * <size_t>a.count) == 0:
+    if memcmp(a.addresses, r.addresses, width * a.count) == 0:
         return True
     for i in range(a.count):                # the same in another order
         for j in range(r.count):
-            if memcmp(a.addresses + 4 * i, r.addresses + 4 * j, 4) == 0:
+            if memcmp(a.addresses + width * i, r.addresses + width * j, width) == 0:
                 break
         else:
             return False
     return True
 
 
-cdef bint note_addresses(lane_t *lane, lane_router *r, uint32_t src) noexcept nogil:
+cdef bint note_addresses(lane_t *lane, lane_router *r, ip_t src) noexcept nogil:
     # Counted always, told once per peer, honoured.
     cdef int i
     r.addresses_differ += 1
     for i in range(LANE_PEERS):
-        if r.told[i] == src:
+        if ip_same(r.told[i], src):
             return False
     r.told[r.told_next % LANE_PEERS] = src
     r.told_next += 1
@@ -115,7 +141,7 @@ cdef int acceptable(const lane_router *r, const advert_t *a) noexcept nogil:
     # ADVERT_OK or why not: what wire.advert cannot know.
     if a.version != r.version:
         return LANE_OTHER_VERSION           # RFC 9568 section 7.1; keepalived does not mix versions either
-    if ntohl(a.src) == r.own_ip:
+    if ip_same(a.src, r.own_ip):
         return LANE_SELF
     if r.version == 2:
         if a.auth_type != r.auth_type:
@@ -127,20 +153,22 @@ cdef int acceptable(const lane_router *r, const advert_t *a) noexcept nogil:
     return ADVERT_OK
 
 
-cdef lane_router *find(const lane_socket *s, uint8_t vrid, uint32_t dst) noexcept nogil:
+cdef lane_router *find(lane_socket *s, uint8_t vrid, ip_t src, ip_t dst) noexcept nogil:
+    # Whose it is; NULL and counted if it is nobody's.
     cdef lane_router *r = s.by_vrid[vrid]
-    while r != NULL and r.listen_ip != dst:
+    while r != NULL and not ip_same(r.listen_ip, dst):
         r = r.next_vrid
+    if r == NULL:
+        s.unknown_vrid += 1
+        if s.by_vrid[vrid] == NULL:
+            s.strangers[vrid] = src
     return r
 
 
 cdef bint lane_hear(lane_t *lane, lane_socket *s, const uint8_t *packet, size_t size, ns_t now_ns) noexcept nogil:
     cdef advert_t a
     cdef lane_router *r
-    cdef uint32_t dst
     cdef size_t header
-    cdef int verdict
-    cdef bint fresh = False
     if size < 20:
         s.malformed += 1
         return False
@@ -148,59 +176,97 @@ cdef bint lane_hear(lane_t *lane, lane_socket *s, const uint8_t *packet, size_t 
     if header < 20 or size < header + 2:
         s.malformed += 1
         return False
-    memcpy(&dst, packet + 16, 4)
-    r = find(s, packet[header + 1], dst)
+    r = find(s, packet[header + 1], ip4_read(packet + 12), ip4_read(packet + 16))
     if r == NULL:
-        s.unknown_vrid += 1
-        if s.by_vrid[packet[header + 1]] == NULL:
-            memcpy(&s.strangers[packet[header + 1]], packet + 12, 4)
         return False
     # RFC 9568 5.1.1.3: TTL 255; unicast crosses routers, so there it is not looked at (as keepalived)
-    verdict = advert_decode(packet, size, packet[16] & 0xf0 == 0xe0, &a)
+    return judged(lane, r, advert_decode(packet, size, packet[16] & 0xf0 == 0xe0, &a), &a, now_ns)
+
+
+cdef bint lane_hear6(
+    lane_t *lane, lane_socket *s, const uint8_t *payload, size_t size, const uint8_t *src, const uint8_t *dst, int hops,
+    ns_t now_ns
+) noexcept nogil:
+    cdef advert_t a
+    cdef lane_router *r
+    if size < 2 or hops < 0:
+        s.malformed += 1
+        return False
+    r = find(s, payload[1], ip6_read(src), ip6_read(dst))
+    if r == NULL:
+        return False
+    return judged(lane, r, advert_decode6(payload, size, src, dst, <uint8_t>hops, dst[0] == 0xff, &a), &a, now_ns)
+
+
+cdef bint judged(lane_t *lane, lane_router *r, int verdict, const advert_t *a, ns_t now_ns) noexcept nogil:
+    # An advert for this router and what the decoder says of it.
+    cdef bint fresh = False
     if verdict == ADVERT_OK:
-        verdict = acceptable(r, &a)
+        verdict = acceptable(r, a)
     if verdict != ADVERT_OK:
         r.discarded[verdict] += 1
         return False
     r.received += 1
-    note_peer(r.peers, ntohl(a.src), a.priority, now_ns)
+    note_peer(r.peers, a.src, a.priority, now_ns)
     if a.priority == 0:
         r.zero_received += 1
-    if not same_addresses(r, &a):
-        fresh = note_addresses(lane, r, ntohl(a.src))
-    return hear_valid(lane, r, &a, now_ns) or fresh
+    if not same_addresses(r, a):
+        fresh = note_addresses(lane, r, a.src)
+    return hear_valid(lane, r, a, now_ns) or fresh
 
 
 cdef bint hear_valid(lane_t *lane, lane_router *r, const advert_t *a, ns_t now_ns) noexcept nogil:
-    cdef uint32_t src = ntohl(a.src)
     cdef ns_t adver_ns = a.adver_cs * <ns_t>NS_PER_CS
     if r.role == LANE_FAULT:
         return False                        # machine: FAULT x Advert, AdvertZero
-    if r.dirty or r.role == LANE_MASTER or r.holding or src != r.master_ip or a.priority == 0:
-        return pend_advert(lane, r, a, src, adver_ns, now_ns)
+    if r.dirty or r.role == LANE_MASTER or r.holding or a.priority == 0 or not ip_same(a.src, r.master_ip):
+        return pend_advert(lane, r, a, adver_ns, now_ns)
     if r.role == LANE_INIT:
         return False                        # machine: INIT x Advert from the same master
     if a.priority != r.master_priority:
-        return pend_advert(lane, r, a, src, adver_ns, now_ns)
+        return pend_advert(lane, r, a, adver_ns, now_ns)
     # machine._backup_advert, from the master it already knows
     if r.preempt and a.priority < r.priority:
         if r.patient:
-            return pend_advert(lane, r, a, src, adver_ns, now_ns)
+            return pend_advert(lane, r, a, adver_ns, now_ns)
         return False                        # (450) discard
     if r.delaying:
-        return pend_advert(lane, r, a, src, adver_ns, now_ns)
+        return pend_advert(lane, r, a, adver_ns, now_ns)
     r.master_adver_ns = router_interval_ns(r, adver_ns)                             # (430)-(435)
     router_arm(lane, r, now_ns + router_down_ns(r, r.master_adver_ns))              # (440)-(445)
     return False
+
+
+cdef bint hear_batch6(lane_t *lane, lane_socket *s, int n, ns_t now_ns) noexcept nogil:
+    cdef uint8_t src[16]
+    cdef uint8_t dst[16]
+    cdef int i, hops
+    cdef bint dirty = False
+    for i in range(n):
+        packet_facts6(&lane.rx6_messages[i].msg_hdr, src, dst, &hops)
+        if lane_hear6(lane, s, lane.rx_room + i * ROOM, lane.rx6_messages[i].msg_len, src, dst, hops, now_ns):
+            dirty = True
+    return dirty
+
+
+cdef void ready6(lane_t *lane) noexcept nogil:
+    # The kernel writes how much it used over how much there is.
+    cdef int i
+    for i in range(BATCH):
+        lane.rx6_messages[i].msg_hdr.msg_namelen = NAME6
+        lane.rx6_messages[i].msg_hdr.msg_controllen = sizeof(lane.rx6_control[i])
 
 
 cdef bint drain(lane_t *lane, lane_socket *s, int rounds) noexcept nogil:
     cdef int n, i
     cdef ns_t now_ns
     cdef bint dirty = False
+    cdef mmsghdr *messages = &lane.rx6_messages[0] if s.six else &lane.rx_messages[0]
     while rounds > 0:
         rounds -= 1
-        n = recvmmsg(s.fd, lane.rx_messages, BATCH, MSG_DONTWAIT, NULL)
+        if s.six:
+            ready6(lane)
+        n = recvmmsg(s.fd, messages, BATCH, MSG_DONTWAIT, NULL)
         if n < 0:
             if errno == EINTR:
                 continue
@@ -208,9 +274,12 @@ cdef bint drain(lane_t *lane, lane_socket *s, int rounds) noexcept nogil:
                 s.errors += 1               # ENETDOWN and the like; reading has cleared it
             break
         now_ns = monotonic_ns()
-        for i in range(n):
-            if lane_hear(lane, s, lane.rx_room + i * ROOM, lane.rx_messages[i].msg_len, now_ns):
-                dirty = True
+        if s.six:
+            dirty = hear_batch6(lane, s, n, now_ns) or dirty
+        else:
+            for i in range(n):
+                if lane_hear(lane, s, lane.rx_room + i * ROOM, lane.rx_messages[i].msg_len, now_ns):
+                    dirty = True
         if n < BATCH:
             break
     return dirty

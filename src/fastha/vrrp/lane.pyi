@@ -16,8 +16,9 @@ class Lane:
 
     reactor: Reactor
     def __init__(self, reactor: Reactor) -> None: ...
-    def add_socket(self, fd: int) -> int:
-        """Receive from this non-blocking raw socket (the caller keeps and closes it); returns its slot."""
+    def add_socket(self, fd: int, six: bool = False) -> int:
+        """Receive from this non-blocking raw socket (the caller keeps and closes it); returns its slot. `six`: an IPv6
+        one, which says hop limit and destination (IPV6_RECVHOPLIMIT, IPV6_RECVPKTINFO)."""
     def remove_socket(self, slot: int) -> None:
         """Forget it, before it is closed. Its routers hear nothing until configured with another."""
     def add(self) -> int:
@@ -44,9 +45,9 @@ class Lane:
     ) -> None:
         """Set rules and frames; state and counters stay.
 
-        `slot` -1 and `tx_fd` -1: none. `listen_ip`: 4 bytes, the destination this router's adverts come to. `auth`:
-        empty or the 8 bytes of a type 1 password. `addresses`: 4 bytes each. Each frame is (bytes, offset of the IP
-        packet in it, socket address as the kernel's struct, empty for a connected socket).
+        `slot` -1 and `tx_fd` -1: none. `listen_ip`: 4 or 16 bytes, the destination this router's adverts come to.
+        `auth`: empty or the 8 bytes of a type 1 password. `addresses`: as many bytes each. Each frame is (bytes, offset
+        of the IP packet in it, socket address as the kernel's struct, empty for a connected socket).
         """
     def load(
         self,
@@ -75,12 +76,13 @@ class Lane:
     def peers(self, index: int) -> list[tuple[int, int, int, int]]:
         """(address, priority, adverts, heard_ns of the last) of those who spoke for this virtual router; priority 0: it
         has resigned."""
-    def strangers(self, slot: int) -> dict[int, bytes]:
-        """VRID -> who spoke last for it (4 bytes), of VRIDs that no router of this slot has."""
+    def strangers(self, slot: int) -> dict[int, int]:
+        """VRID -> who spoke last for it, of VRIDs that no router of this slot has."""
     def breathe(self) -> None:
         """From inside a long piece of Python: serve native descriptors and timers now. Costs one epoll_wait."""
     def hear(self, slot: int, packet: bytes, now_ns: int) -> bool:
-        """As if the socket had delivered this IP packet (tests and benchmarks). True if a router became dirty."""
+        """As if the socket had received this IP packet, with its header (tests and benchmarks). True if a router became
+        dirty."""
     def hear_many(self, slot: int, packet: bytes, now_ns: int, times: int) -> int:
         """The same again and again without returning to Python (benchmarks); how often a router became dirty."""
     def fire(self, index: int, now_ns: int) -> bool:

@@ -10,12 +10,13 @@ from fastha.loop.reactor cimport reactor_add, reactor_remove, reactor_timer_kind
 from fastha.loop.wheel cimport node_init, wheel_disarm
 from fastha.vrrp.engine cimport (
     BATCH, LANE_REASONS, PENDING_ADDRESSES, PENDING_ADVERT, PENDING_TIMER, PENDING_ZERO,
-    PENDING_ZERO_LAST, ROOM, lane_flush, lane_frame, lane_hear, lane_on_readable, lane_on_timer, lane_router,
-    lane_socket, lane_t, router_arm, router_due, router_enqueue, router_free_frames, router_stamp, router_unlink_dirty,
-    router_unlink_vrid,
+    PENDING_ZERO_LAST, ROOM, lane_flush, lane_frame, lane_hear, lane_hear6, lane_on_readable, lane_on_timer,
+    lane_router, lane_socket, lane_t, router_arm, router_due, router_enqueue, router_free_frames, router_stamp,
+    router_unlink_dirty, router_unlink_vrid,
 )
 from fastha.vrrp.peers cimport PEERS
 from fastha.wire.advert cimport ADVERT_VERDICTS
+from fastha.wire.ip cimport IP4_SIZE, IP6_SIZE, ip4_read, ip6_read, ip_number, ip_of
 
 import os
 
@@ -49,6 +50,9 @@ cdef class Lane:
             self.lane.rx_vectors[i].iov_len = ROOM
             self.lane.rx_messages[i].msg_hdr.msg_iov = &self.lane.rx_vectors[i]
             self.lane.rx_messages[i].msg_hdr.msg_iovlen = 1
+            self.lane.rx6_messages[i] = self.lane.rx_messages[i]
+            self.lane.rx6_messages[i].msg_hdr.msg_name = self.lane.rx6_names[i]
+            self.lane.rx6_messages[i].msg_hdr.msg_control = self.lane.rx6_control[i]
         kind = reactor_timer_kind(&reactor.r, lane_on_timer, self.lane)
         if kind < 0:
             raise OSError(-kind, os.strerror(-kind))
@@ -79,7 +83,7 @@ cdef class Lane:
             raise IndexError(f"no router {index}")
         return self.lane.routers[index]
 
-    def add_socket(self, int fd) -> int:
+    def add_socket(self, int fd, bint six=False) -> int:
         cdef lane_t *lane = self.lane
         cdef uint32_t slot = 0
         cdef lane_socket **grown
@@ -101,6 +105,7 @@ cdef class Lane:
             reactor_remove(lane.reactor, fd)
             raise MemoryError
         lane.sockets[slot].fd = fd
+        lane.sockets[slot].six = six
         return slot
 
     cdef lane_socket *socket(self, int slot) except NULL:
@@ -156,26 +161,26 @@ cdef class Lane:
         r.used = False
 
     def configure(
-        self, int index, *, int slot, bytes listen_ip, uint8_t version, uint8_t vrid, uint32_t own_ip,
+        self, int index, *, int slot, bytes listen_ip, uint8_t version, uint8_t vrid, own_ip,
         ns_t advert_int_ns, ns_t silence_ns, uint8_t down_adverts, bint preempt, bint patient, bytes auth,
         bytes addresses, int tx_fd, frames,
     ) -> None:
         cdef lane_router *r = self.router(index)
         cdef lane_frame *frame
         cdef bytes data, to
-        cdef size_t size = len(addresses)
-        if len(listen_ip) != 4 or len(auth) not in (0, 8) or size % 4 or size > 255 * 4:
-            raise ValueError("listen_ip is 4 bytes, auth 0 or 8, addresses 4 each and at most 255")
+        cdef size_t size = len(addresses), width = len(listen_ip)
+        if width not in (IP4_SIZE, IP6_SIZE) or len(auth) not in (0, 8) or size % width or size > 255 * width:
+            raise ValueError("listen_ip is 4 or 16 bytes, auth 0 or 8, addresses as listen_ip each and at most 255")
         for data, offset, to in frames:
-            if len(data) > 0xffff or len(to) > 32 or offset + 28 > len(data):
-                raise ValueError("a frame is too long or too short, or its socket address is no IPv4 or packet one")
-        if slot >= 0:
-            self.socket(slot)
+            if len(data) > 0xffff or len(to) > 32 or offset + (28 if width == IP4_SIZE else 48) > len(data):
+                raise ValueError("a frame is too long or too short, or its socket address of another kind")
+        if slot >= 0 and self.socket(slot).six != (width == IP6_SIZE):
+            raise ValueError("listen_ip and the socket are of different families")
         router_unlink_vrid(self.lane, r)
         r.version = version
         r.vrid = vrid
-        r.own_ip = own_ip
-        memcpy(&r.listen_ip, <const uint8_t *>listen_ip, 4)
+        r.own_ip = ip_of(own_ip)
+        r.listen_ip = ip4_read(listen_ip) if width == IP4_SIZE else ip6_read(listen_ip)
         r.advert_int_ns = advert_int_ns
         r.silence_ns = silence_ns
         r.down_adverts = down_adverts
@@ -189,7 +194,8 @@ cdef class Lane:
         if r.addresses == NULL:
             raise MemoryError
         memcpy(r.addresses, <const uint8_t *>addresses, size)
-        r.count = size // 4
+        r.width = width
+        r.count = size // width
         memset(r.told, 0, sizeof(r.told))
         router_free_frames(r)
         r.tx_fd = tx_fd
@@ -214,7 +220,7 @@ cdef class Lane:
             self.lane.sockets[slot].by_vrid[vrid] = r
 
     def load(
-        self, int index, uint8_t role, uint8_t priority, ns_t deadline_ns, ns_t master_adver_ns, uint32_t master_ip,
+        self, int index, uint8_t role, uint8_t priority, ns_t deadline_ns, ns_t master_adver_ns, master_ip,
         uint8_t master_priority, bint holding, bint delaying,
     ) -> None:
         cdef lane_router *r = self.router(index)
@@ -223,7 +229,7 @@ cdef class Lane:
         r.role = role
         r.priority = priority
         r.master_adver_ns = master_adver_ns
-        r.master_ip = master_ip
+        r.master_ip = ip_of(master_ip)
         r.master_priority = master_priority
         r.holding = holding
         r.delaying = delaying
@@ -256,13 +262,13 @@ cdef class Lane:
             r.pending = 0
             r.dirty = False
             if what & PENDING_ADDRESSES:
-                events.append((r.index, ADDRESSES, 0, r.addresses_src, 0, r.heard_ns))
+                events.append((r.index, ADDRESSES, 0, ip_number(r.addresses_src), 0, r.heard_ns))
             if what & PENDING_ZERO and not what & PENDING_ZERO_LAST:
-                events.append((r.index, ZERO, 0, r.zero_src, 0, r.heard_ns))
+                events.append((r.index, ZERO, 0, ip_number(r.zero_src), 0, r.heard_ns))
             if what & PENDING_ADVERT:
-                events.append((r.index, ADVERT, r.best_priority, r.best_src, r.best_adver_ns, r.heard_ns))
+                events.append((r.index, ADVERT, r.best_priority, ip_number(r.best_src), r.best_adver_ns, r.heard_ns))
             if what & PENDING_ZERO_LAST:
-                events.append((r.index, ZERO, 0, r.zero_src, 0, r.heard_ns))
+                events.append((r.index, ZERO, 0, ip_number(r.zero_src), 0, r.heard_ns))
             if what & PENDING_TIMER:
                 events.append((r.index, TIMER, 0, 0, 0, 0))
             r = r.next_dirty
@@ -290,29 +296,34 @@ cdef class Lane:
     def peers(self, int index) -> list:
         cdef lane_router *r = self.router(index)
         return [
-            (r.peers[i].ip, r.peers[i].priority, r.peers[i].received, r.peers[i].heard_ns)
-            for i in range(<int>PEERS) if r.peers[i].ip
+            (ip_number(r.peers[i].ip), r.peers[i].priority, r.peers[i].received, r.peers[i].heard_ns)
+            for i in range(<int>PEERS) if r.peers[i].received
         ]
 
     def strangers(self, int slot) -> dict:
         cdef lane_socket *s = self.socket(slot)
-        return {i: (<uint8_t *>&s.strangers[i])[:4] for i in range(256) if s.strangers[i] and s.by_vrid[i] == NULL}
+        return {i: ip for i in range(256) if s.by_vrid[i] == NULL and (ip := ip_number(s.strangers[i]))}
 
     def breathe(self) -> None:
         with nogil:
             reactor_turn(self.lane.reactor, False)
 
     def hear(self, int slot, bytes packet, ns_t now_ns) -> bool:
-        return lane_hear(self.lane, self.socket(slot), packet, len(packet), now_ns)
+        return self.hear_many(slot, packet, now_ns, 1) > 0
 
     def hear_many(self, int slot, bytes packet, ns_t now_ns, int times) -> int:
         cdef lane_socket *s = self.socket(slot)
         cdef const uint8_t *data = packet
         cdef size_t size = len(packet)
         cdef int dirty = 0, i
+        if s.six and size < 40:
+            raise ValueError("an IPv6 packet has a header of 40 bytes")
         with nogil:
             for i in range(times):
-                dirty += lane_hear(self.lane, s, data, size, now_ns + i)
+                if s.six:
+                    dirty += lane_hear6(self.lane, s, data + 40, size - 40, data + 8, data + 24, data[7], now_ns + i)
+                else:
+                    dirty += lane_hear(self.lane, s, data, size, now_ns + i)
         return dirty
 
     def fire(self, int index, ns_t now_ns) -> bool:

@@ -16,6 +16,7 @@ Beyond the RFC:
   patient peers into a takeover that speaking prevents; after it, every living peer has already decided, so silence
   costs nothing. Where `nopreempt` or `preempt_delay` protect whoever is master, and another one is heard, the
   shortest wait of a peer is enough to believe that it is.
+- *held* (`Rules.held`): an operator does not want it to be master. It stays BACKUP, whoever is silent.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 from fastha.vrrp.rules import Rules
+from fastha.wire.address import shown
+
+HELD = "held by an operator"
 
 
 class Role(StrEnum):
@@ -113,8 +117,24 @@ class RulesChanged:
     old: Rules
 
 
+@dataclass(frozen=True, slots=True)
+class Resign:
+    """An operator wants another router to be master."""
+
+    why: str
+
+
 Event: TypeAlias = (
-    Startup | Shutdown | TimerFired | Advert | AdvertZero | FaultRaised | FaultCleared | PriorityChanged | RulesChanged
+    Startup
+    | Shutdown
+    | TimerFired
+    | Advert
+    | AdvertZero
+    | FaultRaised
+    | FaultCleared
+    | PriorityChanged
+    | RulesChanged
+    | Resign
 )
 
 # -- effects -------------------------------------------------------------------------------------------------------
@@ -171,8 +191,8 @@ def step(rules: Rules, state: State, event: Event, now_ns: int) -> Outcome:
 
 
 def dotted(ip: int) -> str:
-    """10.0.0.1 for 0x0a000001."""
-    return ".".join(str(b) for b in ip.to_bytes(4, "big"))
+    """10.0.0.1 for 0x0a000001; fe80::1 for its number."""
+    return shown(ip)
 
 
 # -- transitions shared by cells -----------------------------------------------------------------------------------
@@ -206,6 +226,15 @@ def _become_backup(rules: Rules, state: State, now_ns: int, why: str, heard_ns: 
         asserted_ns=None,
     )
     return new, (Notify(state.role, Role.BACKUP, why),)
+
+
+def _resign(rules: Rules, state: State, now_ns: int, why: str) -> Outcome:
+    """From MASTER to BACKUP of its own will: priority 0, so that a peer takes over after its skew, RFC 9568 5.2.4. It
+    comes back if there is no peer, but not before one that has lost this advert had its turn."""
+    new, effects = _become_backup(rules, state, now_ns, why, rules.advert_int_ns, 0)
+    patience_ns = rules.silence_ns + rules.skew_ns(state.priority, rules.advert_int_ns)
+    new = replace(new, deadline_ns=now_ns + patience_ns)
+    return new, (SendAdvert(0), RemoveAddresses(), *effects)
 
 
 def _stop_taking_part(state: State, role: Role, faults: frozenset[str], why: str) -> Outcome:
@@ -250,6 +279,10 @@ def _init_startup(rules: Rules, state: State, event: Startup, now_ns: int) -> Ou
         if state.holding:
             effects = (RemoveAddresses(), *effects)
         return replace(state, role=Role.FAULT, holding=False), effects
+    if rules.held:
+        effects = (RemoveAddresses(),) if state.holding else ()
+        new, more = _become_backup(rules, replace(state, holding=False), now_ns, HELD, rules.advert_int_ns, 0)
+        return new, (*effects, *more)
     if rules.owner:  # (105) the router owns the addresses
         return _become_master(rules, state, now_ns, "owner of the addresses")
     if event.resume:
@@ -287,6 +320,9 @@ def _backup_fault(rules: Rules, state: State, event: FaultRaised, now_ns: int) -
 def _backup_timer(rules: Rules, state: State, event: TimerFired, now_ns: int) -> Outcome:
     if state.deadline_ns is None or now_ns < state.deadline_ns:
         return state, ()  # stale: an advert came in between
+    if rules.held:  # whoever was master is silent, and it is not for us to follow
+        deadline_ns = now_ns + rules.master_down_ns(state.priority, state.master_adver_ns)
+        return replace(state, deadline_ns=deadline_ns, master_ip=0), ()
     if not state.master_ip:
         why = "no master heard"
     elif rules.preempt and 0 < state.master_priority < state.priority:
@@ -339,6 +375,8 @@ def _backup_rules(rules: Rules, state: State, event: RulesChanged, now_ns: int) 
     heard_ns = rules.advert_int_ns if rules.version == 2 or not state.master_ip else state.master_adver_ns
     preempt_at_ns = state.preempt_at_ns if rules.preempt_delay_ns else None
     new = replace(state, master_adver_ns=heard_ns, preempt_at_ns=preempt_at_ns)
+    if rules.held and state.holding:
+        return _moved(event.old, rules, state, replace(new, holding=False)), (RemoveAddresses(),)
     return _moved(event.old, rules, state, new), (AddAddresses(),) if state.holding else ()
 
 
@@ -415,7 +453,9 @@ def _master_advert(rules: Rules, state: State, event: Advert, now_ns: int) -> Ou
 
 
 def _master_rules(rules: Rules, state: State, event: RulesChanged, now_ns: int) -> Outcome:
-    """Stays master; one advert says what is new, and the address difference is applied."""
+    """Stays master, unless it is held now; one advert says what is new, and the address difference is applied."""
+    if rules.held:
+        return _resign(rules, state, now_ns, HELD)
     new = replace(
         state,
         deadline_ns=rules.due_ns(now_ns),
@@ -423,6 +463,10 @@ def _master_rules(rules: Rules, state: State, event: RulesChanged, now_ns: int) 
         master_ip=rules.own_ip,
     )
     return new, (SendAdvert(state.priority), AddAddresses())
+
+
+def _master_resign(rules: Rules, state: State, event: Resign, now_ns: int) -> Outcome:
+    return _resign(rules, state, now_ns, event.why)
 
 
 # -- FAULT ---------------------------------------------------------------------------------------------------------
@@ -456,6 +500,7 @@ TABLE: Mapping[Role, Mapping[type[Event], Cell]] = {
         FaultCleared: _note_clear,
         PriorityChanged: _note_priority,
         RulesChanged: _same,
+        Resign: _same,
     },
     Role.BACKUP: {
         Startup: _same,
@@ -467,6 +512,7 @@ TABLE: Mapping[Role, Mapping[type[Event], Cell]] = {
         FaultCleared: _note_clear,
         PriorityChanged: _backup_priority,
         RulesChanged: _backup_rules,
+        Resign: _same,
     },
     Role.MASTER: {
         Startup: _same,
@@ -478,6 +524,7 @@ TABLE: Mapping[Role, Mapping[type[Event], Cell]] = {
         FaultCleared: _note_clear,
         PriorityChanged: _note_priority,  # said with the next advert
         RulesChanged: _master_rules,
+        Resign: _master_resign,
     },
     Role.FAULT: {
         Startup: _same,
@@ -489,5 +536,6 @@ TABLE: Mapping[Role, Mapping[type[Event], Cell]] = {
         FaultCleared: _fault_clear,
         PriorityChanged: _note_priority,
         RulesChanged: _same,
+        Resign: _same,
     },
 }

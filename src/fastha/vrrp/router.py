@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections import ChainMap
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from fastha.link import messages, rtnl
 from fastha.link.addresses import Key, Operation
 from fastha.link.rtnl import Link
 from fastha.model import VrrpInstance
+from fastha.model.override import VrrpOverride
 from fastha.model.units import NS_PER_S
 from fastha.vrrp import frames, machine, notify, trackers
 from fastha.vrrp.belongings import Belongings
@@ -35,9 +36,12 @@ Messages = dict[Key, tuple[bytes, bytes]]  # address -> its prebuilt RTM_NEWADDR
 class Router:
     """`survey` compares with the host and what it tracks; `happen` plays one event."""
 
-    def __init__(self, house: House, instance: VrrpInstance, previous: dict[str, Any]) -> None:
+    def __init__(
+        self, house: House, instance: VrrpInstance, previous: dict[str, Any], override: VrrpOverride | None = None
+    ) -> None:
         self.house = house
         self.instance = instance
+        self.override = override
         self.index = house.lane.add()
         self.since = time.time()
         self.why = "started"
@@ -54,14 +58,14 @@ class Router:
         self._built: object = None
         self._untracked: set[Key] = set()
         self._told = Told(house.child, "instances")
-        self.rules = rules_of(instance, 0)
+        self.rules = rules_of(instance, 0, override)
         self._build()
         self.belongings = Belongings(house, instance.name)
         self.belongings.build(instance.belongings)
         self.belongings.adopt()
         found = self.belongings.holds or any(house.monitor.table.has(*key) for key in self.messages)
         holding = previous.get("state") == "master" or found
-        self.state = State(priority=trackers.effective_priority(instance, self._tracked(instance)), holding=holding)
+        self.state = State(priority=self._priority(), holding=holding)
         self._load()
 
     # -- events --
@@ -145,11 +149,16 @@ class Router:
         here = {("interface", name): (link := self.house.link(name)) is not None and link.running for name in links}
         return ChainMap(here, self.house.states)
 
+    def _priority(self) -> int:
+        base = self.override.priority if self.override is not None else 0
+        return trackers.effective_priority(self.instance, self._tracked(self.instance), base)
+
     def _weigh(self, now_ns: int) -> None:
-        priority = trackers.effective_priority(self.instance, self._tracked(self.instance))
+        priority = self._priority()
         if priority != self.state.priority:
             text = f"effective priority {self.state.priority} -> {priority}"
-            cause = trackers.told(self.instance, self._tracked(self.instance))
+            base = self.override.priority if self.override is not None else 0
+            cause = trackers.told(self.instance, self._tracked(self.instance), base)
             self.happen(machine.PriorityChanged(priority), now_ns)
             self.house.child.event("priority", self.instance.name, f"{text}: {cause}", cause=cause)
 
@@ -185,12 +194,19 @@ class Router:
         links = {dev: found for dev in devs if (found := house.link(dev)) is not None}
         own = self._own_ip(link) if link is not None else ""
         slot = house.slot(link) if link is not None else -1
-        built = (instance, _constant(link), own, slot, {dev: _constant(found) for dev, found in links.items()})
+        built = (
+            instance,
+            self.override,
+            _constant(link),
+            own,
+            slot,
+            {dev: _constant(found) for dev, found in links.items()},
+        )
         if built == self._built:
             return
         self._built = built
-        if own or not self.rules.own_ip:
-            self.rules = rules_of(instance, frames.number(own))
+        # Without an address it still takes part in its end with the one it had.
+        self.rules = rules_of(instance, frames.number(own) if own else self.rules.own_ip, self.override)
         rules = self.rules
         source = house.unicast if instance.unicast else house.packet
         house.lane.configure(
@@ -241,7 +257,7 @@ class Router:
             self._remove(dropped)
         fresh = tuple(a for a in new.addresses if a not in old.addresses)
         if self.state.role is not Role.INIT and self.state.role is not Role.FAULT:
-            priority = trackers.effective_priority(new, self._tracked(new))
+            priority = self._priority()
             if priority != self.state.priority:
                 self.happen(machine.PriorityChanged(priority), now_ns)
             self.happen(machine.RulesChanged(old_rules), now_ns)
@@ -258,6 +274,20 @@ class Router:
         self.house.announcer.announce(frames.arp_blocks(part, links), replace(part.garp, master_refresh_ns=0), "master")
         if self.token is not None:
             self.token.blocks[:] = self.arp
+
+    def decide(self, override: VrrpOverride | None, now_ns: int) -> None:
+        """An operator has decided something else about it."""
+        before, self.override = self.override, override
+        if override == before:
+            return
+        old = self.rules
+        self._build()
+        if override is not None and override.failover and self.state.role is Role.MASTER:
+            self.happen(machine.Resign(f"failover, asked for by {override.by}"), now_ns)
+        if self.rules != old and self.state.role is not Role.INIT:
+            self.happen(machine.RulesChanged(old), now_ns)
+        self._weigh(now_ns)
+        self.publish()
 
     def give_up(self, now_ns: int, last: str = notify.STOP) -> None:
         """Stop or removal (`last`): priority 0 if master, addresses returned."""
@@ -305,6 +335,8 @@ class Router:
                 self.house.child.event("state", self.instance.name, f"{old} -> {new}: {why}", level, why)
                 self._tell(new)
                 self.publish()
+                if new is Role.MASTER and self.override is not None and self.override.failover:
+                    self.house.child.send("failover_over", instance=self.instance.name, since=self.override.since)
             case machine.Warn(text):
                 self.house.child.limited(f"{self.instance.name} {text}", TELL_PER_S, f"{self.instance.name}: {text}")
 
@@ -396,6 +428,7 @@ class Router:
             "routes": [str(route) for route in instance.routes],
             "rules": [str(rule) for rule in instance.rules],
             "refused": sorted(f"{one}: {why}" for one, why in self.belongings.refused.items()),
+            "override": None if self.override is None else asdict(self.override),
             "peers": self.peers.told(self.house.lane.peers(self.index)),
             **counters,
         }

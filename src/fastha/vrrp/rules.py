@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fastha.model import VrrpInstance
+from fastha.model.override import VrrpOverride
 from fastha.model.units import NS_PER_CS, NS_PER_S
 
 OWNER = 255  # RFC 9568 section 5.2.4: the router that owns the addresses
@@ -25,6 +26,7 @@ class Rules:
     preempt_delay_ns: int = 0
     down_timer_adverts: int = 3
     own_ip: int = 0
+    held: bool = False  # an operator's: it never becomes master
 
     @property
     def owner(self) -> bool:
@@ -64,22 +66,26 @@ class Rules:
         return self.down_timer_adverts * self.advert_int_ns + unit
 
 
-def rules_of(instance: VrrpInstance, own_ip: int) -> Rules:
-    """Join a configured instance and the address it speaks from.
+def rules_of(instance: VrrpInstance, own_ip: int, override: VrrpOverride | None = None) -> Rules:
+    """Join a configured instance, the address it speaks from, and what an operator has decided about it.
+
+    Who is held, or has failed over, honours whoever is master.
 
     `nopreempt` does not bind an owner or an instance with `state MASTER`, and those (and `nopreempt`) leave no
     room for `preempt_delay`, as in keepalived.
     """
     preempt = instance.preempt or instance.wants_master or instance.priority == OWNER
     patient = instance.preempt and not instance.wants_master and instance.priority != OWNER
+    yields = override is not None and (override.hold or override.failover)
     return Rules(
         version=instance.version,
         priority=instance.priority,
         advert_int_ns=on_the_wire_ns(instance.version, instance.advert_int_ns),
-        preempt=preempt,
-        preempt_delay_ns=instance.preempt_delay_ns if patient else 0,
+        preempt=preempt and not yields,
+        preempt_delay_ns=instance.preempt_delay_ns if patient and not yields else 0,
         down_timer_adverts=instance.down_timer_adverts,
         own_ip=own_ip,
+        held=override is not None and override.hold,
     )
 
 

@@ -33,12 +33,13 @@ def contribution(tracker: Tracker, up: bool) -> int:
     return (-tracker.weight if tracker.reverse else tracker.weight) if counts else 0
 
 
-def effective_priority(instance: VrrpInstance, states: States) -> int:
-    """Base priority plus what everything it follows adds, held within 1..254 at the end; an owner's never changes."""
+def effective_priority(instance: VrrpInstance, states: States, base: int = 0) -> int:
+    """Base priority (`base`, where an operator has set one) plus what everything it follows adds, held within 1..254
+    at the end; an owner's never changes."""
     if instance.priority == OWNER:
         return OWNER
     known = [(t, up) for t in instance.trackers if (up := states.get((t.kind, t.name))) is not None]
-    return min(max(instance.priority + sum(contribution(t, up) for t, up in known), 1), 254)
+    return min(max((base or instance.priority) + sum(contribution(t, up) for t, up in known), 1), 254)
 
 
 def parts(instance: VrrpInstance, states: States) -> list[dict[str, object]]:
@@ -55,9 +56,9 @@ def parts(instance: VrrpInstance, states: States) -> list[dict[str, object]]:
     return out
 
 
-def told(instance: VrrpInstance, states: States) -> str:
+def told(instance: VrrpInstance, states: States, base: int = 0) -> str:
     """`base 100, interface eth1 is down -20`: what the effective priority is made of."""
-    words = [f"base {instance.priority}"]
+    words = [f"set to {base}" if base else f"base {instance.priority}"]
     for one in parts(instance, states):
         if one["weight"]:
             state = "up" if one.get("up") else "down"

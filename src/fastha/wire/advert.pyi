@@ -26,7 +26,7 @@ class Advert(TypedDict):
     auth: bytes
 
 def decode(packet: Buffer, check_ttl: bool = True) -> tuple[str, Advert]:
-    """(verdict, fields) of an IP packet as a raw socket delivers it. Never raises for what the bytes say."""
+    """(verdict, fields) of an IP packet of either family. Never raises for what the bytes say."""
 
 def tally(packets: list[bytes], check_ttl: bool = True) -> tuple[int, ...]:
     """How many of the packets end in each verdict, indexed like VERDICTS; makes no object per packet."""
@@ -42,10 +42,14 @@ def encode(
     auth_type: int = 0,
     auth: bytes = b"",
     ttl: int = 255,
+    plain: bool = False,
+    summed: str = "",
 ) -> bytes:
-    """A complete IP packet. `adver_cs` in centiseconds; version 2 carries whole seconds, rounded up.
+    """A complete IP packet, of the family of `src`. `adver_cs` in centiseconds; version 2 carries whole seconds,
+    rounded up. `auth` is padded to 8 bytes (version 2 only). ValueError for values that have no place in a packet.
 
-    `auth` is padded to 8 bytes (version 2 only). ValueError for values that have no place in a packet.
+    Version 3 sums a pseudo header: `plain` leaves it out (v3_checksum_as_v2), `summed` is another destination in it
+    (old_unicast_checksum).
     """
 
 def set_priority(packet: bytearray, priority: int) -> None:

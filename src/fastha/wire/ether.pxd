@@ -11,6 +11,7 @@ cdef enum:
     ETHER_ADDRESS = 6
     ETHER_HEADER = 14
     ETHERTYPE_IPV4 = 0x0800
+    ETHERTYPE_IPV6 = 0x86dd
     ETHERTYPE_ARP = 0x0806
 
 # `ethertype` in host order.

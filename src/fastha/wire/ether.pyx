@@ -25,7 +25,11 @@ cdef void ether_multicast(uint32_t group, uint8_t *out) noexcept nogil:
 def multicast_mac(group) -> bytes:
     cdef uint8_t out[ETHER_ADDRESS]
     cdef uint32_t ip
-    cdef bytes packed = address.pack(group)
+    cdef bytes packed = address.pack_any(group)
+    if len(packed) == 16:
+        if packed[0] != 0xff:
+            raise ValueError(f"{group} is not a multicast address")
+        return b"\x33\x33" + packed[12:]   # RFC 2464 section 7
     if packed[0] >> 4 != 14:                # 224.0.0.0/4
         raise ValueError(f"{group} is not a multicast address")
     memcpy(&ip, <const uint8_t *>packed, 4)

@@ -20,9 +20,14 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 OUT = ROOT / "build" / "fuzz"
-MODULES = ("checksum", "ether", "advert", "arp", "bfd")
-TARGETS = {"advert": ("advert.c", "checksum.c"), "arp": ("arp.c", "ether.c"), "bfd": ("bfd.c",)}
-LONGEST = {"advert": 1200, "arp": 400, "bfd": 80}
+MODULES = ("checksum", "ether", "advert", "arp", "na", "bfd")
+TARGETS = {
+    "advert": ("advert.c", "checksum.c"),
+    "arp": ("arp.c", "ether.c"),
+    "na": ("na.c", "ether.c", "checksum.c"),
+    "bfd": ("bfd.c",),
+}
+LONGEST = {"advert": 1200, "arp": 400, "na": 400, "bfd": 80}
 RUNS = 4_000_000
 DIRECTIVES = ("language_level=3", "boundscheck=False", "wraparound=False", "cdivision=True", "initializedcheck=False")
 SANITIZERS = "-fsanitize=fuzzer,address,undefined"
@@ -73,8 +78,14 @@ def seeds(name: str, folder: Path) -> None:
     made = {
         "advert": [
             b"\1" + advert.encode("10.0.0.9", "224.0.0.18", 3, 7, 100, 100, ips[:n]) for n in (1, 3, 20)
+        ] + [
+            bytes([how]) + packet[8:40] + packet[7:8] + packet[40:]
+            for n in (1, 3, 20)
+            for how in (2, 3)
+            for packet in [advert.encode("fe80::9", "ff02::12", 3, 7, 100, 100, [f"fe80::{i}:1" for i in range(n)])]
         ] + [b"\0" + advert.encode("10.0.0.9", "10.0.0.8", 2, 7, 100, 100, ips[:n], 1, b"secret") for n in (1, 3)],
         "arp": [b"\4\0" + bytes(range(6 + 4 * n)) for n in (0, 1, 20)],
+        "na": [b"\4\0\1" + bytes(range(6 + 16 * n)) for n in (0, 1, 5)],
         "bfd": [bfd.encode(s, 0, 3, 1, 0 if s < 2 else 2, 10_000, 10_000, f) for s in range(4) for f in (0, bfd.POLL)],
     }  # fmt: skip
     for i, data in enumerate(made[name]):
