@@ -24,6 +24,8 @@ from fastha.model import (
     HttpUrl,
     LvsDefs,
     PingCheck,
+    ProcessDefs,
+    Processes,
     RealServer,
     Regex,
     Script,
@@ -450,6 +452,32 @@ class Make:
             marks_start=self.maybe(5000, 1000) if table else 1000,
         )
 
+    def process(self) -> ProcessDefs:
+        return ProcessDefs(
+            name=self.maybe("my own", ""),
+            nice=self.maybe(self.r.choice([-20, 19]), 0),
+            no_swap=self.r.random() < 0.3,
+            rt_priority=self.maybe(50, 0),
+            rttime_us=self.maybe(10_000, 0),
+            cpus=self.maybe((3, 1), ()),
+        )
+
+    def processes(self) -> Processes:
+        return Processes(
+            name=self.maybe("parent", ""),
+            names=self.r.random() < 0.3,
+            vrrp=self.process(),
+            checker=self.process(),
+            bfd=self.process(),
+            auto_priority=self.maybe(self.r.choice([-1, 99]), 0),
+            auto_delay_us=self.maybe(5, 1_000_000),
+            umask=self.maybe(self.r.choice([0, 0o27]), -1),
+            child_wait_s=self.maybe(9, 5),
+            namespace=self.maybe("blue", ""),
+            instance=self.maybe("one", ""),
+            pid_dir=self.r.random() < 0.3,
+        )
+
     def config(self) -> Config:
         pem, key, password = self.r.choice([("", "", ""), ("/c.pem", "", ""), ("/c d.pem", "/k", "open sesame")])
         ca = self.r.choice([[""], ["/ca.pem"], ["/ca.pem", "/other.pem"]])  # with "", a check would have that of SSL
@@ -461,6 +489,7 @@ class Make:
         return Config(
             globals=GlobalDefs(
                 router_id=self.maybe(self.word(), ""),
+                processes=self.processes(),
                 **self.notify(),
                 lvs=self.lvs(instances),
                 reload_time_file=self.maybe("/etc/fastha/reload at", ""),

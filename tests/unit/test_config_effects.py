@@ -161,7 +161,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "regex": ("abc",), "regex_options": ("caseless",), "regex_stack": ("1 2",),
     "track_file": ("third", "other"), "vrrp_track_file": ("third",),
     "weight": ("7", "5 reverse"), "init_file": ("5",), "neighbor_ip": ("10.9.9.8",), "max_hops": ("3",),
-    "vrrp_instance": ("second",), "track_group": ("other",), "virtual_server_group": ("known",),
+    "vrrp_instance": ("second",), "track_group": ("other",), "umask": ("022",), "virtual_server_group": ("known",),
 }  # fmt: skip
 KINDS: dict[str, tuple[str, ...]] = {
     "BOOL": ("on", "off"), "ADDR": ("10.4.0.9",), "IF": ("eth7",), "PORT": ("77",), "CMD": ('"/bin/true a b"',),

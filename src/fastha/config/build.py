@@ -15,6 +15,7 @@ from fastha.config.build_file import build_track_files
 from fastha.config.build_globals import Globals, build_globals
 from fastha.config.build_group import build_groups, warn_unused
 from fastha.config.build_lvs import build_virtual_server
+from fastha.config.build_processes import KNOWN, read_process
 from fastha.config.build_statics import build_statics
 from fastha.config.build_tls import build_ssl_block, with_material
 from fastha.config.build_vrrp import build_instance
@@ -43,6 +44,8 @@ def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) ->
     for item in top:
         if item.name == "global_defs":
             build_globals(item.statement.block or [], globals_, faults)
+        elif item.name in KNOWN:
+            globals_.processes = read_process(item, globals_.processes, faults)
     files = build_track_files([item for item in top if item.name == "track_file"], faults)
     above = Timing(log_all_failures=globals_.log_all_failures, files=files)
     bfds = build_bfds([item for item in top if item.name == "bfd_instance"], faults)

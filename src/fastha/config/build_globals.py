@@ -7,11 +7,12 @@ from typing import Any
 from fastha.config import values
 from fastha.config.build_balancer import WORDS, Balancer, read_balancer
 from fastha.config.build_notify import NOTIFY_WORDS, Notify, read_notify
+from fastha.config.build_processes import KNOWN, read_process
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement
 from fastha.config.words import check_words
 from fastha.lean import dataclass, field, replace
-from fastha.model import Fifo, Garp, GlobalDefs, LvsDefs
+from fastha.model import Fifo, Garp, GlobalDefs, LvsDefs, Processes
 
 # keyword (without the vrrp_ of global_defs) -> field of Garp, how it is read
 GARP = {
@@ -45,6 +46,7 @@ class Globals:
     reload_file: str = ""
     log_all_failures: bool = False
     default_interface: str = "eth0"
+    processes: Processes = Processes()
     balancer: Balancer = field(default_factory=Balancer)
     notify: Notify = field(default_factory=Notify)
 
@@ -59,6 +61,7 @@ class Globals:
             self.reload_time_file,
             self.reload_repeat,
             self.reload_file,
+            self.processes,
         )
 
     def garp_with(self, own: dict[str, int]) -> Garp:
@@ -104,6 +107,8 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
                 into.reload_repeat = True
             case "reload_file":
                 into.reload_file = words[1] if len(words) > 1 else RELOAD_FILE
+            case name if name in KNOWN:
+                into.processes = read_process(item, into.processes, faults)
             case name if name in NOTIFY_WORDS:
                 read_notify(item, into.notify, faults)
             case name if name in WORDS:

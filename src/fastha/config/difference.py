@@ -125,7 +125,8 @@ def _globals(old: Config, new: Config) -> Iterator[Change]:
 
 def _global_words(config: Config) -> dict[str, str]:
     page = _page()
-    page.lines += dump(Config(globals=config.globals), full=True).splitlines()
+    lines = dump(Config(globals=config.globals), full=True).splitlines()
+    page.lines += [*([] if lines[:1] == ["global_defs {"] else ["{"]), *filter(None, lines), "}"]
     return _said(page)
 
 

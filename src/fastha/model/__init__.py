@@ -25,6 +25,7 @@ from fastha.model.checks import (
 )
 from fastha.model.config import Config, Fifo, GlobalDefs, LvsDefs, ScriptDefs, SyncDaemon
 from fastha.model.lvs import GroupMember, RealServer, SorryServer, Tunnel, VirtualServer
+from fastha.model.process import ProcessDefs, Processes
 from fastha.model.routes import Encap, Metric, Nexthop, Route, Rule
 from fastha.model.script import Script
 from fastha.model.statics import Statics, TrackGroup
@@ -54,6 +55,8 @@ __all__ = [
     "Networked",
     "Nexthop",
     "PingCheck",
+    "ProcessDefs",
+    "Processes",
     "RealServer",
     "Regex",
     "Route",

@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 from fastha.lean import dataclass, field
 from fastha.model.lvs import VirtualServer
+from fastha.model.process import Processes
 from fastha.model.script import Script
 from fastha.model.statics import Statics
 from fastha.model.track import BfdInstance, TrackFile
@@ -84,6 +85,7 @@ class GlobalDefs:
     reload_time_file: str = ""
     reload_repeat: bool = False
     reload_file: str = ""  # a path; "": none
+    processes: Processes = Processes()
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ PROCESSES: tuple[Process, ...] = (
     Process(
         role="bfd",
         argv=("-m", "fastha.bfd"),
-        sees=frozenset(("bfd",)),
+        sees=frozenset(("globals", "bfd")),
         works_on="bfd",
     ),
 )

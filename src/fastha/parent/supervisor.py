@@ -24,6 +24,7 @@ from fastha.parent.memory import Memory
 from fastha.parent.reload import Phase, Proposal
 from fastha.parent.restart import Ending
 from fastha.parent.scripts import Scripts
+from fastha.parent.setting import PidFiles
 from fastha.parent.spawn import Process
 from fastha.parent.tickets import Tickets
 from fastha.parent.watchdog import PREPARE_NS, START_NS, TICK_NS
@@ -53,7 +54,8 @@ class Supervisor:
         self.config: Configuration | None = None
         self.running: dict[str, Configuration] = {}
         self.generation = 0
-        self.children = {p.role: Child(p, loop, log, self) for p in processes}
+        self.pids = PidFiles(log)
+        self.children = {p.role: Child(p, loop, log, self, self.pids) for p in processes}
         self._loop, self._log, self._events, self._scripts = loop, log, events, scripts
         self._dataplane = dataplane
         self._states: dict[str, str] = {}  # of vrrp's instances
@@ -165,6 +167,9 @@ class Supervisor:
         init_files.make(self._next.track_files, self.config.track_files if self.config else (), self._log)
         self.config, self.running = self._next, self._next_running
         self._scripts.configure(self.config.globals)
+        wait_ns = self.config.globals.processes.child_wait_s * NS_PER_S
+        for child in self.children.values():
+            child.wait_ns = wait_ns
         self._fifos.commit(self.config.globals)
         for role, child in self.children.items():
             if child.process.owned:

@@ -157,6 +157,7 @@ class VrrpChild:
         draft, previous, prepared_ns = self._prepared
         self._prepared = None
         house, config, first = self.house, draft.config, not self._beat
+        self.child.environment.follow(config.globals.processes)
         of_name = {router.instance.name: key for key, router in self.routers.items()}
         now = {instance.identity for instance in draft.instances}
         gone = [
