@@ -107,6 +107,7 @@ class Checker:
         self._marks: MarksKeeper | None = None
         self._marked: dict[str, int] = {}
         self._flush_on_stop = ""
+        self._keep = False  # rows stay at the end
         self._presence = Presence(child.reactor, self._addresses_changed)
         child.on("masters", self._masters)
         child.on("parts", self._parts)
@@ -114,6 +115,7 @@ class Checker:
         child.on("propose", lambda message: self.work.add(self._propose(message)))
         child.on("commit", lambda message: self.work.add(self._commit(message)))
         child.on("abandon", self._abandon)
+        child.on("keep", lambda _message: setattr(self, "_keep", True))
         child.on("stop", self._stop)
         child.on("overrides", lambda message: self.overrides.take(message["overrides"]))
         child.on("resync", self._resync)
@@ -599,7 +601,8 @@ class Checker:
             self.roster.drop(key)
         self.roster.settled()
         if self.table is not None:
-            self._stop_table(self.table)
+            if not self._keep:
+                self._stop_table(self.table)
             self.table.close()
             self.table = None
         self.child.finish(0)

@@ -26,6 +26,7 @@ class StaticThings:
         self.house = house
         self.value = Statics()
         self.repaired = 0
+        self.keeps = False  # everything stays when it gives up
         self._belongings = Belongings(house, NAME, self.judge)
         self._wanted: dict[Key, VirtualAddress] = {}
         self._held: dict[Key, VirtualAddress] = {}  # there because of us
@@ -169,7 +170,9 @@ class StaticThings:
             self.house.child.facts({"static": facts})
 
     def give_up(self) -> None:
-        """What is there because of us goes."""
+        """What is there because of us goes, unless it is to stay."""
+        if self.keeps:
+            return
         self._belongings.remove()
         for key in list(self._held):
             self._drop(key)
