@@ -9,7 +9,7 @@ from fastha.config import values
 from fastha.config.addresses import build_addresses, build_peers
 from fastha.config.build_globals import GARP, Globals, read_garp
 from fastha.config.build_track import build_track_virtual_servers
-from fastha.config.build_trackers import build_track_bfd, build_track_interface, without_own
+from fastha.config.build_trackers import LISTS, Known, build_trackers, without_own
 from fastha.config.lines import read_lines
 from fastha.config.placed import Built
 from fastha.config.shape import Item, items
@@ -18,7 +18,6 @@ from fastha.errors import Severity
 from fastha.lean import dataclass, field
 from fastha.model import (
     Auth,
-    BfdInstance,
     InstanceNotify,
     Route,
     Rule,
@@ -79,7 +78,7 @@ def build_instance(
     item: Item,
     globals_: Globals,
     servers: Mapping[str, VirtualServer],
-    bfds: Mapping[str, BfdInstance],
+    known: Known,
     faults: Faults,
 ) -> Built[VrrpInstance] | None:
     """The instance of one block; None if it could not even be shown."""
@@ -89,11 +88,9 @@ def build_instance(
     before = len(faults)
     tracked: list[Statement] = []
     for inner in items(statement.block or [], "vrrp_instance", faults):
-        if inner.name == "track_bfd":
-            draft.trackers += build_track_bfd(inner.statement.block or [], bfds, faults)
-        elif inner.name == "track_interface":
-            draft.trackers += build_track_interface(inner.statement.block or [], faults)
-            tracked += inner.statement.block or []
+        if inner.name in LISTS:
+            draft.trackers += build_trackers(inner.name, inner.statement.block or [], known, faults)
+            tracked += (inner.statement.block or []) if inner.name == "track_interface" else []
         else:
             _keyword(inner, draft, servers, faults)
         draft.said[inner.name] = inner

@@ -8,7 +8,7 @@ from itertools import groupby
 from fastha.config.build_vrrp import NOTIFY
 from fastha.config.dump_routes import address_line, dump_lines, route_line, rule_line
 from fastha.config.dump_words import Page, script, seconds, word
-from fastha.model import Garp, Tracker, TrackVirtualServer, VirtualServer, VrrpInstance
+from fastha.model import Garp, SyncGroup, Tracker, TrackVirtualServer, VirtualServer, VrrpInstance
 from fastha.model.units import NS_PER_S
 
 
@@ -53,6 +53,19 @@ def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page
             page.say("promote_secondaries")
         dump_lines("virtual_routes", [route_line(route) for route in instance.routes], page)
         dump_lines("virtual_rules", [rule_line(rule) for rule in instance.rules], page)
+
+
+def dump_sync_group(group: SyncGroup, page: Page) -> None:
+    """What it tracks is said by its members."""
+    with page.block("vrrp_sync_group", word(group.name)):
+        with page.block("group"):
+            for member in group.members:
+                page.say(word(member))
+        if group.tracking_weight:
+            page.say("sync_group_tracking_weight")
+        for keyword, field in NOTIFY.items():
+            if (command := getattr(group.notify, field)) is not None:
+                page.say(keyword, script(command))
 
 
 def _track(trackers: tuple[Tracker, ...], page: Page) -> None:

@@ -24,12 +24,13 @@ from fastha.model.checks import (
     UdpCheck,
 )
 from fastha.model.config import Config, Fifo, GlobalDefs, LvsDefs, ScriptDefs, SyncDaemon
+from fastha.model.group import SyncGroup
 from fastha.model.lvs import GroupMember, RealServer, SorryServer, Tunnel, VirtualServer
 from fastha.model.process import ProcessDefs, Processes
 from fastha.model.routes import Encap, Metric, Nexthop, Route, Rule
 from fastha.model.script import Script
 from fastha.model.statics import Statics, TrackGroup
-from fastha.model.track import BfdInstance, TrackFile
+from fastha.model.track import BfdInstance, TrackFile, VrrpScript
 from fastha.model.vrrp import Auth, Garp, InstanceNotify, Tracker, TrackVirtualServer, VirtualAddress, VrrpInstance
 
 __all__ = [
@@ -69,6 +70,7 @@ __all__ = [
     "SslCheck",
     "Statics",
     "SyncDaemon",
+    "SyncGroup",
     "TcpCheck",
     "Tls",
     "TrackFile",
@@ -80,4 +82,5 @@ __all__ = [
     "VirtualAddress",
     "VirtualServer",
     "VrrpInstance",
+    "VrrpScript",
 ]

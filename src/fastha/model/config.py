@@ -6,11 +6,12 @@ from collections.abc import Hashable, Iterable
 from typing import Generic, TypeVar
 
 from fastha.lean import dataclass, field
+from fastha.model.group import SyncGroup
 from fastha.model.lvs import VirtualServer
 from fastha.model.process import Processes
 from fastha.model.script import Script
 from fastha.model.statics import Statics
-from fastha.model.track import BfdInstance, TrackFile
+from fastha.model.track import BfdInstance, TrackFile, VrrpScript
 from fastha.model.units import NS_PER_S
 from fastha.model.vrrp import VrrpInstance
 
@@ -98,6 +99,8 @@ class Config:
     track_files: tuple[TrackFile, ...] = ()
     bfds: tuple[BfdInstance, ...] = ()
     statics: tuple[Statics, ...] = ()  # none or one
+    sync_groups: tuple[SyncGroup, ...] = ()
+    vrrp_scripts: tuple[VrrpScript, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
