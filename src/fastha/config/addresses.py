@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address
 
 from fastha.config import values
 from fastha.config.keywords import TABLE
@@ -31,8 +30,7 @@ def _begins(words: list[str], i: int) -> bool:
 
 
 def build_addresses(block: list[Statement], faults: Faults, static: bool = False) -> list[VirtualAddress]:
-    """The addresses of a `virtual_ipaddress`, where IPv6 is an error (half an instance must never run), or of a
-    `static_ipaddress`."""
+    """The addresses of a `virtual_ipaddress`, `virtual_ipaddress_excluded` or `static_ipaddress`, of either family."""
     out: list[VirtualAddress] = []
     seen: dict[tuple[str, int, str], Statement] = {}
     for statement in entries(block, faults):
@@ -56,9 +54,6 @@ def _address(statement: Statement, faults: Faults, static: bool) -> VirtualAddre
         faults.error(statement.place(wrong.index), wrong.message, hint)
         return None
     ip = found.ip
-    if not isinstance(ip, IPv4Address) and not static:
-        faults.error(statement.place(), "VRRP over IPv6 is not supported yet")
-        return None
     if ip.is_multicast or ip.is_unspecified:
         faults.error(statement.place(), f"{ip} cannot be the address of a router")
         return None
@@ -78,9 +73,6 @@ def build_peers(block: list[Statement], faults: Faults) -> list[str]:
     for statement in entries(block, faults):
         ip = values.address(statement, 0, faults)
         if ip is None:
-            continue
-        if not isinstance(ip, IPv4Address):
-            faults.error(statement.place(), "VRRP over IPv6 is not supported yet")
             continue
         if str(ip) in out:
             faults.warning(statement.place(), f"{ip} is there already", f"line {out[str(ip)].line}")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from ipaddress import IPv4Address
+from collections.abc import Callable, Mapping
 
 from fastha.config import values
 from fastha.config.addresses import build_addresses, build_peers
 from fastha.config.build_globals import GARP, Globals, read_garp
 from fastha.config.build_track import build_track_virtual_servers
 from fastha.config.build_trackers import LISTS, Known, build_trackers, without_own
+from fastha.config.build_vmac import WORDS as VMAC_WORDS
+from fastha.config.build_vmac import Vmac, device_of, read_vmac
 from fastha.config.lines import read_lines
 from fastha.config.placed import Built
 from fastha.config.shape import Item, items
@@ -61,6 +62,8 @@ class _Draft:
     preempt_delay_ns: int = 0
     down_timer_adverts: int | None = None
     addresses: list[VirtualAddress] = field(default_factory=list)
+    excluded: list[VirtualAddress] = field(default_factory=list)
+    family: int = 4
     unicast_src: str = ""
     unicast_peers: list[str] = field(default_factory=list)
     auth: Auth = field(default_factory=Auth)
@@ -71,6 +74,7 @@ class _Draft:
     routes: list[Route] = field(default_factory=list)
     rules: list[Rule] = field(default_factory=list)
     promote_secondaries: bool = False
+    vmac: Vmac = field(default_factory=Vmac)
     said: dict[str, Item] = field(default_factory=dict)  # keyword -> where it was said last
 
 
@@ -99,7 +103,8 @@ def build_instance(
         faults.error(statement.place(1), f"{shown(name)}: no interface")
     if draft.vrid is None and "virtual_router_id" not in draft.said:
         faults.error(statement.place(1), f"{shown(name)}: no virtual_router_id")
-    version = draft.version or globals_.version
+    draft.family = _family(draft)
+    version = _version(draft, globals_, statement, faults)
     _settle(
         draft, version, name, statement, faults, clean=not any(f.severity is Severity.ERROR for f in faults[before:])
     )
@@ -119,6 +124,8 @@ def build_instance(
         preempt=draft.preempt,
         preempt_delay_ns=draft.preempt_delay_ns,
         addresses=tuple(draft.addresses),
+        excluded=tuple(draft.excluded),
+        family=draft.family,
         unicast_src=draft.unicast_src if draft.unicast_peers else "",
         unicast_peers=tuple(draft.unicast_peers),
         auth=draft.auth,
@@ -130,6 +137,7 @@ def build_instance(
         routes=tuple(dict.fromkeys(draft.routes)),
         rules=tuple(dict.fromkeys(draft.rules)),
         promote_secondaries=draft.promote_secondaries,
+        vmac=device_of(draft.vmac, draft.interface, draft.vrid, draft.family == 6),
     )
     return Built(instance, statement)
 
@@ -167,10 +175,14 @@ def _keyword(item: Item, draft: _Draft, servers: Mapping[str, VirtualServer], fa
             draft.rules += read_lines("virtual_rules", statement.block or [], faults)
         case "promote_secondaries":
             draft.promote_secondaries = True
+        case "virtual_ipaddress_excluded":
+            draft.excluded += build_addresses(statement.block or [], faults)
         case "unicast_src_ip":
             _unicast_src(statement, draft, faults)
         case "unicast_peer":
             draft.unicast_peers += build_peers(statement.block or [], faults)
+        case name if name in VMAC_WORDS:
+            read_vmac(item, draft.vmac, faults)
         case name if name in NOTIFY:
             if (script := values.script(item, faults)) is not None:
                 draft.notify[NOTIFY[name]] = script
@@ -185,10 +197,36 @@ def _keyword(item: Item, draft: _Draft, servers: Mapping[str, VirtualServer], fa
 
 def _unicast_src(statement: Statement, draft: _Draft, faults: Faults) -> None:
     found = values.address(statement, 1, faults)
-    if found is not None and not isinstance(found, IPv4Address):
-        faults.error(statement.place(1), "VRRP over IPv6 is not supported yet")
-    elif found is not None:
+    if found is not None:
         draft.unicast_src = str(found)
+
+
+def _family(draft: _Draft) -> int:
+    """What VRRP speaks: the family of its addresses, which adverts carry; without any, that of its peers."""
+    said = next(iter((*(a.ip for a in draft.addresses), *draft.unicast_peers, draft.unicast_src)))
+    return 6 if ":" in said else 4
+
+
+def _version(draft: _Draft, globals_: Globals, statement: Statement, faults: Faults) -> int:
+    """IPv6 has version 3 alone, RFC 9568 section 1."""
+    if draft.family == 4:
+        return draft.version or globals_.version
+    if draft.version == 2:
+        faults.warning(draft.said["version"].statement.place(1), "VRRP over IPv6 is version 3, which is used")
+    return 3
+
+
+def _one_family(draft: _Draft, at: Callable[[str], tuple[str, int, int]], faults: Faults) -> None:
+    """Adverts carry addresses of one family, between peers of the same."""
+    family = draft.family
+    for keyword, ips in (
+        ("virtual_ipaddress", [a.ip for a in draft.addresses]),
+        ("unicast_peer", draft.unicast_peers),
+        ("unicast_src_ip", [draft.unicast_src] if draft.unicast_src else []),
+    ):
+        if other := [ip for ip in ips if (":" in ip) != (family == 6)]:
+            hint = "virtual_ipaddress_excluded takes both" if keyword == "virtual_ipaddress" else ""
+            faults.error(at(keyword), f"{other[0]} is not IPv{family}, which this instance speaks", hint)
 
 
 def _authentication(statement: Statement, faults: Faults) -> Auth:
@@ -232,6 +270,7 @@ def _settle(draft: _Draft, version: int, name: str, statement: Statement, faults
         why = "nopreempt" if not draft.preempt else "state MASTER or priority 255"
         faults.warning(at("preempt_delay"), f"preempt_delay has no effect with {why}")
         draft.preempt_delay_ns = 0
+    _one_family(draft, at, faults)
     draft.advert_int_ns = _rounded_interval(draft.advert_int_ns, version, at("advert_int"), faults)
     if version == 3 and draft.auth.kind != "none":
         faults.warning(

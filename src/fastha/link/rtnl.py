@@ -20,10 +20,12 @@ NLM_F_REPLACE = 0x100
 RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR = 1, 0x10, 0x100
 
 IFF_UP, IFF_LOOPBACK, IFF_RUNNING, IFF_NOARP = 1, 8, 0x40, 0x80
-IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINKINFO = 1, 3, 4, 18
-IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_VRF_TABLE = 1, 2, 1
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER = 1, 3, 4, 5, 10
+IFLA_LINKINFO, IFLA_IFALIAS, IFLA_GROUP = 18, 20, 27
+IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_MACVLAN_MODE, IFLA_VRF_TABLE = 1, 2, 1, 1
 IFA_ADDRESS, IFA_LOCAL, IFA_LABEL, IFA_BROADCAST, IFA_CACHEINFO, IFA_FLAGS, IFA_PROTO = 1, 2, 3, 4, 6, 8, 11
 ADDRESS_FLAGS = {"nodad": 0x02, "home": 0x10, "mngtmpaddr": 0x100, "noprefixroute": 0x200, "autojoin": 0x400}
+IFA_F_OPTIMISTIC, IFA_F_TENTATIVE = 0x04, 0x40
 FOREVER_S = (1 << 32) - 1
 IFAPROT_KEEPALIVED = 18  # the number keepalived tags its addresses with: tools that know it know ours
 
@@ -38,7 +40,8 @@ ATTRIBUTE = struct.Struct("=HH")  # length, type
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One interface. `mac` is empty where it has none; `running` is "up and a carrier"."""
+    """One interface. `mac` is empty where it has none; `running` is "up and a carrier". `parent`: index of the one it
+    is on; `master`: of its bridge, bond or VRF; 0: none. `kind`: "macvlan", "vrf" ...; `mode` of a macvlan."""
 
     index: int
     name: str
@@ -47,6 +50,12 @@ class Link:
     up: bool
     running: bool
     arp: bool
+    parent: int = 0
+    master: int = 0
+    kind: str = ""
+    mode: int = 0
+    alias: str = ""
+    group: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,16 +172,35 @@ def _read_link(body: memoryview) -> Link | None:
     family, _type, index, flags, _change = IFINFO.unpack_from(body)
     if family != socket.AF_UNSPEC:  # AF_BRIDGE: news of a port, not of the link
         return None
-    name, mac, mtu = "", b"", 0
+    name, mac, mtu, kind_, mode, alias = "", b"", 0, "", 0, ""
+    numbers = {IFLA_LINK: 0, IFLA_MASTER: 0, IFLA_GROUP: 0}
     for kind, value in attributes(body[IFINFO.size :]):
         if kind == IFLA_IFNAME:
             name = bytes(value).rstrip(b"\0").decode(errors="replace")
         elif kind == IFLA_ADDRESS:
             mac = bytes(value)
         elif kind == IFLA_MTU and len(value) == 4:
-            mtu = struct.unpack("=I", value)[0]
+            mtu = SEQUENCE.unpack(value)[0]
+        elif kind in numbers and len(value) == 4:
+            numbers[kind] = SEQUENCE.unpack(value)[0]
+        elif kind == IFLA_LINKINFO:
+            kind_, mode = _read_kind(value)
+        elif kind == IFLA_IFALIAS:
+            alias = bytes(value).rstrip(b"\0").decode(errors="replace")
     up = bool(flags & IFF_UP)
-    return Link(index, name, mac, mtu, up, up and bool(flags & IFF_RUNNING), not flags & (IFF_NOARP | IFF_LOOPBACK))
+    running, arp = up and bool(flags & IFF_RUNNING), not flags & (IFF_NOARP | IFF_LOOPBACK)
+    parent, master, group = numbers.values()
+    return Link(index, name, mac, mtu, up, running, arp, parent, master, kind_, mode, alias, group)
+
+
+def _read_kind(info: memoryview) -> tuple[str, int]:
+    """(kind, mode if it is a macvlan) of IFLA_LINKINFO."""
+    found = dict(attributes(info))
+    kind = bytes(found.get(IFLA_INFO_KIND, b"")).rstrip(b"\0").decode(errors="replace")
+    if kind != "macvlan":
+        return kind, 0
+    mode = dict(attributes(found.get(IFLA_INFO_DATA, memoryview(b"")))).get(IFLA_MACVLAN_MODE, b"")
+    return kind, SEQUENCE.unpack(mode)[0] if len(mode) == 4 else 0
 
 
 def vrf_tables(data: bytes) -> Iterator[tuple[str, int]]:
@@ -193,9 +221,11 @@ def vrf_tables(data: bytes) -> Iterator[tuple[str, int]]:
 
 
 def _read_address(body: memoryview) -> Address | None:
-    family, prefixlen, _flags, _scope, index = IFADDR.unpack_from(body)
+    family, prefixlen, flags, _scope, index = IFADDR.unpack_from(body)
     if family not in (socket.AF_INET, socket.AF_INET6):
         return None
+    if flags & (IFA_F_TENTATIVE | IFA_F_OPTIMISTIC) == IFA_F_TENTATIVE:
+        return None  # it may still be somebody else's (RFC 4862 section 5.4); the kernel says when it is ours
     found = {kind: bytes(value) for kind, value in attributes(body[IFADDR.size :])}
     ip = found.get(IFA_LOCAL, found.get(IFA_ADDRESS, b""))  # on point-to-point links ADDRESS is the peer's
     whole = 4 if family == socket.AF_INET else 16

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from fastha.child.told import Told
-from fastha.link import messages, rtnl
+from fastha.link import links, messages, rtnl
 from fastha.link.addresses import Key, Operation
 from fastha.link.rtnl import Link
 from fastha.model import VrrpInstance
@@ -22,12 +22,14 @@ from fastha.vrrp.belongings import Belongings
 from fastha.vrrp.frames import ArpBlock
 from fastha.vrrp.garp import Token
 from fastha.vrrp.house import House
+from fastha.vrrp.interfaces import ours
 from fastha.vrrp.machine import Event, Role, State
 from fastha.vrrp.peers_seen import Peers
 from fastha.vrrp.rules import Rules, rules_of
-from fastha.vrrp.sockets import GROUP
+from fastha.vrrp.sockets import forwarding
 from fastha.vrrp.sync import Sync
 
+HOST6 = 128
 ROLES = list(Role)  # lane_role is the position
 TELL_PER_S = 1 / 60
 
@@ -60,6 +62,8 @@ class Router:
         self._announce = ""  # the occasion to announce when they have come
         self._built: object = None
         self._untracked: set[Key] = set()
+        self._lift_to = False  # what its VMAC shall be
+        self._staged_as: object = None  # the _built whose addresses are on the VMAC
         self._told = Told(house.child, "instances")
         self.sync: Sync | None = None
         self.keeps = False  # its addresses stay when it gives up
@@ -68,10 +72,11 @@ class Router:
         self.belongings = Belongings(house, instance.name)
         self.belongings.build(instance.belongings)
         self.belongings.adopt()
-        found = self.belongings.holds or any(house.monitor.table.has(*key) for key in self.messages)
+        found = self.belongings.holds or self._finds_addresses()
         holding = previous.get("state") == "master" or found
         self.state = State(priority=self._priority(), holding=holding)
         self._load()
+        self._stage()
 
     # -- events --
 
@@ -115,9 +120,9 @@ class Router:
 
     @property
     def interfaces(self) -> set[str]:
-        """Names of all it needs."""
+        """Names of all it needs and does not make itself."""
         instance = self.instance
-        addresses = (a.dev for a in instance.addresses if a.dev and a.tracked)
+        addresses = (a.dev for a in instance.carried if a.dev and a.tracked)
         return {instance.interface, *addresses, *(dev for one in instance.belongings for dev in one.watched_devs)}
 
     @property
@@ -125,7 +130,13 @@ class Router:
         """Names of all interfaces whose changes concern it."""
         instance = self.instance
         tracked = {t.name for t in instance.track if t.kind == "interface"}
-        return self.interfaces | tracked | {a.dev for a in instance.addresses if a.dev} | self.belongings.devs
+        return (
+            {instance.carrier}
+            | self.interfaces
+            | tracked
+            | {a.dev for a in instance.carried if a.dev}
+            | self.belongings.devs
+        )
 
     # -- what the host says --
 
@@ -153,6 +164,8 @@ class Router:
                 self.why = f"waits for the first word about {waiting[0]}"
             else:
                 self.happen(machine.Startup(resume), now_ns)
+        if self._staged_as is not self._built:
+            self._stage()
 
     def _tracked(self, instance: VrrpInstance) -> trackers.States:
         """What is known of the things `instance` follows."""
@@ -188,16 +201,21 @@ class Router:
                 reasons.append(f"interface {name} is down")
             elif name == instance.interface:
                 if not self._own_ip(link):
-                    reasons.append(f"interface {name} has no IPv4 address")
+                    kind = "IPv4" if instance.family == 4 else "link-local IPv6"
+                    reasons.append(f"interface {name} has no {kind} address")
                 if name in self.house.refused:
                     reasons.append(self.house.refused[name])
+        if instance.vmac is not None:
+            reasons += self.house.why_not(instance.vmac)
         return frozenset(reasons)
 
     def _own_ip(self, link: Link) -> str:
         table = self.house.monitor.table
         if self.instance.unicast_src:
             return self.instance.unicast_src
-        return table.primary(link.index, self.house.service_ips)
+        own = table.primary(link.index, self.house.service_ips, self.instance.family)
+        # A link-local address that only a master has is none to speak from, except for the owner of the addresses.
+        return own if self.instance.family == 4 or self.rules.owner or own not in self.house.service_ips else ""
 
     # -- what is built beforehand --
 
@@ -205,29 +223,28 @@ class Router:
         """Frames, address messages and ARP for the interfaces as they are now; nothing if they are as they were."""
         instance, house = self.instance, self.house
         link = house.link(instance.interface)
-        devs = {a.dev or instance.interface for a in instance.addresses}
+        devs = {a.dev or instance.carrier for a in instance.carried} | {instance.carrier}
         links = {dev: found for dev in devs if (found := house.link(dev)) is not None}
         own = self._own_ip(link) if link is not None else ""
-        slot = house.slot(link) if link is not None else -1
-        built = (
-            instance,
-            self.override,
-            _constant(link),
-            own,
-            slot,
-            {dev: _constant(found) for dev, found in links.items()},
-        )
+        slot = house.slot(link, instance.group) if link is not None else -1
+        vmac = links.get(instance.carrier) if instance.vmac is not None else None
+        second_slot = -1
+        if vmac is not None and slot >= 0 and not instance.unicast:
+            second_slot = house.second_slot(vmac, slot, instance.group)
+        constants = {dev: _constant(found) for dev, found in links.items()}
+        built = (instance, self.override, _constant(link), own, slot, second_slot, constants)
         if built == self._built:
             return
         self._built = built
         # Without an address it still takes part in its end with the one it had.
         self.rules = rules_of(instance, frames.number(own) if own else self.rules.own_ip, self.override)
         rules = self.rules
-        source = house.unicast if instance.unicast else house.packet
+        source = house.unicast[instance.family] if instance.unicast else house.packet
+        nobody = "0.0.0.0" if instance.family == 4 else "::"
         house.lane.configure(
             self.index,
             slot=slot,
-            listen_ip=frames.packed([own or "0.0.0.0" if instance.unicast else GROUP]),
+            listen_ip=frames.packed([own or nobody if instance.unicast else instance.group]),
             version=rules.version,
             vrid=instance.vrid,
             own_ip=rules.own_ip,
@@ -239,20 +256,21 @@ class Router:
             auth=frames.password(instance),
             addresses=frames.packed([a.ip for a in instance.addresses]),
             tx_fd=source.fileno() if link is not None else -1,
-            frames=frames.advert_frames(instance, own, link) if link is not None and own else [],
+            frames=frames.advert_frames(instance, own, link, house.source_mac(instance, link)) if link and own else [],
+            second_slot=second_slot,
         )
         self.messages = {}
-        for a in instance.addresses:
-            if found := links.get(a.dev or instance.interface):
+        for a in instance.carried:
+            if found := links.get(a.dev or instance.carrier):
                 self.messages[found.index, a.ip, a.prefixlen] = (
                     messages.add(found.index, a),
                     messages.delete(found.index, a),
                 )
-        self.arp = frames.arp_blocks(instance, links)
+        self.arp = frames.arp_blocks(instance, links, forwarding(links))
         self._untracked = {
             (found.index, a.ip, a.prefixlen)
-            for a in instance.addresses
-            if not a.tracked and (found := links.get(a.dev or instance.interface))
+            for a in instance.carried
+            if not a.tracked and (found := links.get(a.dev or instance.carrier))
         }
         house.promotion.want(self.index, frozenset(links) if instance.promote_secondaries else frozenset())
 
@@ -266,27 +284,26 @@ class Router:
         for reason in sorted(self._faults() - self.state.faults):  # while the old frames can still say goodbye
             self.happen(machine.FaultRaised(reason), now_ns)
         self._build()
-        if self.state.role is Role.MASTER or self.state.holding:
+        if self.state.role is Role.MASTER or self.state.holding or self._staged:
             dropped = {key: both for key, both in old_messages.items() if key not in self.messages}
             self._held -= dropped.keys()
             self._remove(dropped)
-        fresh = tuple(a for a in new.addresses if a not in old.addresses)
+        fresh = tuple(a for a in new.carried if a not in old.carried)
         if self.state.role is not Role.INIT and self.state.role is not Role.FAULT:
             priority = self._priority()
             if priority != self.state.priority:
                 self.happen(machine.PriorityChanged(priority), now_ns)
             self.happen(machine.RulesChanged(old_rules), now_ns)
             if fresh and self.state.role is Role.MASTER:
-                self._announce_only(replace(new, addresses=fresh))
+                self._announce_only(replace(new, addresses=fresh, excluded=()))
         self.survey(now_ns)
         self.publish()
 
     def _announce_only(self, part: VrrpInstance) -> None:
         """ARP for added addresses, in a burst of its own; the refresh knows all of them from now on."""
-        links = {
-            dev: link for dev in {a.dev or part.interface for a in part.addresses} if (link := self.house.link(dev))
-        }
-        self.house.announcer.announce(frames.arp_blocks(part, links), replace(part.garp, master_refresh_ns=0), "master")
+        links = {dev: link for dev in {a.dev or part.carrier for a in part.carried} if (link := self.house.link(dev))}
+        blocks = frames.arp_blocks(part, links, forwarding(links))
+        self.house.announcer.announce(blocks, replace(part.garp, master_refresh_ns=0), "master")
         if self.token is not None:
             self.token.blocks[:] = self.arp
 
@@ -308,6 +325,8 @@ class Router:
         """Stop or removal (`last`): priority 0 if master, addresses returned."""
         self._last = last
         self.happen(machine.Shutdown(), now_ns)
+        if (link := self._staged) is not None and not ours(link) and not self.keeps:
+            self._remove(self.messages)  # else they go with it
 
     def _tell(self, role: Role) -> None:
         """Scripts and FIFOs, in their order."""
@@ -324,6 +343,12 @@ class Router:
         self.house.promotion.want(self.index, frozenset())
         self.house.lane.remove(self.index)
 
+    def _finds_addresses(self) -> bool:
+        """Some predecessor left it master."""
+        if self._staged is not None and not self._staged.up:
+            return False
+        return any(self.house.monitor.table.has(*key) for key in self.messages)
+
     # -- effects --
 
     def perform(self, effect: machine.Effect) -> None:
@@ -332,15 +357,15 @@ class Router:
                 self.house.lane.send(self.index, priority)
                 self.zero_sent += priority == 0
             case machine.AddAddresses():
+                self._lift(True)
                 self._add_missing()
                 self.belongings.add()
             case machine.RemoveAddresses():
                 self._announce = ""
                 self._silence()
-                self._held.clear()
                 if not self.keeps:
                     self.belongings.remove()
-                    self._remove(self.messages)
+                    self._give_back()
             case machine.Garp(occasion):
                 self._announce = occasion
                 if not self._adding:
@@ -358,6 +383,14 @@ class Router:
             case machine.Warn(text):
                 self.house.child.limited(f"{self.instance.name} {text}", TELL_PER_S, f"{self.instance.name}: {text}")
 
+    def _give_back(self) -> None:
+        """Addresses are nobody's here any more."""
+        if self._staged is not None:
+            self._lift(False)
+            return
+        self._held.clear()
+        self._remove(self.messages)
+
     def _add_missing(self) -> list[Key]:
         """Ask for every address the kernel does not hold; those it has are not touched."""
         queue, table = self.house.addresses, self.house.monitor.table
@@ -369,13 +402,52 @@ class Router:
         return missing
 
     def _added(self, key: Key, error: int) -> None:
-        self._adding -= 1
         if not error:
             self._held.add(key)
             self.house.monitor.table.apply(rtnl.Address(*key))  # ahead of the notification
         self._complain("add", error)
+        self._settled()
+
+    def _settled(self) -> None:
+        """One of the operations that become a master is done."""
+        self._adding -= 1
         if self._adding == 0 and self._announce:
             self._start_announcing()
+
+    # -- staged addresses: on the VMAC in every role; it is up in a master alone --
+
+    @property
+    def _staged(self) -> Link | None:
+        """The VMAC that keeps its addresses while it is down."""
+        vmac = self.instance.vmac
+        return self.house.link(vmac.name) if vmac is not None and vmac.staged else None
+
+    def _stage(self) -> None:
+        """Down unless master, and only then given what is missing: a backup must never answer for an address."""
+        self._staged_as = self._built
+        if (link := self._staged) is not None:
+            wanted = self.state.role is Role.MASTER or self.state.holding
+            if link.up != wanted:
+                self._lift(wanted)
+            self._add_missing()
+
+    def _lift(self, up: bool) -> None:
+        """Set the VMAC up or down, ahead of all other work; one such operation at a time, for the last word counts."""
+        self._lift_to = up
+        if (link := self._staged) is None or link.up == up or self.house.addresses.busy((link.index, "", 0)):
+            return
+        self._adding += 1
+        operation = Operation((link.index, "", 0), links.set_up(link.index, up), partial(self._lifted, link, up))
+        self.house.addresses.submit([operation], urgent=True)
+
+    def _lifted(self, link: Link, up: bool, error: int) -> None:
+        if not error and self.house.monitor.table.links.get(link.index) is not None:
+            self.house.monitor.table.apply(replace(link, up=up, running=up))  # ahead of the notification
+        elif error:
+            self._complain("set up or down the VMAC of", error)
+        if self._lift_to != up:
+            self._lift(self._lift_to)
+        self._settled()
 
     def _remove(self, some: Messages) -> None:
         self.house.addresses.submit(
@@ -406,6 +478,8 @@ class Router:
 
     def repair(self) -> None:
         """Addresses of a master that somebody took away come back; those the kernel refused are tried again."""
+        if self._staged is not None and not self._adding:
+            self._stage()
         if self.state.role is not Role.MASTER:
             return
         self.belongings.look()
@@ -438,7 +512,7 @@ class Router:
             "priority": state.priority,
             "priority_from": trackers.parts(instance, self._tracked(instance)),
             "master": machine.dotted(state.master_ip) if state.master_ip else "",
-            "addresses": [str(a) for a in instance.addresses],
+            "addresses": [str(a) for a in instance.carried],
             "holding": state.holding,
             "faults": sorted(state.faults),
             "master_priority": state.master_priority,

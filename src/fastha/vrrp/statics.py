@@ -69,7 +69,9 @@ class StaticThings:
         missing = [key for key in keys if queue.busy(key) or not table.has(*key)]
         self._adding += len(missing)
         queue.submit(
-            Operation(key, messages.add(key[0], self._wanted[key]), partial(self._added, key, self._wanted[key]))
+            Operation(
+                key, messages.add(key[0], self._wanted[key], static=True), partial(self._added, key, self._wanted[key])
+            )
             for key in missing
         )
 
