@@ -431,6 +431,23 @@ class Make:
         preempt = wants_master or priority == 255 or self.r.random() < 0.7
         peers = self.maybe((f"{peer}2", f"{peer}3"), ())
         tracked = self.r.sample(servers, self.r.randint(0, len(servers)))
+        excluded = self.maybe((VirtualAddress(f"10.8.{n}.1"), VirtualAddress(f"2001:db8:8:{n:x}::1", 128)), ())
+        addresses = tuple(
+            VirtualAddress(
+                f"{net}{i + 1}",
+                self.maybe(low, 32 if family == 4 else 128),
+                self.maybe("eth2", ""),
+                self.maybe("eth2:1", "") if family == 4 else "",
+                self.maybe(self.r.choice([7, 200, 253]), 0),
+                self.maybe("10.7.255.255", "") if family == 4 else "",
+                self.maybe(f"10.77.{n}.{i + 1}", "") if family == 4 else "",
+                self.maybe(("noprefixroute",), ()),
+                self.maybe(self.r.choice([0, 600, (1 << 32) - 1]), -1),
+                self.r.random() < 0.8,
+            )
+            for i in range(self.r.randint(1, 3))
+        )
+        whole = family == 4 and not excluded and not any(a.dev for a in addresses)
         return VrrpInstance(
             name=f"{self.word()}{n}",
             interface=interface,
@@ -441,22 +458,8 @@ class Make:
             wants_master=wants_master,
             preempt=preempt,
             preempt_delay_ns=0 if wants_master or priority == 255 or not preempt else self.maybe(1_500_000_000, 0),
-            addresses=tuple(
-                VirtualAddress(
-                    f"{net}{i + 1}",
-                    self.maybe(low, 32 if family == 4 else 128),
-                    self.maybe("eth2", ""),
-                    self.maybe("eth2:1", "") if family == 4 else "",
-                    self.maybe(self.r.choice([7, 200, 253]), 0),
-                    self.maybe("10.7.255.255", "") if family == 4 else "",
-                    self.maybe(f"10.77.{n}.{i + 1}", "") if family == 4 else "",
-                    self.maybe(("noprefixroute",), ()),
-                    self.maybe(self.r.choice([0, 600, (1 << 32) - 1]), -1),
-                    self.r.random() < 0.8,
-                )
-                for i in range(self.r.randint(1, 3))
-            ),
-            excluded=self.maybe((VirtualAddress(f"10.8.{n}.1"), VirtualAddress(f"2001:db8:8:{n:x}::1", 128)), ()),
+            addresses=addresses,
+            excluded=excluded,
             family=family,
             unicast_src=self.maybe(f"{peer}1", "") if peers else "",
             unicast_peers=peers,
@@ -468,17 +471,18 @@ class Make:
             routes=some_routes(self.r),
             rules=some_rules(self.r),
             promote_secondaries=self.r.random() < 0.3,
-            vmac=self.maybe(self.vmac(n, interface, family), None),
+            vmac=self.maybe(self.vmac(n, interface, family, whole), None),
             track_virtual_servers=tuple(TrackVirtualServer(s.key, self.r.choice([0, 0, -20, 253])) for s in tracked),
         )
 
-    def vmac(self, n: int, base: str, family: int) -> Device:
+    def vmac(self, n: int, base: str, family: int, whole: bool) -> Device:
         return Device(
             name=f"vm{n}",
             base=base,
             mac=self.r.choice([f"00:00:5e:00:0{2 if family == 6 else 1}:{n:02x}", "02:00:00:00:00:07"]),
             group=self.r.choice([-1, 0, 7]),
             xmit_base=self.r.random() < 0.5,
+            staged=whole and self.r.random() < 0.5,
             ipv6=family == 6,
         )
 

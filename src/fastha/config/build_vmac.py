@@ -104,7 +104,7 @@ def virtual_mac(vrid: int, ipv6: bool) -> str:
 def _check_staged(built: Built[VrrpInstance], faults: Faults) -> None:
     """They are in place before they are wanted, so they must be where nobody can reach them: on a VMAC that is down."""
     place = built.statement.place(1)
-    for address in built.value.addresses:
+    for address in built.value.carried:
         if address.dev:
             faults.error(place, f"staged_addresses: {address.ip} is on {shown(address.dev)}, not on the VMAC")
         elif ":" in address.ip:
