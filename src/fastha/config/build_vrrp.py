@@ -260,6 +260,12 @@ def _settle(draft: _Draft, version: int, name: str, statement: Statement, faults
         return said[keyword].statement.place() if keyword in said else statement.place(1)
 
     owner = draft.priority == 255 or (draft.state == "MASTER" and draft.priority is None)
+    if owner:
+        weighted = {(f"track_{t.kind}", t.name) for t in draft.trackers if t.weight}
+        for word in ("track_script", "track_file"):
+            for line in said[word].statement.block or () if word in said else ():
+                if (word, line.words[0]) in weighted:
+                    faults.warning(line.place(), f"the weight of {shown(line.words[0])} is ignored: 255 never changes")
     wants_master = draft.state == "MASTER" or (not draft.state and owner)
     if not draft.preempt and (wants_master or owner):
         faults.warning(
