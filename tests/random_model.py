@@ -550,6 +550,7 @@ class Make:
             globals=GlobalDefs(
                 router_id=self.maybe(self.word(), ""),
                 processes=self.processes(),
+                address_lease_s=self.maybe(9, 0),
                 **self.notify(),
                 lvs=self.lvs(instances),
                 reload_time_file=self.maybe("/etc/fastha/reload at", ""),

@@ -49,6 +49,7 @@ class Globals:
     log_all_failures: bool = False
     default_interface: str = "eth0"
     processes: Processes = Processes()
+    address_lease_s: int = 0
     balancer: Balancer = field(default_factory=Balancer)
     notify: Notify = field(default_factory=Notify)
 
@@ -64,6 +65,7 @@ class Globals:
             self.reload_repeat,
             self.reload_file,
             self.processes,
+            self.address_lease_s,
         )
 
     def garp_with(self, own: dict[str, int]) -> Garp:
@@ -89,6 +91,8 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
                 into.notify.defs = replace(into.notify.defs, user_supplementary=wide)
             case "vrrp_version":
                 into.version = values.number(item, faults) or into.version
+            case "address_lease":
+                into.address_lease_s = values.number(item, faults) or 0
             case "default_interface":
                 into.default_interface = values.interface(item.statement, 1, faults) or into.default_interface
             case "vrrp_down_timer_adverts":

@@ -87,6 +87,7 @@ class GlobalDefs:
     reload_repeat: bool = False
     reload_file: str = ""  # a path; "": none
     processes: Processes = Processes()
+    address_lease_s: int = 0  # 0: none
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,6 +164,7 @@ class VrrpChild:
         self._prepared = None
         house, config, first = self.house, draft.config, not self._beat
         self.child.environment.follow(config.globals.processes)
+        leased, house.lease.seconds = house.lease.seconds, config.globals.address_lease_s
         of_name = {router.instance.name: key for key, router in self.routers.items()}
         now = {instance.identity for instance in draft.instances}
         gone = [
@@ -206,6 +207,11 @@ class VrrpChild:
             self._syncs.settle(self.routers.values(), self.child.reactor.now_ns())
         if draft.instances or gone:
             house.close_stale_receivers({name for i in config.instances for name in (i.interface, i.carrier)})
+        if leased != house.lease.seconds:
+            for router in tuple(self.routers.values()):
+                router.survey(self.child.reactor.now_ns())
+                yield
+            house.lease.renew(self.routers.values)
         house.addresses.pump()
         yield from self.parts.commit(draft)
         if first:

@@ -16,6 +16,7 @@ from fastha.vrrp import burst
 from fastha.vrrp.garp import Announcer
 from fastha.vrrp.interfaces import Interfaces, mac_bytes
 from fastha.vrrp.lane import Lane
+from fastha.vrrp.lease import Lease
 from fastha.vrrp.promotion import Promotion
 from fastha.vrrp.sockets import FAMILIES, hear_only, join, open_packet, open_receive, open_unicast
 from fastha.vrrp.statics import StaticThings
@@ -58,6 +59,7 @@ class House:
         self.addresses = AddressQueue(child.reactor)
         self.upkeep = Upkeep(child.reactor, disturbed)
         self.promotion = Promotion()
+        self.lease = Lease(child.reactor, self.lane.breathe)
         self.statics = StaticThings(self)
         self.interfaces = Interfaces(child, self.monitor)
         self.announcer = Announcer(

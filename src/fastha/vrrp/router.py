@@ -12,8 +12,8 @@ from typing import Any
 
 from fastha.child.told import Told
 from fastha.link import links, messages, rtnl
-from fastha.link.addresses import Key, Operation
-from fastha.link.rtnl import Link
+from fastha.link.addresses import BELONGING, Key, Operation
+from fastha.link.rtnl import FOREVER_S, Link
 from fastha.model import VrrpInstance
 from fastha.model.override import VrrpOverride
 from fastha.model.units import NS_PER_S
@@ -62,6 +62,7 @@ class Router:
         self._announce = ""  # the occasion to announce when they have come
         self._built: object = None
         self._untracked: set[Key] = set()
+        self._renewals: dict[Key, bytes] = {}
         self._lift_to = False  # what its VMAC shall be
         self._staged_as: object = None  # the _built whose addresses are on the VMAC
         self._told = Told(house.child, "instances")
@@ -232,7 +233,8 @@ class Router:
         if vmac is not None and slot >= 0 and not instance.unicast:
             second_slot = house.second_slot(vmac, slot, instance.group)
         constants = {dev: _constant(found) for dev, found in links.items()}
-        built = (instance, self.override, _constant(link), own, slot, second_slot, constants)
+        valid_s = self._valid_s
+        built = (instance, valid_s, self.override, _constant(link), own, slot, second_slot, constants)
         if built == self._built:
             return
         self._built = built
@@ -263,10 +265,15 @@ class Router:
         for a in instance.carried:
             if found := links.get(a.dev or instance.carrier):
                 self.messages[found.index, a.ip, a.prefixlen] = (
-                    messages.add(found.index, a),
+                    messages.add(found.index, a, valid_s),
                     messages.delete(found.index, a),
                 )
         self.arp = frames.arp_blocks(instance, links, forwarding(links))
+        self._renewals = {
+            (found.index, a.ip, a.prefixlen): messages.add(found.index, a, valid_s, renew=True)
+            for a in instance.carried
+            if (found := links.get(a.dev or instance.carrier))
+        }
         self._untracked = {
             (found.index, a.ip, a.prefixlen)
             for a in instance.carried
@@ -453,6 +460,22 @@ class Router:
         self.house.addresses.submit(
             Operation(key, delete, partial(self._removed, key)) for key, (_, delete) in some.items()
         )
+
+    @property
+    def _valid_s(self) -> int:
+        """How long an address lives that is not renewed. Staged ones are there in every role, unrenewed."""
+        return FOREVER_S if self._staged is not None else self.house.lease.valid_s
+
+    def renew(self) -> None:
+        """Every address that is there gets its lifetime anew."""
+        if (self.state.role is Role.MASTER or self.state.holding) and self._staged is None:
+            has = self.house.monitor.table.has
+            self.house.addresses.submit(
+                Operation(BELONGING, message, self._renewed) for key, message in self._renewals.items() if has(*key)
+            )
+
+    def _renewed(self, error: int) -> None:
+        self._complain("renew", error)
 
     def _removed(self, key: Key, error: int) -> None:
         if not error:

@@ -98,6 +98,7 @@ process_monitor_rcv_bufs_force      | [BOOL]               | off         |      
 vrrp_rx_bufs_policy      | MTU|ADVERT|N                    |             | 0..4294967295 | -   | How big the receive buffer of adverts is
 vrrp_rx_bufs_multiplier  | N                               | 3           | 1..4294967295 | -   | Times the size that vrrp_rx_bufs_policy gives
 vrrp_version             | 2|3                             | 2           | 2..3  | yes | Protocol version of instances that set none
+address_lease            | s                               | none        | 3..86400 | own | Virtual addresses vanish by themselves if nobody renews them for so long
 default_interface        | IF                              | eth0        |       | yes | Interface of static addresses without dev
 dynamic_interfaces       | [allow_if_changes]              | off         |       | -   | Interfaces may appear later
 disable_local_igmp       | -                               | off         |       | -   | No IGMP reports for link-local groups
