@@ -110,6 +110,7 @@ OWN = {
     *(("GRPC_CHECK", w) for w in ["service", "authority", "tls", "enable_sni", "sni_name", *TLS]),
     ("vrrp_instance", "track_virtual_server"),
     ("vrrp_instance", "staged_addresses"),
+    ("global_defs", "address_lease"),
     ("global_defs", "nft_masquerade"),
     ("virtual_server", "nft_masquerade"),
     ("virtual_server", "panic_threshold"),

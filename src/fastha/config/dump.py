@@ -61,7 +61,8 @@ def _globals(config: Config, page: Page) -> None:
             page.say("script_user", owner(defs.script_user, defs.script_group, defs.scripts.user_supplementary))
         _scripts(defs.scripts, page)
         _processes(defs.processes, page)
-        page.unless(0, "address_lease", defs.address_lease_s)
+        if defs.address_lease_s:
+            page.say("address_lease", defs.address_lease_s)
         for fifo in defs.fifos:
             _fifo(fifo, page)
         if interval_ns:
