@@ -6,9 +6,11 @@ import pytest
 
 from fastha.config.build import build
 from fastha.config.expand import Environment
+from fastha.config.keywords import SCRIPT_WORDS
 from fastha.config.reader import read
 from fastha.errors import Severity
 from fastha.model import Device
+from unit.test_config_effects import Text
 
 
 def built(*lines: str, top: str = "", vip: str = "10.0.0.7") -> tuple[list[Device | None], list[str]]:
@@ -17,7 +19,7 @@ def built(*lines: str, top: str = "", vip: str = "10.0.0.7") -> tuple[list[Devic
     for i, line in enumerate(lines):
         text += f"vrrp_instance i{i} {{\ninterface eth{i}\nvirtual_router_id 7\n{line}\n"
         text += f"virtual_ipaddress {{\n{vip}\n}}\n}}\n"
-    config, faults = build(read(text, "test.conf", Environment()))
+    config, faults = build(read("x", Text(text), SCRIPT_WORDS, Environment("x")))
     errors = [f"{f.line}: {f.message}" for f in faults if f.severity is Severity.ERROR]
     return [i.vmac for i in config.instances], errors
 
@@ -54,7 +56,7 @@ def test_names_are_made_unique() -> None:
 @pytest.mark.parametrize(
     ("lines", "error"),
     [
-        (("use_vmac one", "use_vmac one"), "7: use_vmac: one is the interface of another instance"),
+        (("use_vmac one", "use_vmac one"), "9: use_vmac: one is the interface of another instance"),
         (("use_vmac eth0",), "1: use_vmac: eth0 is the interface it would be on"),
         (("use_vmac group nosuch",), "4: there is no link group 'nosuch'"),
     ],
