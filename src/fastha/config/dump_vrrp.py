@@ -9,7 +9,7 @@ from fastha.config.build_vmac import virtual_mac
 from fastha.config.build_vrrp import NOTIFY
 from fastha.config.dump_words import Page, script, seconds, word
 from fastha.config.line import SCOPES
-from fastha.model import Garp, Tracker, TrackVirtualServer, VirtualAddress, VirtualServer, VrrpInstance
+from fastha.model import Garp, SyncGroup, Tracker, TrackVirtualServer, VirtualAddress, VirtualServer, VrrpInstance
 from fastha.model.units import NS_PER_S
 
 SCOPE_NAMES = {number: name for name, number in reversed(SCOPES.items())}
@@ -62,6 +62,19 @@ def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page
             with page.block("virtual_ipaddress"):
                 for address in instance.addresses:
                     page.say(_address(address))
+
+
+def dump_sync_group(group: SyncGroup, page: Page) -> None:
+    """What it tracks is said by its members."""
+    with page.block("vrrp_sync_group", word(group.name)):
+        with page.block("group"):
+            for member in group.members:
+                page.say(word(member))
+        if group.tracking_weight:
+            page.say("sync_group_tracking_weight")
+        for keyword, field in NOTIFY.items():
+            if (command := getattr(group.notify, field)) is not None:
+                page.say(keyword, script(command))
 
 
 def _track(trackers: tuple[Tracker, ...], page: Page) -> None:

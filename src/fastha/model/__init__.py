@@ -25,9 +25,10 @@ from fastha.model.checks import (
 )
 from fastha.model.config import Config, Fifo, FirewallDefs, GlobalDefs, LvsDefs, ScriptDefs, SyncDaemon
 from fastha.model.device import Device
+from fastha.model.group import SyncGroup
 from fastha.model.lvs import GroupMember, RealServer, SorryServer, Tunnel, VirtualServer
 from fastha.model.script import Script
-from fastha.model.track import BfdInstance, TrackFile
+from fastha.model.track import BfdInstance, TrackFile, VrrpScript
 from fastha.model.vrrp import Auth, Garp, InstanceNotify, Tracker, TrackVirtualServer, VirtualAddress, VrrpInstance
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "SorryServer",
     "SslCheck",
     "SyncDaemon",
+    "SyncGroup",
     "TcpCheck",
     "Tls",
     "TrackFile",
@@ -71,4 +73,5 @@ __all__ = [
     "VirtualAddress",
     "VirtualServer",
     "VrrpInstance",
+    "VrrpScript",
 ]
