@@ -468,6 +468,7 @@ class Make:
             down_timer_adverts=self.maybe(self.r.randint(1, 100), 3),
             **self.trackers(bfds),
             **self.notifications(),
+            accept=self.r.random() < 0.5,
             routes=some_routes(self.r),
             rules=some_rules(self.r),
             promote_secondaries=self.r.random() < 0.3,

@@ -75,6 +75,7 @@ class _Draft:
     rules: list[Rule] = field(default_factory=list)
     promote_secondaries: bool = False
     vmac: Vmac = field(default_factory=Vmac)
+    accept: bool = True
     said: dict[str, Item] = field(default_factory=dict)  # keyword -> where it was said last
 
 
@@ -134,6 +135,7 @@ def build_instance(
         track_virtual_servers=tuple(draft.track),
         track=tuple(draft.trackers),
         notify=InstanceNotify(**draft.notify),
+        accept=draft.accept,
         routes=tuple(dict.fromkeys(draft.routes)),
         rules=tuple(dict.fromkeys(draft.rules)),
         promote_secondaries=draft.promote_secondaries,
@@ -181,6 +183,8 @@ def _keyword(item: Item, draft: _Draft, servers: Mapping[str, VirtualServer], fa
             _unicast_src(statement, draft, faults)
         case "unicast_peer":
             draft.unicast_peers += build_peers(statement.block or [], faults)
+        case "accept" | "no_accept":
+            draft.accept = item.name == "accept"
         case name if name in VMAC_WORDS:
             read_vmac(item, draft.vmac, faults)
         case name if name in NOTIFY:

@@ -23,7 +23,7 @@ from fastha.model.checks import (
     Tls,
     UdpCheck,
 )
-from fastha.model.config import Config, Fifo, GlobalDefs, LvsDefs, ScriptDefs, SyncDaemon
+from fastha.model.config import Config, Fifo, FirewallDefs, GlobalDefs, LvsDefs, ScriptDefs, SyncDaemon
 from fastha.model.device import Device
 from fastha.model.group import SyncGroup
 from fastha.model.lvs import GroupMember, RealServer, SorryServer, Tunnel, VirtualServer
@@ -45,6 +45,7 @@ __all__ = [
     "Encap",
     "Fifo",
     "FileCheck",
+    "FirewallDefs",
     "Garp",
     "GlobalDefs",
     "GroupMember",

@@ -74,6 +74,15 @@ class Fifo:
 
 
 @dataclass(frozen=True, slots=True)
+class FirewallDefs:
+    """`nftables*` without `nftables_ipvs*`: the table for instances that do not accept packets, and for VMACs."""
+
+    table: str = "keepalived"
+    priority: int = -1
+    counters: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class GlobalDefs:
     """`global_defs` and the single-line roots that have meaning so far."""
 
@@ -88,6 +97,7 @@ class GlobalDefs:
     reload_file: str = ""  # a path; "": none
     processes: Processes = Processes()
     address_lease_s: int = 0  # 0: none
+    firewall: FirewallDefs = FirewallDefs()
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,6 +129,7 @@ class VrrpInstance:
         return (*self.routes, *self.rules)
 
     vmac: Device | None = None
+    accept: bool = True  # packets to the addresses; an owner always does
 
     @property
     def carrier(self) -> str:

@@ -142,6 +142,8 @@ class VrrpChild:
             yield
         if self._house is None:
             self._house = House(self.child, self._host_changed, self._disturbed, self._resurvey)
+        if draft.changed:
+            self.house.firewall.prepare(draft.config.instances, draft.config.globals.firewall)
         self._prepared = draft, previous, prepared_ns
 
     def _abandon(self, message: Message) -> None:
@@ -199,6 +201,7 @@ class VrrpChild:
                 house.statics.adopt(frozenset(owned))
             house.addresses.pump()
             yield
+        house.firewall.commit(config.instances, config.globals.firewall)
         told: dict[str, dict[str, Any]] = previous.get("instances", {})
         for instance in draft.instances:
             self._put(instance, told.get(instance.name, {}), previous, prepared_ns)
@@ -463,6 +466,7 @@ class VrrpChild:
             self._house.promotion.close()
             if not any(router.keeps for router in self.routers.values()):
                 self._house.interfaces.remove_all()
+                self._house.firewall.stop()
         self.child.finish(code)
 
     def run(self) -> int:

@@ -13,6 +13,7 @@ from fastha.link.rtnl import Link
 from fastha.link.upkeep import Upkeep
 from fastha.model import Device, VrrpInstance
 from fastha.vrrp import burst
+from fastha.vrrp.firewall import Firewall
 from fastha.vrrp.garp import Announcer
 from fastha.vrrp.interfaces import Interfaces, mac_bytes
 from fastha.vrrp.lane import Lane
@@ -62,6 +63,7 @@ class House:
         self.lease = Lease(child.reactor, self.lane.breathe)
         self.statics = StaticThings(self)
         self.interfaces = Interfaces(child, self.monitor)
+        self.firewall = Firewall(child)
         self.announcer = Announcer(
             child.reactor, lambda frames, size, to: burst.send(self.packet.fileno(), frames, size, to)
         )
@@ -161,6 +163,7 @@ class House:
         self.addresses.close()
         self.upkeep.close()
         self.interfaces.close()
+        self.firewall.close()
         self.packet.close()
         for sock in self.unicast.values():
             sock.close()
