@@ -11,6 +11,7 @@ from fastha.config.build_track import build_track_virtual_servers
 from fastha.config.build_trackers import LISTS, Known, build_trackers, without_own
 from fastha.config.build_vmac import WORDS as VMAC_WORDS
 from fastha.config.build_vmac import Vmac, device_of, read_vmac
+from fastha.config.lines import read_lines
 from fastha.config.placed import Built
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
@@ -19,6 +20,8 @@ from fastha.lean import dataclass, field
 from fastha.model import (
     Auth,
     InstanceNotify,
+    Route,
+    Rule,
     Script,
     Tracker,
     TrackVirtualServer,
@@ -68,7 +71,11 @@ class _Draft:
     track: list[TrackVirtualServer] = field(default_factory=list)
     trackers: list[Tracker] = field(default_factory=list)
     notify: dict[str, Script] = field(default_factory=dict)
+    routes: list[Route] = field(default_factory=list)
+    rules: list[Rule] = field(default_factory=list)
+    promote_secondaries: bool = False
     vmac: Vmac = field(default_factory=Vmac)
+    accept: bool = True
     said: dict[str, Item] = field(default_factory=dict)  # keyword -> where it was said last
 
 
@@ -128,6 +135,10 @@ def build_instance(
         track_virtual_servers=tuple(draft.track),
         track=tuple(draft.trackers),
         notify=InstanceNotify(**draft.notify),
+        accept=draft.accept,
+        routes=tuple(dict.fromkeys(draft.routes)),
+        rules=tuple(dict.fromkeys(draft.rules)),
+        promote_secondaries=draft.promote_secondaries,
         vmac=device_of(draft.vmac, draft.interface, draft.vrid, draft.family == 6),
     )
     return Built(instance, statement)
@@ -160,12 +171,20 @@ def _keyword(item: Item, draft: _Draft, servers: Mapping[str, VirtualServer], fa
             draft.down_timer_adverts = values.number(item, faults)
         case "virtual_ipaddress":
             draft.addresses += build_addresses(statement.block or [], faults)
+        case "virtual_routes":
+            draft.routes += read_lines("virtual_routes", statement.block or [], faults)
+        case "virtual_rules":
+            draft.rules += read_lines("virtual_rules", statement.block or [], faults)
+        case "promote_secondaries":
+            draft.promote_secondaries = True
         case "virtual_ipaddress_excluded":
             draft.excluded += build_addresses(statement.block or [], faults)
         case "unicast_src_ip":
             _unicast_src(statement, draft, faults)
         case "unicast_peer":
             draft.unicast_peers += build_peers(statement.block or [], faults)
+        case "accept" | "no_accept":
+            draft.accept = item.name == "accept"
         case name if name in VMAC_WORDS:
             read_vmac(item, draft.vmac, faults)
         case name if name in NOTIFY:

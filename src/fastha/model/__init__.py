@@ -23,11 +23,14 @@ from fastha.model.checks import (
     Tls,
     UdpCheck,
 )
-from fastha.model.config import Config, Fifo, GlobalDefs, LvsDefs, ScriptDefs, SyncDaemon
+from fastha.model.config import Config, Fifo, FirewallDefs, GlobalDefs, LvsDefs, ScriptDefs, SyncDaemon
 from fastha.model.device import Device
 from fastha.model.group import SyncGroup
 from fastha.model.lvs import GroupMember, RealServer, SorryServer, Tunnel, VirtualServer
+from fastha.model.process import ProcessDefs, Processes
+from fastha.model.routes import Encap, Metric, Nexthop, Route, Rule
 from fastha.model.script import Script
+from fastha.model.statics import Statics, TrackGroup
 from fastha.model.track import BfdInstance, TrackFile, VrrpScript
 from fastha.model.vrrp import Auth, Garp, InstanceNotify, Tracker, TrackVirtualServer, VirtualAddress, VrrpInstance
 
@@ -39,8 +42,10 @@ __all__ = [
     "Config",
     "Device",
     "DnsCheck",
+    "Encap",
     "Fifo",
     "FileCheck",
+    "FirewallDefs",
     "Garp",
     "GlobalDefs",
     "GroupMember",
@@ -49,22 +54,30 @@ __all__ = [
     "HttpUrl",
     "InstanceNotify",
     "LvsDefs",
+    "Metric",
     "MiscCheck",
     "Networked",
+    "Nexthop",
     "PingCheck",
+    "ProcessDefs",
+    "Processes",
     "RealServer",
     "Regex",
+    "Route",
+    "Rule",
     "Scheduled",
     "Script",
     "ScriptDefs",
     "SmtpCheck",
     "SorryServer",
     "SslCheck",
+    "Statics",
     "SyncDaemon",
     "SyncGroup",
     "TcpCheck",
     "Tls",
     "TrackFile",
+    "TrackGroup",
     "TrackVirtualServer",
     "Tracker",
     "Tunnel",

@@ -10,12 +10,17 @@ from fastha.errors import SystemFault
 from fastha.link.addresses import AddressQueue
 from fastha.link.monitor import Changes, Monitor
 from fastha.link.rtnl import Link
+from fastha.link.upkeep import Upkeep
 from fastha.model import Device, VrrpInstance
 from fastha.vrrp import burst
+from fastha.vrrp.firewall import Firewall
 from fastha.vrrp.garp import Announcer
 from fastha.vrrp.interfaces import Interfaces, mac_bytes
 from fastha.vrrp.lane import Lane
+from fastha.vrrp.lease import Lease
+from fastha.vrrp.promotion import Promotion
 from fastha.vrrp.sockets import FAMILIES, hear_only, join, open_packet, open_receive, open_unicast
+from fastha.vrrp.statics import StaticThings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +42,15 @@ class Receiver:
 class House:
     """Opened once, when the first configuration is proposed; SystemFault says what is missing."""
 
-    def __init__(self, child: Child, host_changed: Callable[[Changes | None], object]) -> None:
+    def __init__(
+        self,
+        child: Child,
+        host_changed: Callable[[Changes | None], object],
+        disturbed: Callable[[], object],
+        resurvey: Callable[[set[str]], object],
+    ) -> None:
+        """`resurvey(names)`: these instances have to look again."""
+        self.resurvey, self.disturbed = resurvey, disturbed
         self.child = child
         self.reactor = child.reactor
         self.packet = open_packet()
@@ -45,7 +58,12 @@ class House:
         self.lane = Lane(child.reactor)
         self.monitor = Monitor(child.reactor, host_changed, inet6=True)
         self.addresses = AddressQueue(child.reactor)
+        self.upkeep = Upkeep(child.reactor, disturbed)
+        self.promotion = Promotion()
+        self.lease = Lease(child.reactor, self.lane.breathe)
+        self.statics = StaticThings(self)
         self.interfaces = Interfaces(child, self.monitor)
+        self.firewall = Firewall(child)
         self.announcer = Announcer(
             child.reactor, lambda frames, size, to: burst.send(self.packet.fileno(), frames, size, to)
         )
@@ -143,7 +161,9 @@ class House:
         self.receivers.clear()
         self.monitor.close()
         self.addresses.close()
+        self.upkeep.close()
         self.interfaces.close()
+        self.firewall.close()
         self.packet.close()
         for sock in self.unicast.values():
             sock.close()
