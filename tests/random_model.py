@@ -20,6 +20,8 @@ from fastha.model import (
     GlobalDefs,
     GroupMember,
     GrpcCheck,
+    Hmac,
+    HmacKey,
     HttpCheck,
     HttpUrl,
     LvsDefs,
@@ -381,6 +383,12 @@ class Make:
         )
         return out
 
+    def hmac(self) -> Hmac:
+        numbers = sorted(self.r.sample(range(1, 256), self.r.randint(1, 3)))
+        keys = tuple(HmacKey(number, self.r.randbytes(self.r.choice([32, 40, 64])).hex()) for number in numbers)
+        mode = self.r.choice(["enforce", "permissive", "receive-only"])
+        return Hmac(keys, self.r.choice(numbers), mode, self.r.choice([0, 1, 5, 300]))
+
     def instance(self, interval_ns: int, servers: list[VirtualServer], bfds: list[BfdInstance]) -> VrrpInstance:
         n, version = self.number(), self.r.choice([2, 3])
         priority = self.r.choice([1, 100, 254, 255])
@@ -388,6 +396,7 @@ class Make:
         preempt = wants_master or priority == 255 or self.r.random() < 0.7
         peers = self.maybe(("10.0.0.2", "10.0.0.3"), ())
         tracked = self.r.sample(servers, self.r.randint(0, len(servers)))
+        hmac = self.maybe(self.hmac(), None)
         return VrrpInstance(
             name=f"{self.word()}{n}",
             interface=self.r.choice(["eth0", "eth1.7"]),
@@ -410,7 +419,10 @@ class Make:
             ),
             unicast_src=self.maybe("10.0.0.1", "") if peers else "",
             unicast_peers=peers,
-            auth=self.maybe(Auth("pass", self.r.choice(["secret", "a b", "#x"])), Auth()) if version == 2 else Auth(),
+            auth=Auth(self.r.choice(["pass", "pass" if wants_master else "ah"]), self.r.choice(["secret", "a b", "#x"]))
+            if version == 2 and hmac is None and self.r.random() < 0.5
+            else Auth(),
+            hmac=hmac,
             garp=self.garp(interval_ns),
             down_timer_adverts=self.maybe(self.r.randint(1, 100), 3),
             **self.trackers(bfds),

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from itertools import groupby
 
 from fastha.config.build_vrrp import NOTIFY
-from fastha.config.dump_words import Page, script, seconds, word
+from fastha.config.dump_words import HIDDEN, Page, script, seconds, word
 from fastha.config.line import SCOPES
-from fastha.model import Garp, Tracker, TrackVirtualServer, VirtualAddress, VirtualServer, VrrpInstance
+from fastha.model import Garp, Hmac, Tracker, TrackVirtualServer, VirtualAddress, VirtualServer, VrrpInstance
 from fastha.model.units import NS_PER_S
 
 SCOPE_NAMES = {number: name for name, number in reversed(SCOPES.items())}
@@ -34,9 +34,11 @@ def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page
             with page.block("unicast_peer"):
                 for peer in instance.unicast_peers:
                     page.say(peer)
-        if instance.auth.kind == "pass":
+        if instance.hmac is not None:
+            _hmac(instance.hmac, page)
+        if instance.auth.kind != "none":
             with page.block("authentication"):
-                page.say("auth_type", "PASS")
+                page.say("auth_type", instance.auth.kind.upper())
                 page.secret("auth_pass", instance.auth.password)
         if instance.track_virtual_servers:
             by_key = {server.key: server for server in servers}
@@ -51,6 +53,18 @@ def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page
             with page.block("virtual_ipaddress"):
                 for address in instance.addresses:
                     page.say(_address(address))
+
+
+def _hmac(hmac: Hmac, page: Page) -> None:
+    with page.block("auth_hmac"):
+        for key in hmac.keys:  # what is hidden has the length of a key, so that it reads back
+            page.say("key", key.number, f"hex:{key.value}" if page.secrets else 4 * HIDDEN)
+        page.say("active_key", hmac.active)
+        page.unless("enforce", "mode", hmac.mode)
+        if hmac.window_s:
+            page.say("time_window", hmac.window_s)
+        else:
+            page.say("anti_replay", "monotonic")
 
 
 def _track(trackers: tuple[Tracker, ...], page: Page) -> None:

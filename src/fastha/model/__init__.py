@@ -27,7 +27,17 @@ from fastha.model.config import Config, Fifo, GlobalDefs, LvsDefs, ScriptDefs, S
 from fastha.model.lvs import GroupMember, RealServer, SorryServer, Tunnel, VirtualServer
 from fastha.model.script import Script
 from fastha.model.track import BfdInstance, TrackFile
-from fastha.model.vrrp import Auth, Garp, InstanceNotify, Tracker, TrackVirtualServer, VirtualAddress, VrrpInstance
+from fastha.model.vrrp import (
+    Auth,
+    Garp,
+    Hmac,
+    HmacKey,
+    InstanceNotify,
+    Tracker,
+    TrackVirtualServer,
+    VirtualAddress,
+    VrrpInstance,
+)
 
 __all__ = [
     "Auth",
@@ -42,6 +52,8 @@ __all__ = [
     "GlobalDefs",
     "GroupMember",
     "GrpcCheck",
+    "Hmac",
+    "HmacKey",
     "HttpCheck",
     "HttpUrl",
     "InstanceNotify",

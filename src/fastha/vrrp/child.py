@@ -339,13 +339,12 @@ class VrrpChild:
     def _count_interfaces(self) -> None:
         """What was heard and belongs to no router of ours."""
         lane = self.house.lane
-        now: dict[str, dict[str, Any]] = {
-            r.link.name: {
-                **lane.socket_counters(r.slot),
-                "strangers": [[vrid, machine.dotted(ip)] for vrid, ip in lane.strangers(r.slot).items()],
-            }
-            for r in self.house.receivers.values()
-        }
+        now: dict[str, dict[str, Any]] = {}
+        for r in self.house.receivers.values():  # an interface may have several
+            about = now.setdefault(r.link.name, {"strangers": []})
+            about["strangers"] += [[vrid, machine.dotted(ip)] for vrid, ip in lane.strangers(r.slot).items()]
+            for what, count in lane.socket_counters(r.slot).items():
+                about[what] = about.get(what, 0) + count
         gone = dict.fromkeys(self._interfaces.keys() - now.keys())
         patch = gone | {name: counters for name, counters in now.items() if self._interfaces.get(name) != counters}
         if patch:

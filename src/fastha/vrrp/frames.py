@@ -10,8 +10,9 @@ from fastha.link.rtnl import Link
 from fastha.model import VrrpInstance
 from fastha.model.units import NS_PER_CS
 from fastha.vrrp.rules import on_the_wire_ns
+from fastha.vrrp.sealed import ah_of, hmac_of
 from fastha.vrrp.sockets import ETH_P_ARP, ETH_P_IP, GROUP, frame_address, packet_address
-from fastha.wire import advert, arp, ether
+from fastha.wire import advert, ah, arp, ether, trailer
 
 BROADCAST = b"\xff" * 6
 PASSWORD_BYTES = 8
@@ -35,10 +36,15 @@ def advert_frames(instance: VrrpInstance, src: str, link: Link) -> list[tuple[by
     adver_cs = on_the_wire_ns(version, instance.advert_int_ns) // NS_PER_CS
     addresses = [a.ip for a in instance.addresses]
     auth = password(instance)
+    kind = 1 if auth else 2 if ah_of(instance) else 0  # RFC 2338 section 5.3.6
     packets = [
-        advert.encode(src, dst, version, instance.vrid, instance.priority, adver_cs, addresses, 1 if auth else 0, auth)
+        advert.encode(src, dst, version, instance.vrid, instance.priority, adver_cs, addresses, kind, auth)
         for dst in instance.unicast_peers or (GROUP,)
     ]
+    if ah_of(instance):
+        packets = [ah.wrap(packet) for packet in packets]
+    elif (seal := hmac_of(instance)) is not None and seal.active:
+        packets = [trailer.wrap(packet) for packet in packets]
     if instance.unicast:
         return [(p, 0, packet_address(peer)) for p, peer in zip(packets, instance.unicast_peers, strict=True)]
     mac = ether.multicast_mac(GROUP)

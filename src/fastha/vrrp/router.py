@@ -24,6 +24,7 @@ from fastha.vrrp.house import House
 from fastha.vrrp.machine import Event, Role, State
 from fastha.vrrp.peers_seen import Peers
 from fastha.vrrp.rules import Rules, rules_of
+from fastha.vrrp.sealed import beyond, seal_of
 from fastha.vrrp.sockets import GROUP
 
 ROLES = list(Role)  # lane_role is the position
@@ -46,6 +47,7 @@ class Router:
         self.why = "started"
         self.became_master = int(previous.get("became_master", 0))
         self.repaired = 0
+        self._sequence = int(previous.get("sequence", 0))  # of signed adverts: peers have heard it
         self.peers = Peers(previous.get("peers", ()))
         self.messages: Messages = {}
         self.arp: list[ArpBlock] = []
@@ -182,7 +184,7 @@ class Router:
         devs = {a.dev or instance.interface for a in instance.addresses}
         links = {dev: found for dev in devs if (found := house.link(dev)) is not None}
         own = self._own_ip(link) if link is not None else ""
-        slot = house.slot(link) if link is not None else -1
+        slot = house.slot(link, instance.auth.kind == "ah") if link is not None else -1
         built = (
             instance,
             self.override,
@@ -198,6 +200,8 @@ class Router:
         self.rules = rules_of(instance, frames.number(own) if own else self.rules.own_ip, self.override)
         rules = self.rules
         source = house.unicast if instance.unicast else house.packet
+        seal = seal_of(instance)
+        house.lane.seal(self.index, seal, rules.silence_ns, beyond(seal, self._sequence))
         house.lane.configure(
             self.index,
             slot=slot,

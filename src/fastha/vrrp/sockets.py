@@ -1,6 +1,7 @@
 """The descriptors adverts pass through. Every failure is one clear SystemFault.
 
-- receive: one raw socket (protocol 112) per interface, bound to it and a member of the group there.
+- receive: one raw socket (protocol 112) per interface, bound to it and a member of the group there; where an instance
+  has `auth_type AH`, another one for protocol 51.
 - multicast out: one packet socket that only sends. Protocol 0: a *receiving* one would be shown every packet.
 - unicast out: one raw socket with IP_HDRINCL; the kernel routes.
 """
@@ -13,6 +14,7 @@ import struct
 from fastha.errors import SystemFault
 
 VRRP = 112  # RFC 9568 section 5.1.1.4
+AH = 51  # RFC 2402 section 2
 GROUP = "224.0.0.18"  # RFC 9568 section 5.1.1.2
 PRIORITY = 7  # SO_PRIORITY: the highest a process may ask for; ahead of traffic in a pfifo_fast queue
 BUFFER = 1 << 20
@@ -21,9 +23,9 @@ IP_MULTICAST_ALL = 49  # linux/in.h
 ETH_P_IP, ETH_P_ARP = 0x0800, 0x0806
 
 
-def open_receive(interface: str, index: int) -> socket.socket:
+def open_receive(interface: str, index: int, protocol: int = VRRP) -> socket.socket:
     """The raw socket that hears `interface`, multicast and unicast."""
-    sock = _open(socket.AF_INET, socket.SOCK_RAW, VRRP, f"to hear VRRP on {interface}")
+    sock = _open(socket.AF_INET, socket.SOCK_RAW, protocol, f"to hear VRRP on {interface}")
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode() + b"\0")
         sock.setsockopt(socket.IPPROTO_IP, IP_MULTICAST_ALL, 0)
