@@ -202,8 +202,8 @@ cdef bint lane_hear6(
     if r == NULL:
         return False
     if r.seal != NULL:
-        return judged(
-            lane, r, seal_decode6(r.seal, payload, size, src, dst, <uint8_t>hops, dst[0] == 0xff, &a, now_ns), &a, now_ns)
+        return judged(lane, r, seal_decode6(
+            r.seal, payload, size, src, dst, <uint8_t>hops, dst[0] == 0xff, &a, now_ns), &a, now_ns)
     return judged(lane, r, advert_decode6(payload, size, src, dst, <uint8_t>hops, dst[0] == 0xff, &a), &a, now_ns)
 
 

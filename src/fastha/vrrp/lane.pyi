@@ -75,8 +75,8 @@ class Lane:
         """(index, TIMER | ADVERT | ZERO | ADDRESSES, priority, src, adver_ns, heard_ns) of all dirty routers."""
     def counters(self, index: int) -> dict[str, object]:
         """sent, send_errors, last_errno, received, zero_received, addresses_differ, sequence (the last number; only if
-        adverts are signed), late_max_ns, late (a list: the steps of loop/lateness.pxd), discarded {reason: n, only those
-        above 0}."""
+        adverts are signed), late_max_ns, late (a list: the steps of loop/lateness.pxd), discarded {reason: n, only
+        those above 0}."""
     def socket_counters(self, slot: int) -> dict[str, int]:
         """unknown_vrid, malformed, errors."""
     def peers(self, index: int) -> list[tuple[int, int, int, int]]:

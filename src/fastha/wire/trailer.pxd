@@ -14,8 +14,8 @@ its checksum, inside the length of the IP header.
       +---------------------------------------------------------------+
 
 The digest covers: family (4 or 6), version, VRID, 0, source address (16 bytes, IPv4 left-aligned); the VRRP packet with
-a checksum of zero; this trailer's first 12 bytes; 16 zeros. Seconds, fraction and counter are one 64-bit number that only
-grows; the destination is not covered, so that copies to several peers have one signature.
+a checksum of zero; this trailer's first 12 bytes; 16 zeros. Seconds, fraction and counter are one 64-bit number that
+only grows; the destination is not covered, so that copies to several peers have one signature.
 """
 
 from libc.stdint cimport uint8_t, uint64_t
