@@ -16,7 +16,7 @@ LEVEL = {
     "config": 2, "channel": 2, "wire": 2, "loop": 2, "dataplane": 2, "link": 2, "scripts": 2,
     "child": 3,
     "vrrp": 4, "checker": 4, "bfd": 4, "parent": 4, "reading": 4,
-    "lab": 5, "cli": 6,
+    "lab": 5, "cli": 6, "standin": 7,
 }  # fmt: skip
 # Same-level imports that are allowed: (importer, imported).
 SIDEWAYS = {("wire", "loop"), ("link", "loop")}

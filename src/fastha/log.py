@@ -24,7 +24,8 @@ WARNING: Final = 4
 INFO: Final = 6
 DEBUG: Final = 7
 WORDS: Final = {ERROR: "error", WARNING: "warning", INFO: "info", DEBUG: "debug"}
-LOG_DAEMON: Final = 3 << 3
+LOG_DAEMON: Final = 3
+FACILITY: Final = "FASTHA_SYSLOG"  # in the environment: syslog's facility as a number, or "none"; for all our processes
 MAX_LINE: Final = 2048  # under PIPE_BUF (4096): poll says "writable" for a pipe exactly if so much fits
 RECONNECT_NS: Final = 1_000_000_000
 
@@ -42,7 +43,9 @@ class Log:
         self._fd, self._socket = _non_blocking(fd)
         self._given_fd = fd
         self._journal = _is_journal(fd)
-        self._syslog_path = "" if self._journal else syslog
+        facility = os.environ.get(FACILITY, "")
+        self._facility = (int(facility) if facility.isdecimal() else LOG_DAEMON) << 3
+        self._syslog_path = "" if self._journal or facility == "none" else syslog
         self._syslog: socket.socket | None = None
         self._retry_ns = 0
         self._poll = select.poll()
@@ -72,7 +75,9 @@ class Log:
         else:
             self.lost += 1
         if self._syslog_path:
-            self._write_syslog(f"<{LOG_DAEMON | level}>{self.ident}[{pid}]: {text}"[:MAX_LINE].encode(errors="replace"))
+            self._write_syslog(
+                f"<{self._facility | level}>{self.ident}[{pid}]: {text}"[:MAX_LINE].encode(errors="replace")
+            )
 
     def _format(self, level: int, text: str, pid: int) -> bytes:
         if self._journal:

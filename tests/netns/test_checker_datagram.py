@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -13,9 +14,10 @@ from pathlib import Path
 import pytest
 
 import need
-from fastha.checker.ending import Ending, describe
+from fastha.checker.ending import Ending, describe, outcome
 from fastha.checker.question import dns_name, dns_query
 from fastha.checker.request import USER_AGENT
+from fastha.checker.verdict import Outcome
 from fastha.lab.netns import Namespace
 from fastha.lab.network import Network
 from fastha.model import Check, DnsCheck, HttpCheck, HttpUrl, PingCheck, TcpCheck, UdpCheck
@@ -270,6 +272,28 @@ def test_closing_with_and_without_a_reset(pair: tuple[Namespace, Namespace]) -> 
             pass
         after = bench.probes.counters()
         assert after["resets"] - before["resets"] == after["farewells"] == 20
+
+
+def test_local_ports_do_not_run_out(pair: tuple[Namespace, Namespace]) -> None:
+    """A hundred ports for two thousand probes of one peer, which a close in order would keep for a minute each. Without
+    the reset they do run out: that is counted, and no server is blamed for it."""
+    here, there = pair
+    with there.entered():
+        listening = socket.create_server(("10.9.0.2", 0), backlog=4096)
+    with listening, here.entered(), closing(Bench(limit=50)) as bench:
+        with open("/proc/sys/net/ipv4/ip_local_port_range", "w") as ports:
+            ports.write("40000 40099")
+        check = TcpCheck(ip="10.9.0.2", port=listening.getsockname()[1], timeout_ns=30 * S)
+        need.wait_until(lambda: bench.run([check]) == [Ending.CONNECTED], 15, "the wire is up")
+        assert bench.run([check] * 2000) == [Ending.CONNECTED] * 2000
+        assert bench.probes.counters()["no_port"] == 0
+        endings = Counter(bench.run([replace(check, close_reset=False)] * 300))
+        assert set(endings) == {Ending.CONNECTED, Ending.NO_PORT}
+        assert endings[Ending.CONNECTED] <= 100
+        assert outcome(Ending.NO_PORT) is Outcome.OURS
+        after = bench.probes.counters()
+        assert (after["no_port"], after["farewells"]) == (endings[Ending.NO_PORT], endings[Ending.CONNECTED])
+        assert after["resets"] >= 2000
 
 
 def time_waits() -> int:

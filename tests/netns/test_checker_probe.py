@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import hashlib
 import os
 import resource
@@ -140,6 +141,48 @@ def test_a_reply_that_drips_is_judged_by_its_whole_time(bench: Bench, server: Ro
     patient = http(server, server.say(OK, "stall", pieces=1), digest=OK_DIGEST)
     assert bench.run([slow, patient]) == [Ending.REPLY_TIMEOUT, Ending.ANSWERED]
     assert 300 * MS <= max(bench.took_ns.values()) < S
+
+
+ENDLESS = (
+    b"HTTP/1.0 200 OK\r\n\r\n" + bytes(64),
+    b"HTTP/1.1 200 OK\r\nContent-Length: 999999999999999999\r\n\r\n" + bytes(64),
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"3a\r\n" + b"x" * 58 + b"\r\n",
+)
+
+
+def test_an_endless_body_is_heard_for_the_time_of_its_probe(bench: Bench, server: RoughServer) -> None:
+    """And not longer, whether it is digested or not; nobody else waits for it, and nothing of it is kept."""
+    floods = [
+        http(server, server.say(head, "flood"), digest=digest, timeout_ns=300 * MS)
+        for head in ENDLESS
+        for digest in ("", OK_DIGEST)
+    ]
+    good = [http(server, server.say(OK), digest=OK_DIGEST, timeout_ns=20 * S) for _ in range(20)]
+    measure, held = allocated(), []
+    for _ in range(4):
+        assert bench.run([*floods, *good]) == [Ending.REPLY_TIMEOUT] * 6 + [Ending.ANSWERED] * 20
+        assert all(took >= 300 * MS for took in sorted(bench.took_ns.values())[-6:])
+        need.wait_until(lambda: server.open_connections == 0, 5, "the server's connections end")
+        gc.collect()  # the server's, with what it was saying
+        held.append(measure())
+    assert held[-1] - held[0] < 256 * 1024, held
+
+
+def test_what_comes_before_a_body_may_not_be_endless(bench: Bench, server: RoughServer) -> None:
+    stories = [
+        (b"HTTP/1.1 103 Early Hints, 32 bytes\r\n\r\n".ljust(64, b"\n"), Ending.GARBAGE),
+        (b"HTTP/1.1 100 Continue\r\n" + b"X: " + b"y" * 34 + b"\r\n\r\n", Ending.TOO_LONG),  # 64 bytes each
+        (
+            b"HTTP/1.1 200 OK\r\n" + b"X-Header: and more and more and one more header of 64 octets..\r\n",
+            Ending.TOO_LONG,
+        ),
+        (b"HTTP/1.1 200 OK\r\nContent-Length" + b"0" * 64, Ending.TOO_LONG),
+        (b"HTTP/1.1 " + b"2" * 64, Ending.TOO_LONG),
+        (bytes(64), Ending.GARBAGE),
+    ]
+    checks: list[Check] = [http(server, server.say(data, "flood"), timeout_ns=20 * S) for data, _ in stories]
+    assert bench.run(checks) == [ending for _, ending in stories]
+    need.wait_until(lambda: server.open_connections == 0, 5, "the server's connections end")
 
 
 def test_a_large_body(bench: Bench, server: RoughServer) -> None:

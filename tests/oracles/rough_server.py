@@ -1,7 +1,8 @@
 """A TCP server on loopback that does to each HTTP request what its path says; for probes to be tried on.
 
 A path is registered with `say(data, end, pieces)`: after the request the server sends `data` (in `pieces`) and then
-closes, resets or stalls until the client goes away. It runs an event loop of its own in a thread.
+closes, resets, or stalls or floods (with the last bytes of `data`) until the client goes away. It runs an event loop
+of its own in a thread.
 """
 
 from __future__ import annotations
@@ -109,6 +110,11 @@ class RoughServer:
             if data:
                 await asyncio.sleep(0.02)  # what was sent is to be read before the reset destroys it
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        elif end == "flood":
+            flood = (data[-64:] or b"x") * 1024
+            while True:
+                await self._loop.sock_sendall(sock, flood)
+                await asyncio.sleep(0)
         elif end == "stall":
             while await self._loop.sock_recv(sock, 4096):
                 pass

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rate import Child, S, virtual_servers
+from rate import Child, S, own_core, virtual_servers
 
 from fastha.model import Config
 
@@ -26,18 +26,20 @@ def rss_kb(pid: int) -> int:
     return int(next(line for line in lines if line.startswith("VmRSS")).split()[1])
 
 
-def look(kind: str, count: int, port: int, seconds: float) -> tuple[int, dict[str, int]]:
+def look(kind: str, count: int, port: int, seconds: float, alone: bool = False) -> tuple[int, dict[str, int]]:
     """RSS in kB after `seconds` of steady checks, and what the counters gained meanwhile. Two rounds go before."""
     with Child(Config(virtual_servers=virtual_servers(kind, count, port, 10 * S))) as child:
+        if alone:
+            own_core(child.process.pid)
         child.hear(25 if count > 1 else 3)
         gained = child.measure(seconds)[2] if count > 1 else {}
         return rss_kb(child.process.pid), gained
 
 
-def report(kind: str, count: int, port: int, seconds: float) -> bool:
+def report(kind: str, count: int, port: int, seconds: float, alone: bool) -> bool:
     """Print a line for memory and one for lateness; whether both are within what is asked."""
     empty, _ = look(kind, 1, port, 1)
-    full, gained = look(kind, count, port, seconds)
+    full, gained = look(kind, count, port, seconds, alone)
     each = (full - empty) * 1024 / count
     word = "met" if each <= BYTES else "MISSED"
     print(
@@ -61,8 +63,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("port", type=int)
     parser.add_argument("-n", type=int, default=50_000)
     parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--own-core", action="store_true", help="SCHED_FIFO on the last core")
     options = parser.parse_args(argv)
-    return 0 if report("tcp", options.n, options.port, options.seconds) else 1
+    return 0 if report("tcp", options.n, options.port, options.seconds, options.own_core) else 1
 
 
 if __name__ == "__main__":

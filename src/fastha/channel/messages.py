@@ -62,6 +62,7 @@ MESSAGES: Mapping[str, Kind] = {
         "last; lag counts the lateness of all timers since its start, in the steps of loop/lateness.pxd.",
     ),
     "stop": _kind("down", "", "Give up everything in an orderly way, then exit 0."),
+    "keep": _kind("down", "", "Before stop: what it has put into the kernel stays there."),
     # -- facts --
     "facts": _kind(
         "up",

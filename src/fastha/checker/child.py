@@ -5,30 +5,30 @@ from __future__ import annotations
 import functools
 import logging
 import resource
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import Any
 
 from fastha.channel.messages import Message
-from fastha.checker import adoption, bfd_check, facts, gate, lvs, marks, native, plan
+from fastha.checker import adoption, bfd_check, facts, lvs, marks, native, plan
 from fastha.checker.adoption import Adopted
 from fastha.checker.bfd_check import BfdStates
 from fastha.checker.drain import Stance
 from fastha.checker.engine import Answer, Deliver, Engine, Engines
 from fastha.checker.file_check import FileValues
-from fastha.checker.guard import Guard, Passed
 from fastha.checker.lvs_keeper import LvsKeeper
 from fastha.checker.marks_keeper import MarksKeeper
 from fastha.checker.misc import Commands
 from fastha.checker.overrides import Overrides
-from fastha.checker.plan import Effect, QuorumChanged, RunScript, ServerChanged, WeightChanged
+from fastha.checker.plan import Effect
 from fastha.checker.prepare import fitted, refusal
 from fastha.checker.presence import Presence
 from fastha.checker.probe import Probes
-from fastha.checker.roster import Roster, Server, Ward, Watch
+from fastha.checker.roster import Roster
 from fastha.checker.table import TableKeeper
 from fastha.checker.talk import engine as talk
+from fastha.checker.telling import REFRESH_NS, Teller
+from fastha.checker.wards import Server, Ward
 from fastha.child import Child
 from fastha.child.files import Files
 from fastha.child.parts import Draft, Parts
@@ -43,12 +43,10 @@ from fastha.errors import SystemFault
 from fastha.loop.reactor import Timer
 from fastha.model import Config, VirtualServer
 from fastha.model.parts import GLOBALS
-from fastha.model.units import NS_PER_MS, NS_PER_S
+from fastha.model.units import NS_PER_S
 from fastha.scripts import lines
 from fastha.scripts.configured import defaults
 
-REFRESH_NS = 25 * NS_PER_MS  # counters of steady probes are reported by a few real servers each time,
-ROUND = 200  # and by all of them in so many
 TOLD_TOGETHER = 16  # virtual servers of a commit whose rows and facts go out together
 TRIM_NS = 30 * NS_PER_S
 SPARE_FDS = 128 + talk.CONVERSATIONS  # descriptors that are not for probes of the native engine
@@ -91,22 +89,22 @@ class Checker:
             | {bfd_check.KIND: self.bfds}
             | self._talks()
         )
-        self.roster = Roster(self.engines, child.reactor.now_ns, self._changed, self._seen, self._short, self._failed)
-        self.overrides = Overrides(self.roster, child.reactor, self._ruled, self._seen, self._flush)
-        self.roster.guarded = self._guarded
+        self.tell = tell = Teller(child, self.engines)
+        self.roster = Roster(self.engines, child.reactor.now_ns, self._changed, tell.seen, tell.short, tell.failed)
+        self.overrides = Overrides(self.roster, child.reactor, self._ruled, tell.seen, self._flush)
+        tell.roster = self.roster
+        self.roster.guarded = tell.guarded
         self.roster.wake = self._wake
-        self._quorums: dict[str, bool] = {}
         self._noted: set[str] = set()
-        self._share = 0  # real servers of one turn of `_refresh`
         self.parts = Parts()
         self.work = Work(child.reactor, child.stalled)
-        self._round: Iterator[tuple[str, Server]] = iter(())
         self._release: Timer | None = None
         self._running = False
         self._lvs: LvsKeeper | None = None
         self._marks: MarksKeeper | None = None
         self._marked: dict[str, int] = {}
         self._flush_on_stop = ""
+        self._keep = False  # rows stay at the end
         self._presence = Presence(child.reactor, self._addresses_changed)
         child.on("masters", self._masters)
         child.on("parts", self._parts)
@@ -114,6 +112,7 @@ class Checker:
         child.on("propose", lambda message: self.work.add(self._propose(message)))
         child.on("commit", lambda message: self.work.add(self._commit(message)))
         child.on("abandon", self._abandon)
+        child.on("keep", lambda _message: setattr(self, "_keep", True))
         child.on("stop", self._stop)
         child.on("overrides", lambda message: self.overrides.take(message["overrides"]))
         child.on("resync", self._resync)
@@ -196,7 +195,7 @@ class Checker:
         child = self.child
         if isinstance(backend, Patient):
             backend.progress = child.progress
-        self.table = TableKeeper(backend, child.reactor, child.limited, self._drifted)
+        self.table = self.tell.table = TableKeeper(backend, child.reactor, child.limited, self.tell.drifted)
         if isinstance(backend, KernelBalancer):
             self._lvs = LvsKeeper(backend, child.reactor, child.limited, self._balancer_event)
         # A dry run and other dataplanes have no service that a mark could mean.
@@ -235,8 +234,7 @@ class Checker:
         for number, key in enumerate(draft.gone_of("virtual_server")):  # last: what it knows is known to the new ones
             dropped.update(self.roster.drop(key).keys)
             self.overrides.drop(key)
-            self._quorums.pop(key, None)
-            self.child.facts({"virtual_servers": {key: None}})
+            self.tell.forget(key)
             yield from self._breath(number)
         self.roster.settled()
         if dropped:
@@ -246,7 +244,8 @@ class Checker:
         table.flush()
         table.start()
         self.overrides.committed(table.backend)
-        self._tell_quorums()
+        self.tell.quorums()
+        self._trim_in(NS_PER_S)
         self._flush_on_stop = draft.config.globals.lvs.flush_on_stop
         if draft.changed:
             self._note(table, draft)
@@ -256,7 +255,7 @@ class Checker:
         self.child.send("committed", generation=draft.generation)
         if first:
             self._running = True
-            self.child.reactor.call_later(REFRESH_NS, self._refresh)
+            self.child.reactor.call_later(REFRESH_NS, self.tell.refresh)
 
     def _to_apply(self, draft: Draft, marked: Mapping[str, int]) -> list[VirtualServer]:
         """Those that changed, and groups that have another mark now."""
@@ -373,7 +372,7 @@ class Checker:
             name, ip = ward.plan.server.key, ward.plan.server.ip
             text = f"this host has {ip} no more: no checks" if ward.suspended else f"this host has {ip}: checks go on"
             self.child.event("suspended" if ward.suspended else "resumed", name, text)
-            self._tell_ward(ward)
+            self.tell.ward(ward)
 
     @staticmethod
     def _want(table: TableKeeper, ward: Ward) -> None:
@@ -427,20 +426,6 @@ class Checker:
                 self.child.event("drained", name, f"drained, out of the table: {ruling.ended}")
         self.roster.judge(ward)
 
-    def _guarded(self, ward: Ward, before: Guard, passed: Passed) -> None:
-        kind, text = gate.told(ward, before, passed)
-        if kind:
-            level = logging.INFO if kind == "panic_over" else logging.ERROR if kind == "panic" else logging.WARNING
-            self.child.event(kind, ward.plan.server.key, text, level)
-            self.child.reactor.call_at(self.child.reactor.now_ns(), lambda: self._tell_ward(ward))
-
-    def _tell_ward(self, ward: Ward) -> None:
-        """All of its facts, unless it is gone meanwhile."""
-        key = ward.plan.server.key
-        if self.table is not None and self.roster.wards.get(key) is ward:
-            one = facts.ward_facts(self.roster, ward, self.table.wanted(ward.key))
-            self.child.facts({"virtual_servers": {key: one}})
-
     def _wake(self, when_ns: int, callback: Callable[[], object]) -> None:
         def woken() -> None:
             callback()
@@ -457,7 +442,7 @@ class Checker:
                 count = self.roster.accept(ward)
                 text = f"{count} real servers that were kept in the set fall: accepted by an operator"
                 self.child.event("panic_over" if panic else "accepted", key, text, logging.WARNING)
-                self._tell_ward(ward)
+                self.tell.ward(ward)
         self._flush()
 
     def _resync(self, message: Message) -> None:
@@ -477,109 +462,17 @@ class Checker:
         assert self.table is not None
         self.child.progress()
         self._want(self.table, ward)
-        name = ward.plan.server.key
-        servers = {s.config.key: s for s in ward.servers}
-        said: list[str] = []
-        for effect in effects:
-            if isinstance(effect, ServerChanged):
-                server = servers[effect.server.key]
-                word = "up" if effect.up else "down"
-                why = f"kept in the set, though its checks fail: {server.why}" if server.kept else server.why
-                self.child.event(
-                    f"real_server_{word}",
-                    f"{name} {effect.server.key}",
-                    f"{word}: {why}",
-                    logging.INFO if effect.up else logging.WARNING,
-                    why,
-                )
-                said.append(lines.real_server(ward.plan.server, effect.server, effect.up))
-            elif isinstance(effect, QuorumChanged):
-                self._quorum_changed(ward, effect)
-                said.append(lines.virtual_server(ward.plan.server, effect.up))
-            elif isinstance(effect, RunScript):
-                self.child.script(effect.script, effect.subject)
-        for line in said:
-            self.child.send("notify", line=line)
-        row = self.table.wanted(ward.key)
-        shown = ward.servers if any(isinstance(e, QuorumChanged) for e in effects) else _named(effects, servers)
-        shown = [*shown, *also]
-        patch = facts.virtual_server(ward)
-        patch["real_servers"] = {s.config.key: facts.real_server(self.roster, s, row) for s in shown}
-        self.child.facts({"virtual_servers": {name: patch}, "dataplane": facts.dataplane(self.table)})
+        self.tell.changed(ward, effects, also)
 
-    def _quorum_changed(self, ward: Ward, effect: QuorumChanged) -> None:
-        key = ward.plan.server.key
-        self._quorums[key] = effect.up
-        self.child.send("quorum", states={key: effect.up})
-        needed = ward.plan.server.quorum
-        sorry = ward.plan.server.sorry_server
-        text = f"quorum {'gained' if effect.up else 'lost'}: live weight {effect.live_weight}, quorum {needed}"
-        if sorry:
-            text += f"; sorry server {sorry.key} {'leaves' if effect.up else 'takes over'}"
-        cause = f"live weight {effect.live_weight}, quorum {needed}"
-        level = logging.INFO if effect.up else logging.WARNING
-        self.child.event("quorum_gained" if effect.up else "quorum_lost", key, text, level, cause)
-
-    def _seen(self, server: Server) -> None:
-        """An answer that changes no row: the health may have become known, a failure may be on its way."""
-        if self.table is None:
-            return
-        ward = server.ward
-        one = facts.real_server(self.roster, server, self.table.wanted(ward.key))
-        patch: dict[str, Any] = {"real_servers": {server.config.key: one}}
-        if ward.limits is not None:
-            patch["panic"] = facts.panic(ward)
-        self.child.facts({"virtual_servers": {ward.plan.server.key: patch}})
-
-    def _short(self, text: str) -> None:
-        self.child.limited(
-            f"shortage {text}", 0.1, f"a check could not be made here: {text}; no server is blamed for it"
-        )
-
-    def _failed(self, watch: Watch) -> None:
-        """log_all_failures: one line for each failed check, whoever asks it."""
-        names = sorted({f"{s.ward.plan.server.key} {s.config.key}" for s in watch.servers})
-        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        self.child.log.info("%s%s: %s failed: %s", names[0], more, watch.check.kind, watch.why)
-
-    def _drifted(self, text: str) -> None:
-        self.child.event("drift", "dataplane", f"the kernel's table had changed and is repaired: {text}", logging.DEBUG)
-
-    def _refresh(self) -> None:
-        """Counters of steady probes, a few at a time: they change without anybody being told."""
-        self.child.reactor.call_later(REFRESH_NS, self._refresh)
-        if self.child.by_hand or self.table is None:
-            return
-        wards = self.roster.wards
-        patch: dict[str, Any] = {}
-        some = list(islice(self._round, self._share))
-        if len(some) < max(1, self._share):  # the round is over
-            self._round = _servers(wards)
-            self._share = max(1, sum(len(ward.servers) for ward in wards.values()) // ROUND)
-            self.child.facts({"dataplane": facts.dataplane(self.table), "probes": facts.probes(self.engines)})
-        for key, server in some:
-            if server.ward is not wards.get(key):
-                continue  # it is watched no more
-            checks, failures, took = self.roster.stats(server)
-            moving = patch.setdefault(key, {"real_servers": {}})["real_servers"]
-            moving[server.config.key] = {"checks": checks, "failures": failures, "response_ns": took}
-        if patch:
-            self.child.facts({"virtual_servers": patch})
-
-    def _tell_quorums(self) -> None:
-        """Those that the parent has not heard of."""
-        now = {key: ward.plan.quorum for key, ward in self.roster.wards.items()}
-        news = {key: up for key, up in now.items() if self._quorums.get(key) is not up}
-        self._quorums = now
-        if news:
-            self.child.send("quorum", states=news)
-        # What a commit needs for a moment (its text, the whole picture) is many times what stays.
+    def _trim_in(self, delay_ns: int) -> None:
+        """What a commit needs for a moment (its text, the whole picture) is many times what stays."""
         if self._release is not None:
             self._release.cancel()
-        self._release = self.child.reactor.call_later(NS_PER_S, self._trim)
+        self._release = self.child.reactor.call_later(delay_ns, self._trim)
 
     def _trim(self) -> None:
-        self._release = self.child.reactor.call_later(TRIM_NS, self._trim)
+        self._release = None
+        self._trim_in(TRIM_NS)
         release_memory()
 
     # -- the end --
@@ -598,9 +491,10 @@ class Checker:
             self.roster.drop(key)
         self.roster.settled()
         if self.table is not None:
-            self._stop_table(self.table)
+            if not self._keep:
+                self._stop_table(self.table)
             self.table.close()
-            self.table = None
+            self.table = self.tell.table = None
         self.child.finish(0)
 
     def _stop_table(self, table: TableKeeper) -> None:
@@ -625,16 +519,8 @@ class Checker:
                 keeper.close()
         if self.table is not None:
             self.table.close()
-            self.table = None
+            self.table = self.tell.table = None
         self.engines.close()
-
-
-def _servers(wards: Mapping[str, Ward]) -> Iterator[tuple[str, Server]]:
-    """Every real server once, however the wards change meanwhile."""
-    for key in list(wards):
-        ward = wards.get(key)
-        for server in list(ward.servers) if ward is not None else ():
-            yield key, server
 
 
 def _look(ward: Ward) -> tuple[bool, ...]:
@@ -649,10 +535,6 @@ def _farewell_lines(ward: Ward) -> list[str]:
         lines.real_server(server, rs, False) for rs, up in zip(server.real_servers, ward.plan.up, strict=True) if up
     ]
     return [*said, lines.virtual_server(server, False)] if ward.plan.quorum else said
-
-
-def _named(effects: Sequence[Effect], servers: Mapping[str, Server]) -> list[Server]:
-    return [servers[e.server.key] for e in effects if isinstance(e, ServerChanged | WeightChanged)]
 
 
 def probe_limit() -> int:

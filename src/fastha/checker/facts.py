@@ -6,8 +6,9 @@ from typing import Any
 
 from fastha.checker import drain
 from fastha.checker.engine import Engines
-from fastha.checker.roster import Roster, Server, Ward
+from fastha.checker.roster import Roster
 from fastha.checker.table import TableKeeper
+from fastha.checker.wards import Server, Ward
 from fastha.dataplane.rows import DestKey, ServiceRow
 
 Facts = dict[str, Any]

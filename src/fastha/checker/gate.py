@@ -11,7 +11,7 @@ from fastha.checker.adoption import Adopted
 from fastha.checker.guard import Guard, Passed
 
 if TYPE_CHECKING:
-    from fastha.checker.roster import Ward
+    from fastha.checker.wards import Ward
 
 
 def begin(ward: Ward, old: Ward | None, adopt: Adopted, now_ns: int) -> tuple[list[bool], Passed]:

@@ -10,7 +10,8 @@ from typing import Any
 from fastha.checker import drain, plan
 from fastha.checker.drain import LOOK_NS, Ruling, Rulings, Stance
 from fastha.checker.plan import Effect
-from fastha.checker.roster import Roster, Server, Ward
+from fastha.checker.roster import Roster
+from fastha.checker.wards import Server, Ward
 from fastha.dataplane.backend import Backend
 from fastha.dataplane.rows import DestKey, ServiceKey, Table
 from fastha.loop.reactor import Reactor, Timer

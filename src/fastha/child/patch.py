@@ -23,9 +23,7 @@ def combine(first: Patch, then: Patch) -> None:
     """Make `first` the patch that does both, in order; nulls stay, as they still have to delete. `then` is not kept."""
     for key, new in then.items():
         old = first.get(key)
-        if isinstance(new, dict):
-            if not isinstance(old, dict):
-                old = first[key] = {}
+        if isinstance(new, dict) and isinstance(old, dict):
             combine(old, new)
         else:
             first[key] = new

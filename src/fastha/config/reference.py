@@ -52,7 +52,9 @@ WHY = (
     ("links", r"linkbeat|interface_up_down|dynamic_interfaces", "the kernel's own word about links counts, at once"),
     ("where files are", r"reload|config_save|tmp_config|data_use|dump|json|pid_dir|namespace|instance|top level",
      "fastha has a state directory and a control socket instead"),
-    ("checks", r"_CHECK|_GET|url|SSL|hashed|virtual_server|real_server", "this part of the checks is not there yet"),
+    ("the kernel's own mark", r"hashed",
+     "the kernel marks with it what is in its table; set by keepalived it changes nothing"),
+    ("checks", r"_CHECK|_GET|url|SSL|virtual_server|real_server", "this part of the checks is not there yet"),
 )  # fmt: skip
 
 

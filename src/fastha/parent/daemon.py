@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable, Sequence
-from types import FrameType
 from typing import Any
 
 import fastha
@@ -30,14 +28,16 @@ from fastha.parent.control import Reply, Server
 from fastha.parent.disclose import plain
 from fastha.parent.events import Events
 from fastha.parent.fifos import Fifos
-from fastha.parent.loop import READ, Loop
+from fastha.parent.loop import Loop
 from fastha.parent.marker import clear
 from fastha.parent.memory import Memory
+from fastha.parent.place import Place
 from fastha.parent.protocol import BadRequest, Request
 from fastha.parent.readiness import notify
 from fastha.parent.reading import ARGV, Read
 from fastha.parent.reloads import Outcome, Reloads
 from fastha.parent.scripts import Scripts
+from fastha.parent.signals import Signals
 from fastha.parent.spawn import PROCESSES, Process
 from fastha.parent.state import STATE_PATH
 from fastha.parent.status import document
@@ -65,11 +65,13 @@ class Daemon:
         admins: str = "",
         log: Log | None = None,
         processes: Sequence[Process] = PROCESSES,
+        place: Place | None = None,
     ) -> None:
         self._config_path = os.path.abspath(config_path)
         self._dataplane, self._control_path, self._pid_path = dataplane, control_path, pid_path
         self._readers, self._admins = readers, admins  # groups, by name
         self._log = log or Log("fastha")
+        self._place = place
         self._loop = Loop()
         self._events = Events(self._log)
         self._stream = Stream(self._loop, self._events)
@@ -101,7 +103,7 @@ class Daemon:
     def run(self) -> Exit:
         """Start, serve until told to stop, leave nothing behind."""
         try:
-            with Signals(self._loop, self._signal):
+            with Signals(self._loop, self._signal, self._place.signals if self._place else ()):
                 read = self._read_first()
                 if read is None or read.configuration is None:
                     return self._exit  # told to stop meanwhile
@@ -109,6 +111,10 @@ class Daemon:
                     self._loop, self._control_path, self._command, access(self._readers, self._admins)
                 )
                 self._write_pid()
+                self._tell_place()
+                self._supervisor.processes_changed = self._tell_place
+                if self._place is not None and not self._place.respawn:
+                    self._supervisor.unexpected = self._not_alone
                 self._memory.load()  # after the control socket: nobody else is using the file now
                 self._log.info(f"fastha {fastha.__version__} starts with {self._config_path}")
                 if not any(read.configuration.has(kind) for kind in ("instance", "virtual_server", "bfd")):
@@ -176,7 +182,7 @@ class Daemon:
         self._log.info("stopping")
         self._timed.close()
         self._reloads.cancel()
-        self._supervisor.stop(self._children_gone)
+        self._supervisor.stop(self._children_gone, self._place.keep if self._place else ())
 
     def _children_gone(self) -> None:
         if self._scripts.pending:
@@ -202,6 +208,8 @@ class Daemon:
         if self._server is not None:
             self._server.close()
             self._remove_pid()
+            if self._place is not None:
+                self._place.close()
         if self._state == "stopping":
             self._log.info("stopped")
         self._loop.close()
@@ -215,8 +223,21 @@ class Daemon:
             self._stop()
         elif number == signal.SIGHUP:
             self._reloads.request()
+        elif self._place is not None and number in self._place.signals:
+            self._place.signal(number, self._supervisor)
         else:
             self._log.info(f"{signal.Signals(number).name} received: ask `fastha status` instead")
+
+    def _not_alone(self, text: str) -> None:
+        """A child has ended, and nothing shall take its place."""
+        if self._state != "stopping":
+            self._log.error(f"{text}: no respawn is wanted")
+            self._stop(Exit.FAILED)
+
+    def _tell_place(self) -> None:
+        if self._place is not None:
+            children = self._supervisor.children.values()
+            self._place.processes({"parent": os.getpid()} | {c.role: c.pid for c in children if c.alive})
 
     def _command(self, request: Request, reply: Reply) -> None:
         """Handler of the control socket; protocol.COMMANDS is the list."""
@@ -391,38 +412,3 @@ class Once:
         then, self._then = self._then, None
         if then is not None:
             then()
-
-
-class Signals:
-    """While entered, signals arrive as calls of `callback(number)` from the loop (signal.set_wakeup_fd)."""
-
-    TAKEN = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-
-    def __init__(self, loop: Loop, callback: Callable[[int], object]) -> None:
-        self._loop, self._callback = loop, callback
-
-    def __enter__(self) -> Signals:
-        self._read, self._write = socket.socketpair()
-        self._read.setblocking(False)
-        self._write.setblocking(False)
-        self._old_fd = signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
-        self._old = {number: signal.signal(number, _nothing) for number in self.TAKEN}
-        self._loop.add(self._read.fileno(), READ, self._event)
-        return self
-
-    def _event(self, _events: int) -> None:
-        for number in self._read.recv(4096):
-            if number in self.TAKEN:
-                self._callback(number)
-
-    def __exit__(self, *_exc: object) -> None:
-        self._loop.remove(self._read.fileno())
-        for number, handler in self._old.items():
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(self._old_fd)
-        self._read.close()
-        self._write.close()
-
-
-def _nothing(_number: int, _frame: FrameType | None) -> None:
-    """A handler that lets the wakeup descriptor do the work."""

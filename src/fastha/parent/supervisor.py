@@ -5,7 +5,7 @@ Decisions are in reload.py, restart.py and watchdog.py; this says them to the pr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from fastha.channel.messages import Message
@@ -54,6 +54,9 @@ class Supervisor:
         self.running: dict[str, Configuration] = {}
         self.generation = 0
         self.children = {p.role: Child(p, loop, log, self) for p in processes}
+        self.unexpected: Callable[[str], object] = lambda _text: None  # a child ended that nobody had asked to
+        self._keep: Collection[str] = ()
+        self.processes_changed: Callable[[], object] = lambda: None  # a child lives, or lives no more
         self._loop, self._log, self._events, self._scripts = loop, log, events, scripts
         self._dataplane = dataplane
         self._states: dict[str, str] = {}  # of vrrp's instances
@@ -251,6 +254,7 @@ class Supervisor:
             if (message["role"], message["pid"]) != (role, child.pid):
                 raise ValueError(f"hello from {message['role']!r}, pid {message['pid']!r}")
             self.picture.started(role)
+            self.processes_changed()
             if child.state is State.STARTING:
                 self._propose_to(child)
         elif kind == "ready":
@@ -388,6 +392,9 @@ class Supervisor:
     def ended(self, child: Child, ending: Ending, text: str) -> None:
         expected = ending is Ending.ASKED
         self._events.log("ended", child.role, text, INFO if expected else WARNING)
+        self.processes_changed()
+        if not expected:
+            self.unexpected(text)
         if child.process.balances:
             self._resyncs.fail(text)
         if child.role in self._worked:
@@ -396,6 +403,7 @@ class Supervisor:
                 child.process.owned
                 and expected
                 and child.ended_well
+                and child.role not in self._keep
                 and (self._stopping is not None or child.role not in self.running)
             ):
                 self.memory.own(child.role, ())  # it has removed everything
@@ -421,8 +429,10 @@ class Supervisor:
         self._tick_due_ns = self._loop.now_ns() + TICK_NS
         self._tick_timer = self._loop.call_at(self._tick_due_ns, self._tick)
 
-    def stop(self, when_stopped: Callable[[], object]) -> None:
-        """Stop every child in an orderly way, one after another in the order of the table."""
+    def stop(self, when_stopped: Callable[[], object], keep: Collection[str] = ()) -> None:
+        """Stop every child in an orderly way, one after another in the order of the table. `keep`: roles whose
+        addresses or rows stay in the kernel."""
+        self._keep = keep
         if self._deadline is not None:
             self._deadline.cancel()
         self._proposal = None
@@ -433,6 +443,8 @@ class Supervisor:
     def _stop_next(self) -> None:
         while self._stopping:
             child = self._stopping[0]
+            if child.role in self._keep and child.alive and child.state is not State.STOPPING:
+                child.send(type="keep")
             child.stop()
             if child.alive:
                 return

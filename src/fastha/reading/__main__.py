@@ -29,13 +29,14 @@ NAMED_FAULTS = 200  # handed over; errors first
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m fastha.reading", description=__doc__)
     parser.add_argument("file")
+    parser.add_argument("--config-id", default="", help="what @ lines compare with (default: the host's name)")
     parser.add_argument("--channel", type=int, required=True, metavar="FD")
     options = parser.parse_args(argv)
     signal.alarm(LIFE_S)
     os.nice(NICE)
     gc.disable()  # it will not live long enough
     began_ns = time.monotonic_ns()
-    loaded, unsteady = steadily(lambda: load(options.file, native=True), time.time_ns, time.sleep)
+    loaded, unsteady = steadily(lambda: load(options.file, options.config_id, native=True), time.time_ns, time.sleep)
     faults = (*loaded.faults, *unsteady)
     with open(options.channel, "wb", buffering=WRITE_BYTES) as out:
         for item in items(loaded.config, faults, loaded.files, time.monotonic_ns() - began_ns):

@@ -77,6 +77,7 @@ class VrrpChild:
             "vrrp_overrides": self._decide,
             "quorums": lambda message: self._tracked("virtual_server", message),
             "bfds": lambda message: self._tracked("bfd", message),
+            "keep": lambda _: self._keep(),
             "stop": lambda _: self._stop(EXIT_STOPPED),
         }.items():
             self.child.on(kind, handler)
@@ -356,6 +357,10 @@ class VrrpChild:
     def _orphaned(self) -> None:
         self.child.log.error("the parent is gone: giving up addresses in an orderly way")
         self._stop(EXIT_ORPHANED)
+
+    def _keep(self) -> None:
+        for router in self.routers.values():
+            router.keeps = True
 
     def _stop(self, code: int) -> None:
         if self._stopping:

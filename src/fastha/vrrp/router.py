@@ -46,6 +46,8 @@ class Router:
         self.since = time.time()
         self.why = "started"
         self.became_master = int(previous.get("became_master", 0))
+        self.released_master = int(previous.get("released_master", 0))
+        self.zero_sent = int(previous.get("zero_sent", 0))
         self.repaired = 0
         self._sequence = int(previous.get("sequence", 0))  # of signed adverts: peers have heard it
         self.peers = Peers(previous.get("peers", ()))
@@ -58,6 +60,7 @@ class Router:
         self._announce = ""  # the occasion to announce when they have come
         self._built: object = None
         self._told = Told(house.child, "instances")
+        self.keeps = False  # its addresses stay when it gives up
         self.rules = rules_of(instance, 0, override)
         self._build()
         holding = previous.get("state") == "master" or any(house.monitor.table.has(*key) for key in self.messages)
@@ -301,13 +304,15 @@ class Router:
         match effect:
             case machine.SendAdvert(priority):
                 self.house.lane.send(self.index, priority)
+                self.zero_sent += priority == 0
             case machine.AddAddresses():
                 self._add_missing()
             case machine.RemoveAddresses():
                 self._announce = ""
                 self._silence()
                 self._held.clear()
-                self._remove(self.messages)
+                if not self.keeps:
+                    self._remove(self.messages)
             case machine.Garp(occasion):
                 self._announce = occasion
                 if not self._adding:
@@ -315,6 +320,7 @@ class Router:
             case machine.Notify(old, new, why):
                 self.since, self.why = time.time(), why
                 self.became_master += new is Role.MASTER
+                self.released_master += old is Role.MASTER
                 level = logging.WARNING if new is Role.FAULT else logging.INFO
                 self.house.child.event("state", self.instance.name, f"{old} -> {new}: {why}", level, why)
                 self._tell(new)
@@ -403,7 +409,11 @@ class Router:
             "addresses": [str(a) for a in instance.addresses],
             "holding": state.holding,
             "faults": sorted(state.faults),
+            "master_priority": state.master_priority,
+            "master_advert_int_ns": state.master_adver_ns,
             "became_master": self.became_master,
+            "released_master": self.released_master,
+            "zero_sent": self.zero_sent,
             "repaired": self.repaired,
             "override": None if self.override is None else asdict(self.override),
             "peers": self.peers.told(self.house.lane.peers(self.index)),

@@ -24,7 +24,7 @@ sh-port                 | -             | off     |          | yes | Scheduler s
 sh-fallback             | -             | off     |          | yes | Scheduler sh takes another server when one is down
 mh-port                 | -             | off     |          | yes | Scheduler mh hashes the port too
 mh-fallback             | -             | off     |          | yes | Scheduler mh takes another server when one is down
-hashed                  | -             |         |          | -   | Without effect
+hashed                  | -             |         |          | -   | Means nothing: the kernel hashes every service
 lb_kind                 | METHOD [OPTION...] | NAT |         | =lvs_method | -
 lvs_method              | NAT|DR|TUN [OPTION...] | NAT |     | yes | How packets are forwarded
 persistence_timeout     | [s]           | off; 360 without a number | 1..2678400 | yes | A client stays with its server this long

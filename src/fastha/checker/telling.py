@@ -1,0 +1,172 @@
+"""What the checker says of its virtual servers: events, lines for FIFOs, facts, counters (shell)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from fastha.checker import facts, gate
+from fastha.checker.engine import Engines
+from fastha.checker.guard import Guard, Passed
+from fastha.checker.plan import Effect, QuorumChanged, RunScript, ServerChanged, WeightChanged
+from fastha.checker.roster import Roster
+from fastha.checker.table import TableKeeper
+from fastha.checker.wards import Server, Ward, Watch
+from fastha.child import Child
+from fastha.model.units import NS_PER_MS
+from fastha.scripts import lines
+
+REFRESH_NS = 25 * NS_PER_MS  # counters of steady probes are reported by a few real servers each time,
+ROUND = 200  # and by all of them in so many,
+MOST_REFRESHED = 25  # or in more: at most so many each time;
+SUMMED = 40  # what is counted for all together in so many
+
+
+class Teller:
+    """`roster` is given once it is made, `table` once it is opened."""
+
+    roster: Roster
+
+    def __init__(self, child: Child, engines: Engines) -> None:
+        self.child = child
+        self.table: TableKeeper | None = None
+        self._engines = engines
+        self._quorums: dict[str, bool] = {}
+        self._share = 0  # real servers of one turn of `refresh`
+        self._turns = 0
+        self._round: Iterator[tuple[str, Server]] = iter(())
+
+    def changed(self, ward: Ward, effects: Sequence[Effect], also: Sequence[Server] = ()) -> None:
+        """Real servers or the quorum of a virtual server changed; so did these real servers also, in some other way."""
+        assert self.table is not None
+        name = ward.plan.server.key
+        servers = {s.config.key: s for s in ward.servers}
+        said: list[str] = []
+        for effect in effects:
+            if isinstance(effect, ServerChanged):
+                server = servers[effect.server.key]
+                word = "up" if effect.up else "down"
+                why = f"kept in the set, though its checks fail: {server.why}" if server.kept else server.why
+                self.child.event(
+                    f"real_server_{word}",
+                    f"{name} {effect.server.key}",
+                    f"{word}: {why}",
+                    logging.INFO if effect.up else logging.WARNING,
+                    why,
+                )
+                said.append(lines.real_server(ward.plan.server, effect.server, effect.up))
+            elif isinstance(effect, QuorumChanged):
+                self._quorum_changed(ward, effect)
+                said.append(lines.virtual_server(ward.plan.server, effect.up))
+            elif isinstance(effect, RunScript):
+                self.child.script(effect.script, effect.subject)
+        for line in said:
+            self.child.send("notify", line=line)
+        row = self.table.wanted(ward.key)
+        shown = ward.servers if any(isinstance(e, QuorumChanged) for e in effects) else _named(effects, servers)
+        shown = [*shown, *also]
+        patch = facts.virtual_server(ward)
+        patch["real_servers"] = {s.config.key: facts.real_server(self.roster, s, row) for s in shown}
+        self.child.facts({"virtual_servers": {name: patch}, "dataplane": facts.dataplane(self.table)})
+
+    def _quorum_changed(self, ward: Ward, effect: QuorumChanged) -> None:
+        key = ward.plan.server.key
+        self._quorums[key] = effect.up
+        self.child.send("quorum", states={key: effect.up})
+        needed = ward.plan.server.quorum
+        sorry = ward.plan.server.sorry_server
+        text = f"quorum {'gained' if effect.up else 'lost'}: live weight {effect.live_weight}, quorum {needed}"
+        if sorry:
+            text += f"; sorry server {sorry.key} {'leaves' if effect.up else 'takes over'}"
+        cause = f"live weight {effect.live_weight}, quorum {needed}"
+        level = logging.INFO if effect.up else logging.WARNING
+        self.child.event("quorum_gained" if effect.up else "quorum_lost", key, text, level, cause)
+
+    def seen(self, server: Server) -> None:
+        """An answer that changes no row: the health may have become known, a failure may be on its way."""
+        if self.table is None:
+            return
+        ward = server.ward
+        one = facts.real_server(self.roster, server, self.table.wanted(ward.key))
+        patch: dict[str, Any] = {"real_servers": {server.config.key: one}}
+        if ward.limits is not None:
+            patch["panic"] = facts.panic(ward)
+        self.child.facts({"virtual_servers": {ward.plan.server.key: patch}})
+
+    def short(self, text: str) -> None:
+        self.child.limited(
+            f"shortage {text}", 0.1, f"a check could not be made here: {text}; no server is blamed for it"
+        )
+
+    def failed(self, watch: Watch) -> None:
+        """log_all_failures: one line for each failed check, whoever asks it."""
+        names = sorted({f"{s.ward.plan.server.key} {s.config.key}" for s in watch.servers})
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        self.child.log.info("%s%s: %s failed: %s", names[0], more, watch.check.kind, watch.why)
+
+    def drifted(self, text: str) -> None:
+        self.child.event("drift", "dataplane", f"the kernel's table had changed and is repaired: {text}", logging.DEBUG)
+
+    def refresh(self) -> None:
+        """Counters of steady probes, a few at a time: they change without anybody being told."""
+        self.child.reactor.call_later(REFRESH_NS, self.refresh)
+        if self.child.by_hand or self.table is None:
+            return
+        wards = self.roster.wards
+        patch: dict[str, Any] = {}
+        some = list(islice(self._round, self._share))
+        if len(some) < max(1, self._share):  # the round is over
+            self._round = _servers(wards)
+            self._share = min(MOST_REFRESHED, max(1, sum(len(ward.servers) for ward in wards.values()) // ROUND))
+        if not self._turns % SUMMED:
+            self.child.facts({"dataplane": facts.dataplane(self.table), "probes": facts.probes(self._engines)})
+        self._turns += 1
+        for key, server in some:
+            if server.ward is not wards.get(key):
+                continue  # it is watched no more
+            checks, failures, took = self.roster.stats(server)
+            moving = patch.setdefault(key, {"real_servers": {}})["real_servers"]
+            moving[server.config.key] = {"checks": checks, "failures": failures, "response_ns": took}
+        if patch:
+            self.child.facts({"virtual_servers": patch})
+
+    def guarded(self, ward: Ward, before: Guard, passed: Passed) -> None:
+        kind, text = gate.told(ward, before, passed)
+        if kind:
+            level = logging.INFO if kind == "panic_over" else logging.ERROR if kind == "panic" else logging.WARNING
+            self.child.event(kind, ward.plan.server.key, text, level)
+            self.child.reactor.call_at(self.child.reactor.now_ns(), lambda: self.ward(ward))
+
+    def ward(self, ward: Ward) -> None:
+        """All of its facts, unless it is gone meanwhile."""
+        key = ward.plan.server.key
+        if self.table is not None and self.roster.wards.get(key) is ward:
+            one = facts.ward_facts(self.roster, ward, self.table.wanted(ward.key))
+            self.child.facts({"virtual_servers": {key: one}})
+
+    def quorums(self) -> None:
+        """Those that the parent has not heard of."""
+        now = {key: ward.plan.quorum for key, ward in self.roster.wards.items()}
+        news = {key: up for key, up in now.items() if self._quorums.get(key) is not up}
+        self._quorums = now
+        if news:
+            self.child.send("quorum", states=news)
+
+    def forget(self, key: str) -> None:
+        """A virtual server is gone."""
+        self._quorums.pop(key, None)
+        self.child.facts({"virtual_servers": {key: None}})
+
+
+def _servers(wards: Mapping[str, Ward]) -> Iterator[tuple[str, Server]]:
+    """Every real server once, however the wards change meanwhile."""
+    for key in list(wards):
+        ward = wards.get(key)
+        for server in list(ward.servers) if ward is not None else ():
+            yield key, server
+
+
+def _named(effects: Sequence[Effect], servers: Mapping[str, Server]) -> list[Server]:
+    return [servers[e.server.key] for e in effects if isinstance(e, ServerChanged | WeightChanged)]

@@ -1,0 +1,102 @@
+"""The daemon in keepalived's place: its pid files, and what its signals write (shell)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Mapping
+
+import orjson
+
+from fastha.errors import SystemFault
+from fastha.log import Log
+from fastha.model import TrackFile, VirtualServer, VrrpInstance
+from fastha.model.codec import read
+from fastha.parent.configuration import Configuration
+from fastha.parent.disclose import whole
+from fastha.parent.supervisor import Supervisor
+from fastha.standin import data, json_dump, stats
+from fastha.standin.picture import Counts, Picture, Seen, counts_of
+from fastha.standin.pids import PidFiles, write_atomically
+from fastha.standin.signals import SIGNALS
+
+MODE = 0o600  # as keepalived's
+
+
+class KeepalivedPlace:
+    """Keeps `fastha.parent.place.Place`. `directory`: where dumps go; `begun()` is called once when the pid files are
+    written for the first time; `respawn`, `keep`: of Place."""
+
+    def __init__(
+        self,
+        log: Log,
+        pids: PidFiles,
+        directory: str,
+        respawn: bool = True,
+        keep: Collection[str] = (),
+        begun: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._log, self._pids, self._directory, self._begun = log, pids, directory, begun
+        self.respawn, self.keep = respawn, keep
+        self._cleared: dict[str, Counts] = {}
+        self._first = True
+
+    @property
+    def signals(self) -> Collection[int]:
+        return [SIGNALS[name] for name in ("DATA", "STATS", "STATS_CLEAR", "JSON")]
+
+    def processes(self, pids: Mapping[str, int]) -> None:
+        first, self._first = self._first, False
+        if first:
+            self._pids.write(pids)
+            self._begun()
+            return
+        try:
+            self._pids.write(pids)
+        except SystemFault as error:  # a daemon that runs goes on without
+            self._log.error(str(error))
+
+    def signal(self, number: int, supervisor: Supervisor) -> None:
+        picture = self._picture(supervisor)
+        if number == SIGNALS["DATA"]:
+            self._write("keepalived_parent.data", data.of_parent(picture).encode())
+            alive = {role for role, child in supervisor.children.items() if child.alive}
+            if "vrrp" in alive:
+                self._write("keepalived.data", data.of_vrrp(picture).encode())
+            if "checker" in alive:
+                self._write("keepalived_check.data", data.of_checker(picture).encode())
+        elif number == SIGNALS["JSON"]:
+            self._write("keepalived.json", json_dump.document(picture))
+        else:
+            self._write("keepalived.stats", stats.text(picture.instances).encode())
+            if number == SIGNALS["STATS_CLEAR"]:
+                facts = instances_of(supervisor)
+                self._cleared = {name: counts_of(one) for name, one in facts.items()}
+
+    def _picture(self, supervisor: Supervisor) -> Picture:
+        config, facts = supervisor.config or Configuration(), instances_of(supervisor)
+        seen = []
+        for part in config.of("instance"):
+            instance = read(VrrpInstance, orjson.loads(part.head))
+            known = facts.get(instance.name, {})
+            seen.append(Seen(instance, known, counts_of(known, self._cleared.get(instance.name))))
+        servers = [read(VirtualServer, orjson.loads(whole(part))) for part in config.of("virtual_server")]
+        files = [read(TrackFile, orjson.loads(part.head)) for part in config.of("track_file")]
+        return Picture(config.globals, tuple(seen), tuple(servers), tuple(files), supervisor.servers)
+
+    def _write(self, name: str, content: bytes) -> None:
+        path = os.path.join(self._directory, name)
+        try:
+            write_atomically(path, content, MODE)
+        except OSError as error:
+            self._log.error(f"{path}: {error.strerror or error}")
+        else:
+            self._log.info(f"wrote {path}")
+
+    def close(self) -> None:
+        self._pids.remove()
+
+
+def instances_of(supervisor: Supervisor) -> Mapping[str, Mapping[str, object]]:
+    """Facts of VRRP instances by name."""
+    facts: Mapping[str, Mapping[str, object]] = supervisor.picture.of("vrrp").get("instances", {})
+    return facts
