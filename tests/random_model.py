@@ -69,6 +69,8 @@ class Make:
         self.r = r
         self.n = 0
         self.material: dict[str, Any] = {"certificate": "", "key": "", "password": "", "ca": [""]}
+        self.scripts: list[Any] = []
+        self.files: list[TrackFile] = []
 
     def number(self) -> int:
         """A number that this configuration has not had yet."""
@@ -341,14 +343,47 @@ class Make:
             out.append(TrackFile(f"{self.word()}{n}", f"/run/{self.word()}{n}", weight, reverse, init, overwrite))
         return out
 
+    def vrrp_scripts(self) -> list[Any]:
+        out = []
+        for _ in range(self.r.randint(0, 2)):
+            interval = self.r.choice([1, 5, 4000]) * S
+            out.append(
+                model.VrrpScript(
+                    name=f"{self.word()}{self.number()}",
+                    script=self.script() or Script(("/bin/true",)),
+                    interval_ns=interval,
+                    timeout_ns=self.maybe(3 * S + 500 * MS, interval),
+                    rise=self.maybe(3, 1),
+                    fall=self.maybe(2, 1),
+                    weight=self.r.choice([0, 253, -20]),
+                    reverse=self.r.random() < 0.3,
+                    init_fail=self.r.random() < 0.3,
+                )
+            )
+        return out
+
     def trackers(self, bfds: list[BfdInstance]) -> dict[str, Any]:
         """The field `track` of an instance."""
         if not has(VrrpInstance, "track"):
             return {}
-        names = [("bfd", b.name) for b in bfds if b.vrrp] + [("interface", name) for name in ("eth5", "eth6")]
+        names = [("script", s.name) for s in self.scripts] + [("file", f.name) for f in self.files]
+        names += [("bfd", b.name) for b in bfds if b.vrrp] + [("interface", name) for name in ("eth5", "eth6")]
         some = self.r.sample(names, self.r.randint(0, len(names)))
         tracker = model.Tracker  # type: ignore[attr-defined]
         return {"track": tuple(tracker(k, n, self.r.choice([0, 5, -5]), self.r.random() < 0.3) for k, n in some)}
+
+    def sync_groups(self, instances: list[VrrpInstance]) -> dict[str, Any]:
+        """The field `sync_groups` of a configuration; its members' trackers become what a group lets them be."""
+        members = self.r.sample(range(len(instances)), self.r.randint(0, len(instances)))
+        if not members:
+            return {}
+        weights = self.r.random() < 0.5
+        for i in members:
+            track = tuple(t for t in instances[i].track if weights or not t.weight or t.kind == "interface")
+            instances[i] = replace(instances[i], track=track)
+        names = tuple(instances[i].name for i in members)
+        notify = replace(self.notifications()["notify"], deleted=None)
+        return {"sync_groups": (model.SyncGroup(self.word(), names, weights, notify),)}
 
     def notifications(self) -> dict[str, Any]:
         """The field `notify` of an instance."""
@@ -460,8 +495,11 @@ class Make:
         servers = [self.server() for _ in range(self.r.randint(0, 4))]
         interval_ns = self.maybe(1_000_000, 0)
         bfds = self.bfds()
+        self.scripts, self.files = self.vrrp_scripts(), self.track_files()
         instances = [self.instance(interval_ns, servers, bfds) for _ in range(self.r.randint(0, 3))]
+        sync_groups = self.sync_groups(instances)
         return Config(
+            **sync_groups,
             globals=GlobalDefs(
                 router_id=self.maybe(self.word(), ""),
                 **self.notify(),
@@ -472,7 +510,8 @@ class Make:
             ),
             instances=tuple(instances),
             virtual_servers=tuple(servers),
-            track_files=tuple(self.track_files()),
+            track_files=tuple(self.files),
+            vrrp_scripts=tuple(self.scripts),
             bfds=tuple(bfds),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -17,7 +18,7 @@ from fastha.child.patch import apply
 from fastha.lab.netns import Namespace
 from fastha.lab.network import Network
 from fastha.lab.wait import wait_until
-from fastha.model import Config, VirtualAddress, VrrpInstance, codec
+from fastha.model import Config, SyncGroup, VirtualAddress, VrrpInstance, codec
 
 FAST_NS = 100_000_000
 VIP = "10.9.0.100"
@@ -59,6 +60,9 @@ class Director:
         self.said: list[str] = []
         self.bfds: list[dict[str, bool]] = []  # what it told of sessions
         self.reasons: list[str] = []
+        self.lines: list[str] = []  # for the notify FIFOs
+        self.scripts: list[tuple[str, list[str]]] = []  # (subject, argv)
+        self.groups: tuple[SyncGroup, ...] = ()
         self.generation = 0
         self.heard_ns = time.monotonic_ns()
         self.log = ""
@@ -83,7 +87,7 @@ class Director:
         self.said.clear()
 
     def config(self, values: tuple[Any, ...]) -> Config:
-        return Config(instances=values)
+        return Config(instances=values, sync_groups=self.groups)
 
     def poll(self) -> None:
         self.log += (self.process.stderr.read() or b"").decode()
@@ -96,9 +100,19 @@ class Director:
                 self.events.append(message["event"])
             elif message["type"] == "bfd":
                 self.bfds.append(message["states"])
+            elif message["type"] == "notify":
+                self.lines.append(message["line"])
+            elif message["type"] == "script":
+                self.scripts.append((message["subject"], message["script"]["argv"]))
             elif message["type"] == "refused":
                 self.reasons.append(message["reason"])
             self.said.append(message["type"])
+
+    def until_end(self) -> None:
+        """Take in all that it said before it ended."""
+        with contextlib.suppress(Closed):
+            while True:
+                self.poll()
 
     def until(self, condition: Callable[[], object], why: str, deadline_s: float = 5) -> None:
         def look() -> object:

@@ -34,7 +34,10 @@ THEIRS = [
         r"|promote_secondaries is automatically|VMAC interface name already",
         "`strict_mode` and `use_vmac` have no effect yet, so what they forbid is not judged",
     ),
-    (r"interface weight due to SYNC group", "`vrrp_sync_group` has no effect yet, so weights of its members count"),
+    (
+        r"interface weight due to SYNC group",
+        "weights of interfaces count in a sync group, as keepalived does itself after it has said that it would not",
+    ),
     (r"misc_timeout", "`misc_timeout` may be longer than 4294 s"),
     (
         r"Routing table \S+ not found|VRF \S+ not found|[Pp]rotocol \S+ not found",

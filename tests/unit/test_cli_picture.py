@@ -96,6 +96,12 @@ def test_bfd_sessions() -> None:
     assert "discarded: ttl 4" in " ".join(lines(None))
 
 
+def test_sync_groups() -> None:
+    group = {"state": "fault", "since": NOW - 5, "why": "eth1 is down", "members": ["inside", "outside"]}
+    (line,) = (x for x in lines(None, {**PICTURE, "vrrp": {"groups": {"VG_1": group}}}) if "VG_1" in x)
+    assert line.split() == ["VG_1", "fault", "5s", "inside", "outside", "eth1", "is", "down"]
+
+
 def test_what_operators_decided_is_plain() -> None:
     def one(**real: Any) -> dict[str, Any]:
         return {"health": "up", "weight": 1, "weight_from": "configured", "since": NOW - 70, "why": "fine", **real}

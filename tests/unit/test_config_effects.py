@@ -28,10 +28,12 @@ ELSEWHERE = {
     ("top level", "virtual_server_group"): "golden/config/groups.conf",
     ("virtual_server", "ip_family"): "golden/config/words.conf",
     ("top level", "SSL"): "golden/config/checks_talk.conf",
+    ("vrrp_script", "script"): "golden/config/track_script.conf",
     ("SSL", "password"): "golden/config/checks_talk.conf",
     ("SSL", "ca"): "golden/config/checks_talk.conf",
     ("SSL", "certificate"): "golden/config/checks_talk.conf",
     ("SSL", "key"): "golden/config/checks_talk.conf",
+    ("vrrp_sync_group", "group"): "golden/config/sync_groups.conf",
     ("BFD_CHECK", "name"): "golden/config/bfd.conf",
     ("SMTP_CHECK", "host"): "golden/config/checks_talk.conf",
 }
@@ -66,20 +68,20 @@ INSIDE = {
     "track_file": "file /tmp/first\n{X}",
     "bfd_instance": "neighbor_ip 10.9.9.7\n{X}",
     "vrrp_script": "script /bin/true\n{X}",
-    "vrrp_sync_group": "group {\nfirst\n}\n{X}",
+    "vrrp_sync_group": "group {\naround\n}\n{X}",
     "addresses": "10.0.0.8",
     "peers": "10.0.0.9",
     "virtual_server_group": "10.4.0.1 80",
     "track_virtual": "10.0.0.1 80",
     "trackers": "known",
-    "instances": "first",
+    "instances": "around",
     "emails": "a@example.org",
 }
 HEADS = {
     "vrrp_instance": "vrrp_instance first", "virtual_server": "virtual_server 10.0.0.2 80",
     "real_server": "real_server 10.1.1.2 80", "virtual_server_group": "virtual_server_group known",
     "track_file": "track_file mine", "vrrp_track_file": "vrrp_track_file mine", "bfd_instance": "bfd_instance mine",
-    "vrrp_script": "vrrp_script known", "vrrp_sync_group": "vrrp_sync_group known",
+    "vrrp_script": "vrrp_script mine", "vrrp_sync_group": "vrrp_sync_group known",
     "vrrp_track_process": "vrrp_track_process known",
 }  # fmt: skip
 # What else the configuration has.
@@ -118,6 +120,9 @@ file /tmp/other
 }
 bfd_instance known {
 neighbor_ip 10.9.9.9
+}
+vrrp_script known {
+script /bin/known
 }
 """
 # More lines of the block that a keyword needs to mean anything.

@@ -18,6 +18,9 @@ from fastha.vrrp.machine import (
     FaultCleared,
     FaultRaised,
     Garp,
+    GroupLeads,
+    GroupListens,
+    GroupWaits,
     Notify,
     PriorityChanged,
     RemoveAddresses,
@@ -47,6 +50,7 @@ STATES = [INIT, BACKUP, MASTER, FAULT]
 EVENTS: list[Event] = [
     Startup(), Shutdown(), TimerFired(), Advert(50, LOW, NS_PER_S), AdvertZero(LOW), FaultRaised("x"),
     FaultCleared("link down"), PriorityChanged(90), RulesChanged(RULES), Resign("asked to"),
+    GroupWaits(), GroupLeads("all can"), GroupListens(),
 ]  # fmt: skip
 
 
@@ -66,7 +70,10 @@ def test_what_every_cell_obeys(state: State, event: Event) -> None:
     told = [e for e in effects if isinstance(e, Notify)]
     assert (new.role != state.role) == bool(told), "a change of role is told, nothing else is"
     assert all((t.old, t.new) == (state.role, new.role) for t in told)
-    assert (new.deadline_ns is not None) == (new.role in (Role.BACKUP, Role.MASTER)), "who takes part has a timer"
+    waits = isinstance(event, GroupWaits) and new.role is Role.BACKUP
+    assert (new.deadline_ns is not None) == (new.role in (Role.BACKUP, Role.MASTER) and not waits), (
+        "who takes part has a timer"
+    )
     order = [SendAdvert, RemoveAddresses, AddAddresses, Garp, Notify]
     ranks = [order.index(k) for k in kinds(effects)]
     assert ranks == sorted(ranks), "advert first, addresses, ARP, notifications"
@@ -348,3 +355,30 @@ def test_one_that_is_released_takes_over_at_the_end_of_its_patience() -> None:
     assert (free.role, free.deadline_ns, effects) == (Role.BACKUP, held.deadline_ns, ())
     assert free.deadline_ns is not None
     assert step(RULES, free, TimerFired(), free.deadline_ns)[0].role is Role.MASTER
+
+
+# -- sync groups ---------------------------------------------------------------------------------------------------
+
+
+def test_one_that_waits_for_its_group_keeps_nothing_but_its_timer_back() -> None:
+    waiting, effects = step(RULES, BACKUP, GroupWaits(), NOW)
+    assert (waiting, effects) == (replace(BACKUP, deadline_ns=None), ())
+    assert step(RULES, waiting, TimerFired(), NOW) == (waiting, ())
+    assert step(RULES, waiting, Advert(50, LOW, NS_PER_S), NOW)[0].deadline_ns is None, "discarded: it still waits"
+    assert step(RULES, waiting, Advert(200, HIGH, NS_PER_S), NOW)[0].deadline_ns == NOW + DOWN
+    assert step(RULES, waiting, PriorityChanged(90), NOW)[0] == replace(waiting, priority=90)
+    leading, effects = step(RULES, waiting, GroupLeads("all can"), NOW)
+    assert leading.role is Role.MASTER
+    assert kinds(effects) == [SendAdvert, AddAddresses, Garp, Notify]
+
+
+def test_a_master_of_a_group_that_listens_keeps_its_addresses() -> None:
+    new, effects = step(RULES, MASTER, GroupListens(), NOW)
+    assert (new.role, new.holding) == (Role.BACKUP, True)
+    assert kinds(effects) == [Notify]
+
+
+def test_an_owner_waits_for_its_group() -> None:
+    new, effects = step(replace(RULES, priority=255), State(priority=255, holding=True), GroupWaits(), NOW)
+    assert (new.role, new.deadline_ns, new.holding) == (Role.BACKUP, None, True)
+    assert kinds(effects) == [Notify]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fastha.model import Tracker, TrackVirtualServer, VrrpInstance
-from fastha.vrrp.trackers import effective_priority, faults, unknown
+from fastha.vrrp.trackers import effective_priority, faults, told, unknown
 
 
 def instance(**more: object) -> VrrpInstance:
@@ -28,7 +28,7 @@ def test_weights() -> None:
     ("weight", "reverse", "up", "down"),
     [(20, False, 120, 100), (-20, False, 100, 80), (20, True, 80, 100), (-20, True, 100, 120)],
 )
-@pytest.mark.parametrize("kind", ["interface", "bfd"])
+@pytest.mark.parametrize("kind", ["interface", "bfd", "script"])
 def test_reverse_turns_the_sign(kind: str, weight: int, reverse: bool, up: int, down: int) -> None:
     tracked = instance(track=(Tracker(kind, "x", weight, reverse),))
     assert effective_priority(tracked, {(kind, "x"): True}) == up
@@ -65,3 +65,19 @@ def test_zero_reverse_is_fault_while_up() -> None:
     assert faults(tracked, {("bfd", "b"): True}) == ["BFD session b is up"]
     assert faults(tracked, {("bfd", "b"): False}) == []
     assert unknown(tracked, {}) == ["BFD session b"]
+
+
+def test_a_file_counts_its_number_times_the_weight() -> None:
+    """keepalived.md 2.6: at or below -254 FAULT, above 253 clipped; without weight anything but 0 is FAULT."""
+    tracked = instance(track=(Tracker("file", "f", 3),))
+    for value, priority in ((0, 100), (10, 130), (-10, 70), (1000, 254), (-84, 1)):
+        assert effective_priority(tracked, {("file", "f"): value}) == priority
+        assert faults(tracked, {("file", "f"): value}) == []
+    assert faults(tracked, {("file", "f"): -85}) == ["track_file f is not 0"]
+    backwards = instance(track=(Tracker("file", "f", 3, True),))
+    assert effective_priority(backwards, {("file", "f"): 10}) == 70
+    needed, other = instance(track=(Tracker("file", "f"),)), instance(track=(Tracker("file", "f", 0, True),))
+    assert faults(needed, {("file", "f"): 1}) == ["track_file f is not 0"]
+    assert faults(needed, {("file", "f"): 0}) == faults(other, {("file", "f"): 7}) == []
+    assert faults(other, {("file", "f"): 0}) == ["track_file f is 0"]
+    assert told(tracked, {("file", "f"): 10}) == "base 100, track_file f is 10 +30"

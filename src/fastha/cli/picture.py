@@ -27,6 +27,7 @@ def render(doc: Doc, now: float, width: int | None) -> list[Line]:
         daemon(doc["daemon"], now, width),
         children(doc["daemon"].get("children", {}), width),
         instances(doc.get("vrrp", {}).get("instances", {}), now, width),
+        groups(doc.get("vrrp", {}).get("groups", {}), now, width),
         sessions(doc.get("bfd", {}).get("sessions", {}), now, width),
         virtual_servers(checker.get("virtual_servers", {}), now, width),
         strangers(doc["daemon"].get("overrides", ()), width),
@@ -102,6 +103,22 @@ def instances(by_name: Doc, now: float, width: int | None) -> list[Line]:
         )
         below.append(_below_instance(instance, now, width))
     return table(head, rows, width, below)
+
+
+def groups(by_name: Doc, now: float, width: int | None) -> list[Line]:
+    if not by_name:
+        return []
+    rows: list[list[Cell]] = [
+        [
+            name,
+            _coloured(group.get("state", "-")),
+            _since(group, now),
+            " ".join(group.get("members", ())),
+            str(group.get("why", "")),
+        ]
+        for name, group in by_name.items()
+    ]
+    return table(["SYNC GROUP", "STATE", "SINCE", "MEMBERS", "WHY"], rows, width)
 
 
 def _below_instance(instance: Doc, now: float, width: int | None) -> list[Line]:

@@ -45,6 +45,8 @@ NAMES = {
     "check": "check",
     "track_file": "track_file",
     "bfd_instance": "bfd_instance",
+    "vrrp_sync_group": "vrrp_sync_group",
+    "vrrp_script": "vrrp_script",
 }
 PLURALS = {"address": "addresses", "global_defs": "global_defs"}
 

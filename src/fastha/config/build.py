@@ -15,7 +15,10 @@ from fastha.config.build_file import build_track_files
 from fastha.config.build_globals import Globals, build_globals
 from fastha.config.build_group import build_groups, warn_unused
 from fastha.config.build_lvs import build_virtual_server
+from fastha.config.build_scripts import build_vrrp_scripts
+from fastha.config.build_sync import build_sync_groups
 from fastha.config.build_tls import build_ssl_block, with_material
+from fastha.config.build_trackers import Known
 from fastha.config.build_vrrp import build_instance
 from fastha.config.crosscheck import check_instances, check_services, check_sync, check_virtual_servers
 from fastha.config.inherit import Timing
@@ -60,11 +63,16 @@ def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) ->
     check_bfd_checks(built, bfds, faults)
     valid = [b for b in built if servers[b.value.key] is b.value]
     check_services(valid, bool(globals_.balancer.defs.marks_table), faults)
+    scripts = build_vrrp_scripts([item for item in top if item.name == "vrrp_script"], faults)
+    known = Known(bfds, scripts, files)
     instances = [
         i
         for item in top
-        if item.name == "vrrp_instance" and (i := build_instance(item, globals_, servers, bfds, faults))
+        if item.name == "vrrp_instance" and (i := build_instance(item, globals_, servers, known, faults))
     ]
+    sync_groups, instances = build_sync_groups(
+        [item for item in top if item.name == "vrrp_sync_group"], instances, known, faults
+    )
     check_instances(instances, faults)
     check_references(tree.statements, faults)
     advise(tree.statements, instances, valid, faults)
@@ -81,6 +89,8 @@ def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) ->
         virtual_servers=tuple(servers.values()),
         track_files=tuple(files.values()),
         bfds=tuple(bfds.values()),
+        sync_groups=sync_groups,
+        vrrp_scripts=tuple(scripts.values()),
     )
     return config, in_order(faults, tree.files)
 

@@ -1,4 +1,5 @@
-"""`track_interface` and `track_bfd` of a vrrp_instance: lines of `NAME [weight N [reverse|noreverse]]`."""
+"""`track_interface`, `track_bfd`, `track_script` and `track_file` of an instance or group: lines of
+`NAME [weight N [reverse|noreverse]]`."""
 
 from __future__ import annotations
 
@@ -8,8 +9,57 @@ from fastha.config import values
 from fastha.config.build_bfd import unknown_bfd
 from fastha.config.build_track import WEIGHT
 from fastha.config.line import plain
+from fastha.config.near import meant
 from fastha.config.tree import Faults, Statement, shown
-from fastha.model import BfdInstance, Tracker
+from fastha.lean import dataclass
+from fastha.model import BfdInstance, Tracker, TrackFile, VrrpScript
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What there is to follow, by name."""
+
+    bfds: Mapping[str, BfdInstance]
+    scripts: Mapping[str, VrrpScript]
+    files: Mapping[str, TrackFile]
+
+
+NOTHING = Known({}, {}, {})
+LISTS = ("track_interface", "track_bfd", "track_script", "track_file")
+FILE_WEIGHT = 254
+
+
+def build_trackers(word: str, block: list[Statement], known: Known, faults: Faults) -> list[Tracker]:
+    """The lines of one of LISTS."""
+    if word == "track_interface":
+        return build_track_interface(block, faults)
+    if word == "track_bfd":
+        return build_track_bfd(block, known.bfds, faults)
+    if word == "track_script":
+        return _build_named("script", "vrrp_script", WEIGHT, block, known.scripts, faults)
+    return _build_named("file", "track_file", FILE_WEIGHT, block, known.files, faults)
+
+
+def _build_named(
+    kind: str,
+    what: str,
+    most: int,
+    block: list[Statement],
+    known: Mapping[str, VrrpScript] | Mapping[str, TrackFile],
+    faults: Faults,
+) -> list[Tracker]:
+    """One for each line; what it does not say about weight the definition does."""
+    out = []
+    for statement in plain(block, faults):
+        name = statement.words[0]
+        one = known.get(name)
+        if one is None:
+            faults.error(statement.place(), f"there is no {what} {shown(name)} that works", meant(name[:40], known))
+            continue
+        weight, reverse, good = _weight(statement, one.weight, one.reverse, faults, most)
+        if good:
+            out.append(Tracker(kind, name, weight, reverse))
+    return _unique(out, block, faults)
 
 
 def build_track_interface(block: list[Statement], faults: Faults) -> list[Tracker]:
@@ -47,7 +97,9 @@ def build_track_bfd(block: list[Statement], bfds: Mapping[str, BfdInstance], fau
     return _unique(out, block, faults)
 
 
-def _weight(statement: Statement, weight: int, reverse: bool, faults: Faults) -> tuple[int, bool, bool]:
+def _weight(
+    statement: Statement, weight: int, reverse: bool, faults: Faults, most: int = WEIGHT
+) -> tuple[int, bool, bool]:
     """(weight, reverse, whether the line is good); the given ones if the line says nothing."""
     words = statement.words
     if len(words) == 1:
@@ -61,9 +113,9 @@ def _weight(statement: Statement, weight: int, reverse: bool, faults: Faults) ->
         return 0, False, False
     word = words[2]
     if not values.INTEGER.fullmatch(word) or abs(int(word)) > WEIGHT + 1:
-        faults.error(statement.place(2), f"'{shown(word)}' is not a weight (-{WEIGHT} to {WEIGHT})")
+        faults.error(statement.place(2), f"'{shown(word)}' is not a weight (-{most} to {most})")
         return 0, False, False
-    return min(max(int(word), -WEIGHT), WEIGHT), len(words) == 4 and words[3] == "reverse", True
+    return min(max(int(word), -most), most), len(words) == 4 and words[3] == "reverse", True
 
 
 def _unique(found: list[Tracker], block: list[Statement], faults: Faults) -> list[Tracker]:

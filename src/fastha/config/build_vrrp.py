@@ -10,7 +10,7 @@ from fastha.config.addresses import build_addresses, build_peers
 from fastha.config.build_auth import HmacDraft, build_authentication, build_hmac, settled_hmac
 from fastha.config.build_globals import GARP, Globals, read_garp
 from fastha.config.build_track import build_track_virtual_servers
-from fastha.config.build_trackers import build_track_bfd, build_track_interface, without_own
+from fastha.config.build_trackers import LISTS, Known, build_trackers, without_own
 from fastha.config.placed import Built
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
@@ -18,7 +18,6 @@ from fastha.errors import Severity
 from fastha.lean import dataclass, field
 from fastha.model import (
     Auth,
-    BfdInstance,
     InstanceNotify,
     Script,
     Tracker,
@@ -74,7 +73,7 @@ def build_instance(
     item: Item,
     globals_: Globals,
     servers: Mapping[str, VirtualServer],
-    bfds: Mapping[str, BfdInstance],
+    known: Known,
     faults: Faults,
 ) -> Built[VrrpInstance] | None:
     """The instance of one block; None if it could not even be shown."""
@@ -84,11 +83,9 @@ def build_instance(
     before = len(faults)
     tracked: list[Statement] = []
     for inner in items(statement.block or [], "vrrp_instance", faults):
-        if inner.name == "track_bfd":
-            draft.trackers += build_track_bfd(inner.statement.block or [], bfds, faults)
-        elif inner.name == "track_interface":
-            draft.trackers += build_track_interface(inner.statement.block or [], faults)
-            tracked += inner.statement.block or []
+        if inner.name in LISTS:
+            draft.trackers += build_trackers(inner.name, inner.statement.block or [], known, faults)
+            tracked += (inner.statement.block or []) if inner.name == "track_interface" else []
         else:
             _keyword(inner, draft, servers, faults)
         draft.said[inner.name] = inner
@@ -191,6 +188,12 @@ def _settle(draft: _Draft, version: int, name: str, statement: Statement, faults
         return said[keyword].statement.place() if keyword in said else statement.place(1)
 
     owner = draft.priority == 255 or (draft.state == "MASTER" and draft.priority is None)
+    if owner:
+        weighted = {(f"track_{t.kind}", t.name) for t in draft.trackers if t.weight}
+        for word in ("track_script", "track_file"):
+            for line in said[word].statement.block or () if word in said else ():
+                if (word, line.words[0]) in weighted:
+                    faults.warning(line.place(), f"the weight of {shown(line.words[0])} is ignored: 255 never changes")
     wants_master = draft.state == "MASTER" or (not draft.state and owner)
     if not draft.preempt and (wants_master or owner):
         faults.warning(

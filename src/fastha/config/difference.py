@@ -12,8 +12,8 @@ from typing import TypeVar
 from fastha.config.dump import dump
 from fastha.config.dump_checks import dump_check
 from fastha.config.dump_lvs import dump_real_server, dump_virtual_server
-from fastha.config.dump_track import dump_bfd, dump_track_file
-from fastha.config.dump_vrrp import dump_instance
+from fastha.config.dump_track import dump_bfd, dump_track_file, dump_vrrp_script
+from fastha.config.dump_vrrp import dump_instance, dump_sync_group
 from fastha.config.dump_words import Page
 from fastha.config.keywords.table import ROOT
 from fastha.lean import dataclass, replace
@@ -23,14 +23,16 @@ from fastha.model import (
     Config,
     GroupMember,
     RealServer,
+    SyncGroup,
     TrackFile,
     VirtualAddress,
     VirtualServer,
     VrrpInstance,
+    VrrpScript,
 )
 from fastha.model.config import diff
 
-Named = TypeVar("Named", TrackFile, BfdInstance)
+Named = TypeVar("Named", TrackFile, BfdInstance, SyncGroup, VrrpScript)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ class Word:
 @dataclass(frozen=True, slots=True)
 class Change:
     """One thing that a reload does. `action`: added, removed, changed, moved, restarted; `kind`: global_defs, instance,
-    address, virtual_server, service, real_server, check, track_file, bfd_instance; `inside`: what it belongs to."""
+    address, virtual_server, service, real_server, check, track_file, bfd_instance, vrrp_sync_group, vrrp_script;
+    `inside`: what it belongs to."""
 
     kind: str
     action: str
@@ -68,6 +71,8 @@ def difference(old: Config, new: Config) -> list[Change]:
     out += _instances(old, new)
     out += _named("track_file", old.track_files, new.track_files, dump_track_file)
     out += _named("bfd_instance", old.bfds, new.bfds, dump_bfd)
+    out += _named("vrrp_sync_group", old.sync_groups, new.sync_groups, dump_sync_group)
+    out += _named("vrrp_script", old.vrrp_scripts, new.vrrp_scripts, dump_vrrp_script)
     servers = diff([(s.key, s) for s in old.virtual_servers], [(s.key, s) for s in new.virtual_servers])
     for server in servers.removed:
         out.append(Change("virtual_server", "removed", server.key, note=_count(server)))

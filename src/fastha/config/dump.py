@@ -7,8 +7,8 @@ and inheritance are resolved.
 from __future__ import annotations
 
 from fastha.config.dump_lvs import dump_group, dump_virtual_server
-from fastha.config.dump_track import common_ca, dump_bfd, dump_ssl, dump_track_file
-from fastha.config.dump_vrrp import dump_instance
+from fastha.config.dump_track import common_ca, dump_bfd, dump_ssl, dump_track_file, dump_vrrp_script
+from fastha.config.dump_vrrp import dump_instance, dump_sync_group
 from fastha.config.dump_words import Page, owner, script, seconds, word
 from fastha.model import Config, Fifo, LvsDefs, ScriptDefs
 from fastha.model.units import NS_PER_S
@@ -26,9 +26,15 @@ def dump(config: Config, full: bool = False, secrets: bool = True) -> str:
     for bfd in config.bfds:
         page.gap()
         dump_bfd(bfd, page)
+    for vrrp_script in config.vrrp_scripts:
+        page.gap()
+        dump_vrrp_script(vrrp_script, page)
     for instance in config.instances:
         page.gap()
         dump_instance(instance, config.virtual_servers, page)
+    for sync_group in config.sync_groups:
+        page.gap()
+        dump_sync_group(sync_group, page)
     groups = {server.group: server for server in config.virtual_servers if server.group}
     for name, server in groups.items():
         page.gap()

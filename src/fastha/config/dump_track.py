@@ -1,11 +1,12 @@
-"""`track_file`, `bfd_instance` and the block `SSL`."""
+"""`track_file`, `vrrp_script`, `bfd_instance` and the block `SSL`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fastha.config.dump_words import Page, seconds, word
-from fastha.model import BfdInstance, Config, GrpcCheck, SslCheck, Tls, TrackFile
+from fastha.config.dump_words import Page, owner, script, seconds, word
+from fastha.lean import replace
+from fastha.model import BfdInstance, Config, GrpcCheck, SslCheck, Tls, TrackFile, VrrpScript
 from fastha.model.units import NS_PER_MS, NS_PER_S
 
 
@@ -15,6 +16,21 @@ def dump_track_file(file: TrackFile, page: Page) -> None:
         page.unless("0", "weight", _weight(file.weight, file.reverse))
         if file.init is not None:
             page.say("init_file", file.init, *(["overwrite"] if file.overwrite else []))
+
+
+def dump_vrrp_script(one: VrrpScript, page: Page) -> None:
+    command = one.script
+    with page.block("vrrp_script", word(one.name)):
+        page.say("script", script(replace(command, user="", group="", supplementary=False)))
+        if command.user or command.group:
+            page.say("user", owner(command.user, command.group, command.supplementary))
+        page.unless(NS_PER_S, "interval", one.interval_ns, seconds(one.interval_ns))
+        page.unless(one.interval_ns, "timeout", one.timeout_ns, seconds(one.timeout_ns))
+        page.unless(1, "rise", one.rise)
+        page.unless(1, "fall", one.fall)
+        page.unless("0", "weight", _weight(one.weight, one.reverse))
+        if one.init_fail:
+            page.say("init_fail")
 
 
 def _weight(weight: int, reverse: bool) -> str:

@@ -8,7 +8,7 @@ from itertools import groupby
 from fastha.config.build_vrrp import NOTIFY
 from fastha.config.dump_words import HIDDEN, Page, script, seconds, word
 from fastha.config.line import SCOPES
-from fastha.model import Garp, Hmac, Tracker, TrackVirtualServer, VirtualAddress, VirtualServer, VrrpInstance
+from fastha.model import Garp, Hmac, SyncGroup, Tracker, TrackVirtualServer, VirtualAddress, VirtualServer, VrrpInstance
 from fastha.model.units import NS_PER_S
 
 SCOPE_NAMES = {number: name for name, number in reversed(SCOPES.items())}
@@ -65,6 +65,19 @@ def _hmac(hmac: Hmac, page: Page) -> None:
             page.say("time_window", hmac.window_s)
         else:
             page.say("anti_replay", "monotonic")
+
+
+def dump_sync_group(group: SyncGroup, page: Page) -> None:
+    """What it tracks is said by its members."""
+    with page.block("vrrp_sync_group", word(group.name)):
+        with page.block("group"):
+            for member in group.members:
+                page.say(word(member))
+        if group.tracking_weight:
+            page.say("sync_group_tracking_weight")
+        for keyword, field in NOTIFY.items():
+            if (command := getattr(group.notify, field)) is not None:
+                page.say(keyword, script(command))
 
 
 def _track(trackers: tuple[Tracker, ...], page: Page) -> None:

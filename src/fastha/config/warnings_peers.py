@@ -8,6 +8,7 @@ from itertools import combinations
 
 from fastha.config.advice import at, warn
 from fastha.config.build_globals import Globals, build_globals
+from fastha.config.build_trackers import NOTHING
 from fastha.config.build_vrrp import build_instance
 from fastha.config.keywords.table import ROOT
 from fastha.config.placed import Built
@@ -35,7 +36,7 @@ def instances_of(tree: Tree) -> Instances:
     for item in top:
         if item.name == "global_defs":
             build_globals(item.statement.block or [], globals_, faults)
-    built = (build_instance(item, globals_, {}, {}, faults) for item in top if item.name == "vrrp_instance")
+    built = (build_instance(item, globals_, {}, NOTHING, faults) for item in top if item.name == "vrrp_instance")
     return [b for b in built if b]
 
 

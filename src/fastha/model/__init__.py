@@ -24,9 +24,10 @@ from fastha.model.checks import (
     UdpCheck,
 )
 from fastha.model.config import Config, Fifo, GlobalDefs, LvsDefs, ScriptDefs, SyncDaemon
+from fastha.model.group import SyncGroup
 from fastha.model.lvs import GroupMember, RealServer, SorryServer, Tunnel, VirtualServer
 from fastha.model.script import Script
-from fastha.model.track import BfdInstance, TrackFile
+from fastha.model.track import BfdInstance, TrackFile, VrrpScript
 from fastha.model.vrrp import (
     Auth,
     Garp,
@@ -70,6 +71,7 @@ __all__ = [
     "SorryServer",
     "SslCheck",
     "SyncDaemon",
+    "SyncGroup",
     "TcpCheck",
     "Tls",
     "TrackFile",
@@ -80,4 +82,5 @@ __all__ = [
     "VirtualAddress",
     "VirtualServer",
     "VrrpInstance",
+    "VrrpScript",
 ]

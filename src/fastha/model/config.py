@@ -6,9 +6,10 @@ from collections.abc import Hashable, Iterable
 from typing import Generic, TypeVar
 
 from fastha.lean import dataclass, field
+from fastha.model.group import SyncGroup
 from fastha.model.lvs import VirtualServer
 from fastha.model.script import Script
-from fastha.model.track import BfdInstance, TrackFile
+from fastha.model.track import BfdInstance, TrackFile, VrrpScript
 from fastha.model.units import NS_PER_S
 from fastha.model.vrrp import VrrpInstance
 
@@ -94,6 +95,8 @@ class Config:
     virtual_servers: tuple[VirtualServer, ...] = ()
     track_files: tuple[TrackFile, ...] = ()
     bfds: tuple[BfdInstance, ...] = ()
+    sync_groups: tuple[SyncGroup, ...] = ()
+    vrrp_scripts: tuple[VrrpScript, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

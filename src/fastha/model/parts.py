@@ -15,8 +15,9 @@ import orjson
 
 from fastha.model.codec import Pool, dumps, read
 from fastha.model.config import Config, GlobalDefs
+from fastha.model.group import SyncGroup
 from fastha.model.lvs import RealServer, VirtualServer, host_port
-from fastha.model.track import BfdInstance, TrackFile
+from fastha.model.track import BfdInstance, TrackFile, VrrpScript
 from fastha.model.vrrp import VrrpInstance
 
 CHUNK_MEAN = 16  # real servers; a power of two
@@ -24,13 +25,15 @@ CHUNK_MOST = 64
 
 Key = tuple[str, str]  # kind, name
 GLOBALS: Key = ("globals", "")
-Value = GlobalDefs | VrrpInstance | VirtualServer | TrackFile | BfdInstance
+Value = GlobalDefs | SyncGroup | VrrpInstance | VirtualServer | TrackFile | BfdInstance | VrrpScript
 
 # kind -> its class and the field of Config, in the order they are handed on
 CLASSES: dict[str, tuple[type[Any], str]] = {
     "globals": (GlobalDefs, "globals"),
     "track_file": (TrackFile, "track_files"),
     "bfd": (BfdInstance, "bfds"),
+    "vrrp_script": (VrrpScript, "vrrp_scripts"),
+    "sync_group": (SyncGroup, "sync_groups"),
     "instance": (VrrpInstance, "instances"),
     "virtual_server": (VirtualServer, "virtual_servers"),
 }
@@ -56,6 +59,10 @@ def split(config: Config) -> Iterator[Part]:
         yield Part(("track_file", file.name), dumps(file))
     for bfd in config.bfds:
         yield Part(("bfd", bfd.name), dumps(bfd))
+    for script in config.vrrp_scripts:
+        yield Part(("vrrp_script", script.name), dumps(script))
+    for group in config.sync_groups:
+        yield Part(("sync_group", group.name), dumps(group))
     for instance in config.instances:
         owns = tuple(f"{a.dev or instance.interface} {a}" for a in instance.addresses)
         yield Part(("instance", instance.name), dumps(instance), owns=owns)

@@ -1,8 +1,9 @@
-"""Things outside that others follow: files with a number in them, BFD sessions."""
+"""Things outside that others follow: files with a number in them, scripts, BFD sessions."""
 
 from __future__ import annotations
 
 from fastha.lean import dataclass
+from fastha.model.script import Script
 from fastha.model.units import NS_PER_MS, NS_PER_S
 
 
@@ -17,6 +18,22 @@ class TrackFile:
     reverse: bool = False
     init: int | None = None
     overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VrrpScript:
+    """`vrrp_script`: a command whose exit status says whether something is well. `rise`, `fall`: results in a row that
+    change its state. `init_fail`: failed until it has succeeded `rise` times."""
+
+    name: str
+    script: Script
+    interval_ns: int = 1 * NS_PER_S
+    timeout_ns: int = 1 * NS_PER_S
+    rise: int = 1
+    fall: int = 1
+    weight: int = 0  # default of track_script
+    reverse: bool = False
+    init_fail: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

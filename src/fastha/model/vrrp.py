@@ -75,10 +75,10 @@ class TrackVirtualServer:
 
 @dataclass(frozen=True, slots=True)
 class Tracker:
-    """Something an instance follows: `kind` "interface", "bfd" or "virtual_server", and its `name`.
+    """Something an instance follows: `kind` "interface", "bfd", "script", "file" or "virtual_server", and its `name`.
 
     `weight` 0: it is down (`reverse`: up) means FAULT. Positive: added while it is up. Negative: added while it is
-    down. `reverse`: subtracted instead.
+    down. `reverse`: subtracted instead. A file has a number: it is down if that is not 0, and counts weight times it.
     """
 
     kind: str

@@ -118,9 +118,11 @@ class Summary:
 WORDS = {
     "globals": "global_defs",
     "instance": "instances",
+    "sync_group": "sync groups",
     "virtual_server": "virtual servers",
     "track_file": "track files",
     "bfd": "BFD sessions",
+    "vrrp_script": "VRRP scripts",
 }
 REAL_SERVERS = "real servers"
 

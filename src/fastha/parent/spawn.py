@@ -43,7 +43,7 @@ PROCESSES: tuple[Process, ...] = (
     Process(
         role="vrrp",
         argv=("-m", "fastha.vrrp"),
-        sees=frozenset(("globals", "instance", "track_file")),
+        sees=frozenset(("globals", "sync_group", "vrrp_script", "instance", "track_file")),
         works_on="instance",
         wants_quorums=True,
         wants_bfds=True,

@@ -35,8 +35,10 @@ from fastha.model import Config, VrrpInstance
 from fastha.model.override import VrrpOverride
 from fastha.model.units import NS_PER_MS
 from fastha.vrrp import frames, lane, machine, notify
+from fastha.vrrp.followed import Followed
 from fastha.vrrp.house import House
 from fastha.vrrp.router import Router, resumable
+from fastha.vrrp.sync import Syncs
 from fastha.vrrp.trackers import NAMES
 
 SLICE_NS = 2 * NS_PER_MS  # of events per turn: the lane is served between slices
@@ -54,6 +56,8 @@ class VrrpChild:
         self.child = Child("vrrp", endpoint, reactor=Reactor())
         self.routers: dict[tuple[int, str, str], Router] = {}
         self._by_index: dict[int, Router] = {}
+        self._syncs = Syncs(self.child)
+        self._followed = Followed(self.child, lambda kind, states: self._known(kind, states))
         self._house: House | None = None
         self.parts = Parts()
         self.work = Work(self.child.reactor, self.child.stalled, self._breathe, collects=False)
@@ -162,13 +166,16 @@ class VrrpChild:
             for name in (*draft.gone_of("instance"), *(i.name for i in draft.instances))
             if name in of_name
         ]
+        tracked = {(t.kind, t.name) for i in config.instances for t in i.trackers}
+        house.states = {one: up for one, up in house.states.items() if one in tracked}
+        self._followed.follow(config, tracked)
         if draft.instances or gone:
             house.service_ips = {a.ip for i in config.instances for a in i.addresses}
-            tracked = {(t.kind, t.name) for i in config.instances for t in i.trackers}
-            house.states = {one: up for one, up in house.states.items() if one in tracked}
         if self.child.by_hand:
             self._assume(config)
         wanted = {i.identity for i in config.instances} if gone else set()
+        regrouped = bool(draft.values("sync_group") or draft.gone_of("sync_group"))
+        self._syncs.configure(config.sync_groups)
         for key in gone:
             if key not in now and key not in wanted and key in self.routers:  # also one that changed its identity
                 self._remove(self.routers[key].instance)
@@ -179,6 +186,8 @@ class VrrpChild:
         for instance in draft.instances:
             self._put(instance, told.get(instance.name, {}), previous, prepared_ns)
             yield
+        if draft.instances or gone or regrouped:
+            self._syncs.settle(self.routers.values(), self.child.reactor.now_ns())
         if draft.instances or gone:
             house.close_stale_receivers({i.interface for i in config.instances})
         house.addresses.pump()
@@ -191,6 +200,7 @@ class VrrpChild:
         reactor = self.child.reactor
         router = self.routers.get(instance.identity)
         if router is not None:
+            self._syncs.place(router, reactor.now_ns(), instance.name)
             router.change(instance, reactor.now_ns())
             router.decide(self._overrides.get(instance.name), reactor.now_ns())
             return
@@ -198,6 +208,7 @@ class VrrpChild:
             self.house, instance, known, self._overrides.get(instance.name)
         )
         self._by_index[router.index] = router
+        self._syncs.place(router, reactor.now_ns(), instance.name)
         age_ns = previous.get("died_ago_ns", 1 << 62) + reactor.now_ns() - prepared_ns
         router.survey(reactor.now_ns(), resume=resumable(instance, router.rules, known, age_ns))
         router.publish()
@@ -225,6 +236,8 @@ class VrrpChild:
         del self._by_index[router.index]
         self._to_survey.pop(router, None)
         self._events = deque(e for e in self._events if e[0] != router.index)  # the index will be used again
+        if router.sync is not None:
+            router.sync.remove(router, self.child.reactor.now_ns())
         router.close()
         self.child.facts({"instances": {instance.name: None}})
 
@@ -320,10 +333,15 @@ class VrrpChild:
 
     def _tracked(self, kind: str, message: Message) -> None:
         """Other processes report on what instances follow."""
-        self.house.states.update({(kind, name): up for name, up in message["states"].items()})
-        names = message["states"].keys()
+        self._known(kind, message["states"])
+
+    def _known(self, kind: str, states: dict[str, int]) -> None:
+        """Something that instances follow is other than it was."""
+        if self._house is None:
+            return
+        self._house.states.update({(kind, name): state for name, state in states.items()})
         self._survey(
-            r for r in self.routers.values() if any(t.kind == kind and t.name in names for t in r.instance.trackers)
+            r for r in self.routers.values() if any(t.kind == kind and t.name in states for t in r.instance.trackers)
         )
 
     def _count(self) -> None:
@@ -346,6 +364,7 @@ class VrrpChild:
             about["strangers"] += [[vrid, machine.dotted(ip)] for vrid, ip in lane.strangers(r.slot).items()]
             for what, count in lane.socket_counters(r.slot).items():
                 about[what] = about.get(what, 0) + count
+        self._followed.publish()
         gone = dict.fromkeys(self._interfaces.keys() - now.keys())
         patch = gone | {name: counters for name, counters in now.items() if self._interfaces.get(name) != counters}
         if patch:
@@ -380,6 +399,7 @@ class VrrpChild:
             return self.child.run()
         finally:
             self.work.clear()
+            self._followed.close()
             if self._house is not None:
                 self._house.close()
             self.child.reactor.close()

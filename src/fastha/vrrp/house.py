@@ -45,7 +45,7 @@ class House:
             child.reactor, lambda frames, size, to: burst.send(self.packet.fileno(), frames, size, to)
         )
         self.receivers: dict[tuple[int, int], Receiver] = {}  # by index and protocol
-        self.states: dict[tuple[str, str], bool] = {}  # of what instances track: (kind, name) -> is it up
+        self.states: dict[tuple[str, str], int] = {}  # of what instances track: trackers.States
         self.service_ips: set[str] = set()  # of all instances: none of them is an interface's own address
         self.refused: dict[str, str] = {}  # interface -> why it cannot be heard
 

@@ -16,6 +16,8 @@ Beyond the RFC:
   patient peers into a takeover that speaking prevents; after it, every living peer has already decided, so silence
   costs nothing. Where `nopreempt` or `preempt_delay` protect whoever is master, and another one is heard, the
   shortest wait of a peer is enough to believe that it is.
+- *waiting*: a BACKUP without a timer. Its master is silent, but its sync group cannot lead yet; an advert that it
+  honours sets the timer again.
 - *held* (`Rules.held`): an operator does not want it to be master. It stays BACKUP, whoever is silent.
 """
 
@@ -124,6 +126,23 @@ class Resign:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class GroupWaits:
+    """It would become master, but not all of its sync group can (vrrp/group.py)."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLeads:
+    """All of its sync group become master now."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupListens:
+    """A member of its sync group was silent for too long and listens."""
+
+
 Event: TypeAlias = (
     Startup
     | Shutdown
@@ -135,6 +154,9 @@ Event: TypeAlias = (
     | PriorityChanged
     | RulesChanged
     | Resign
+    | GroupWaits
+    | GroupLeads
+    | GroupListens
 )
 
 # -- effects -------------------------------------------------------------------------------------------------------
@@ -306,6 +328,12 @@ def _init_shutdown(rules: Rules, state: State, event: Shutdown, now_ns: int) -> 
     return replace(state, holding=False), (RemoveAddresses(),) if state.holding else ()
 
 
+def _init_waits(rules: Rules, state: State, event: GroupWaits, now_ns: int) -> Outcome:
+    """An owner, or one that would go on where its predecessor stopped, before the rest of its group can."""
+    new, effects = _become_backup(rules, state, now_ns, "waits for the rest of its sync group", rules.advert_int_ns, 0)
+    return replace(new, deadline_ns=None), effects
+
+
 # -- BACKUP, 6.4.2 -------------------------------------------------------------------------------------------------
 
 
@@ -382,11 +410,20 @@ def _backup_rules(rules: Rules, state: State, event: RulesChanged, now_ns: int) 
 
 def _moved(old_rules: Rules, rules: Rules, old: State, new: State) -> State:
     """`new` with the deadline that its master-down interval gives, counted from when the old timer was set."""
-    assert old.deadline_ns is not None
+    if old.deadline_ns is None:  # waiting; what it waits for is its group's to say
+        return new
     gain = rules.master_down_ns(new.priority, new.master_adver_ns) - old_rules.master_down_ns(
         old.priority, old.master_adver_ns
     )
     return replace(new, deadline_ns=old.deadline_ns + gain)
+
+
+def _backup_waits(rules: Rules, state: State, event: GroupWaits, now_ns: int) -> Outcome:
+    return replace(state, deadline_ns=None), ()
+
+
+def _backup_leads(rules: Rules, state: State, event: GroupLeads, now_ns: int) -> Outcome:
+    return _become_master(rules, state, now_ns, event.why)
 
 
 # -- MASTER, 6.4.3 -------------------------------------------------------------------------------------------------
@@ -469,6 +506,10 @@ def _master_resign(rules: Rules, state: State, event: Resign, now_ns: int) -> Ou
     return _resign(rules, state, now_ns, event.why)
 
 
+def _master_listens(rules: Rules, state: State, event: GroupListens, now_ns: int) -> Outcome:
+    return _listen(rules, state, now_ns)
+
+
 # -- FAULT ---------------------------------------------------------------------------------------------------------
 
 
@@ -501,6 +542,9 @@ TABLE: Mapping[Role, Mapping[type[Event], Cell]] = {
         PriorityChanged: _note_priority,
         RulesChanged: _same,
         Resign: _same,
+        GroupWaits: _init_waits,
+        GroupLeads: _same,
+        GroupListens: _same,
     },
     Role.BACKUP: {
         Startup: _same,
@@ -513,6 +557,9 @@ TABLE: Mapping[Role, Mapping[type[Event], Cell]] = {
         PriorityChanged: _backup_priority,
         RulesChanged: _backup_rules,
         Resign: _same,
+        GroupWaits: _backup_waits,
+        GroupLeads: _backup_leads,
+        GroupListens: _same,
     },
     Role.MASTER: {
         Startup: _same,
@@ -525,6 +572,9 @@ TABLE: Mapping[Role, Mapping[type[Event], Cell]] = {
         PriorityChanged: _note_priority,  # said with the next advert
         RulesChanged: _master_rules,
         Resign: _master_resign,
+        GroupWaits: _same,
+        GroupLeads: _same,
+        GroupListens: _master_listens,
     },
     Role.FAULT: {
         Startup: _same,
@@ -537,5 +587,8 @@ TABLE: Mapping[Role, Mapping[type[Event], Cell]] = {
         PriorityChanged: _note_priority,
         RulesChanged: _same,
         Resign: _same,
+        GroupWaits: _same,
+        GroupLeads: _same,
+        GroupListens: _same,
     },
 }

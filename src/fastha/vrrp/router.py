@@ -17,7 +17,7 @@ from fastha.link.rtnl import Link
 from fastha.model import VrrpInstance
 from fastha.model.override import VrrpOverride
 from fastha.model.units import NS_PER_S
-from fastha.vrrp import frames, machine, notify, trackers
+from fastha.vrrp import frames, group, machine, notify, trackers
 from fastha.vrrp.frames import ArpBlock
 from fastha.vrrp.garp import Token
 from fastha.vrrp.house import House
@@ -26,6 +26,7 @@ from fastha.vrrp.peers_seen import Peers
 from fastha.vrrp.rules import Rules, rules_of
 from fastha.vrrp.sealed import beyond, seal_of
 from fastha.vrrp.sockets import GROUP
+from fastha.vrrp.sync import Sync
 
 ROLES = list(Role)  # lane_role is the position
 TELL_PER_S = 1 / 60
@@ -60,6 +61,7 @@ class Router:
         self._announce = ""  # the occasion to announce when they have come
         self._built: object = None
         self._told = Told(house.child, "instances")
+        self.sync: Sync | None = None
         self.keeps = False  # its addresses stay when it gives up
         self.rules = rules_of(instance, 0, override)
         self._build()
@@ -71,14 +73,22 @@ class Router:
 
     def happen(self, event: Event, now_ns: int) -> None:
         """Play one event: the lane's timers in, the machine's answer out, effects in order."""
-        old = self._present()
-        self.state, effects = machine.step(self.rules, old, event, now_ns)
-        if self.state != old:
-            self._load()
+        if self.sync is not None:
+            self.sync.happen(self, event, now_ns)
+            return
+        old = self.present()
+        new, effects = machine.step(self.rules, old, event, now_ns)
+        self.take(old, new)
         for effect in effects:
-            self._perform(effect)
+            self.perform(effect)
 
-    def _present(self) -> State:
+    def take(self, old: State, new: State) -> None:
+        """Be in state `new` from now on; it was `present` in `old`."""
+        self.state = new
+        if new != old:
+            self._load()
+
+    def present(self) -> State:
         """The state with what the lane has moved since it was loaded."""
         deadline_ns, master_adver_ns = self.house.lane.timers(self.index)
         return replace(
@@ -127,7 +137,7 @@ class Router:
         faults = self._faults()  # opening a socket may have failed
         for reason in sorted(faults - self.state.faults):
             self.happen(machine.FaultRaised(reason), now_ns)
-        for reason in sorted(self.state.faults - faults):
+        for reason in sorted(group.own_faults(self.state) - faults):
             self.happen(machine.FaultCleared(reason), now_ns)
         if self.state.role is Role.INIT:
             if waiting := trackers.unknown(self.instance, self._tracked(self.instance)):
@@ -140,7 +150,9 @@ class Router:
         links = [t.name for t in instance.track if t.kind == "interface"]
         if not links:
             return self.house.states
-        here = {("interface", name): (link := self.house.link(name)) is not None and link.running for name in links}
+        here: dict[tuple[str, str], int] = {
+            ("interface", name): (link := self.house.link(name)) is not None and link.running for name in links
+        }
         return ChainMap(here, self.house.states)
 
     def _priority(self) -> int:
@@ -300,7 +312,7 @@ class Router:
 
     # -- effects --
 
-    def _perform(self, effect: machine.Effect) -> None:
+    def perform(self, effect: machine.Effect) -> None:
         match effect:
             case machine.SendAdvert(priority):
                 self.house.lane.send(self.index, priority)

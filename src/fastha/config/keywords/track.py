@@ -19,14 +19,14 @@ interface    | IF               |   |          | - | A member
 interfaces   | {interfaces}     |   |          | - | Members
 
 [vrrp_script]
-script       | CMD              |   |          | - | The command; quote the whole of it to give it arguments
-interval     | SEC              | 1 | ~0.001..4294 | - | Time between starts
-timeout      | SEC              | interval | ~0.001..4294 | - | How long it may take
-weight       | N [reverse]      | 0 | -253..253 | - | Priority it adds; 0 means that failure is FAULT
-rise         | N                | 1 | 1..2147483647 | - | Successes in a row until it is up
-fall         | N                | 1 | 1..2147483647 | - | Failures in a row until it is down
-user         | USER [GROUP]     | script_user | | - | Who runs it
-init_fail    | -                | off |        | - | Starts as failed
+script       | CMD              |   |          | yes | The command; quote the whole of it to give it arguments
+interval     | SEC              | 1 | ~0.001..4294 | yes | Time between starts
+timeout      | SEC              | interval | ~0.001..4294 | yes | How long it may take
+weight       | N [reverse]      | 0 | -253..253 | yes | Priority it adds; 0 means that failure is FAULT
+rise         | N                | 1 | 1..2147483647 | yes | Successes in a row until it is up
+fall         | N                | 1 | 1..2147483647 | yes | Failures in a row until it is down
+user         | USER [GROUP]     | script_user | | yes | Who runs it
+init_fail    | -                | off |        | yes | Starts as failed
 
 [vrrp_track_process]
 process      | NAME...          |   |          | - | The process, and its arguments

@@ -44,8 +44,8 @@ mcast_dst_ip               | ADDR           |          |         | !   | Multica
 track_src_ip               | -              | off      |         | -   | FAULT when the source address goes
 dont_track_primary         | -              | off      |         | -   | The interface may be down
 track_interface            | {trackers}     |          |         | yes | Interfaces it needs
-track_script               | {trackers}     |          |         | -   | Scripts it needs
-track_file                 | {trackers}     |          |         | -   | Files it needs
+track_script               | {trackers}     |          |         | yes | Scripts it needs
+track_file                 | {trackers}     |          |         | yes | Files it needs
 track_process              | {trackers}     |          |         | -   | Processes it needs
 track_bfd                  | {trackers}     |          |         | yes | BFD sessions it needs
 track_virtual_server       | {track_virtual} |         |         | own | Virtual servers whose quorum it needs
@@ -97,19 +97,19 @@ anti_replay                | time|monotonic | time     |         | yes @2.4.0 | 
 time_window                | s              | max(5, 3 advert_int) | 1..300  | yes @2.4.0 | How far an advert may be from our clock
 
 [vrrp_sync_group]
-group                      | {instances}    |          |         | -   | Members
-track_interface            | {trackers}     |          |         | -   | Interfaces all members need
-track_script               | {trackers}     |          |         | -   | Scripts all members need
-track_file                 | {trackers}     |          |         | -   | Files all members need
+group                      | {instances}    |          |         | yes | Members
+track_interface            | {trackers}     |          |         | yes | Interfaces all members need
+track_script               | {trackers}     |          |         | yes | Scripts all members need
+track_file                 | {trackers}     |          |         | yes | Files all members need
 track_process              | {trackers}     |          |         | -   | Processes all members need
-track_bfd                  | {trackers}     |          |         | -   | BFD sessions all members need
-sync_group_tracking_weight | -              | off      |         | -   | Members may have weighted trackers
+track_bfd                  | {trackers}     |          |         | yes | BFD sessions all members need
+sync_group_tracking_weight | -              | off      |         | yes | Members may have weighted trackers
 global_tracking            | -              |          |         | =sync_group_tracking_weight | -
-notify_master              | CMD [USER [GROUP]] |      |         | -   | Run on becoming master
-notify_backup              | CMD [USER [GROUP]] |      |         | -   | Run on becoming backup
-notify_fault               | CMD [USER [GROUP]] |      |         | -   | Run on FAULT
-notify_stop                | CMD [USER [GROUP]] |      |         | -   | Run when the daemon stops
-notify                     | CMD [USER [GROUP]] |      |         | -   | Run on every change
+notify_master              | CMD [USER [GROUP]] |      |         | yes | Run on becoming master
+notify_backup              | CMD [USER [GROUP]] |      |         | yes | Run on becoming backup
+notify_fault               | CMD [USER [GROUP]] |      |         | yes | Run on FAULT
+notify_stop                | CMD [USER [GROUP]] |      |         | yes | Run when the daemon stops
+notify                     | CMD [USER [GROUP]] |      |         | yes | Run on every change
 smtp_alert                 | [BOOL]         |          |         | -   | Mail on changes
 notify_priority_changes    | [BOOL]         |          |         | -   | Tell scripts of priority changes
 """  # noqa: E501

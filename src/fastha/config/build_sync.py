@@ -1,0 +1,88 @@
+"""`vrrp_sync_group` -> SyncGroup, and what groups track -> `track` of their members."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fastha.config import values
+from fastha.config.build_trackers import LISTS, Known, build_trackers, without_own
+from fastha.config.build_vrrp import NOTIFY
+from fastha.config.placed import Built, first_at
+from fastha.config.shape import Item, items
+from fastha.config.tree import Faults, Statement, shown
+from fastha.lean import dataclass, field, replace
+from fastha.model import InstanceNotify, Script, SyncGroup, Tracker, VrrpInstance
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A group while its block is read."""
+
+    members: list[str] = field(default_factory=list)
+    weights: bool = False
+    trackers: list[Tracker] = field(default_factory=list)
+    interfaces: list[Statement] = field(default_factory=list)  # lines of track_interface
+    notify: dict[str, Script] = field(default_factory=dict)
+
+
+def build_sync_groups(
+    blocks: Iterable[Item], instances: list[Built[VrrpInstance]], things: Known, faults: Faults
+) -> tuple[tuple[SyncGroup, ...], list[Built[VrrpInstance]]]:
+    """The groups, and the instances with what they have from their group. Members that are not there, or in two groups,
+    are found by config.references."""
+    known = {built.value.name: built for built in instances}
+    first: dict[str, Statement] = {}
+    out: list[SyncGroup] = []
+    taken: set[str] = set()
+    for item in blocks:
+        statement, name = item.statement, item.statement.words[1]
+        if name in first:
+            where = first_at(first[name].place(), statement.place())
+            faults.error(statement.place(1), f"vrrp_sync_group {shown(name)} is there already", f"first at {where}")
+            continue
+        first[name] = statement
+        draft = _read(statement, things, faults)
+        members = tuple(m for m in dict.fromkeys(draft.members) if m in known and m not in taken)
+        taken.update(members)
+        for member in members:
+            built = known[member]
+            known[member] = Built(_joined(built, draft, faults), built.statement)
+        out.append(SyncGroup(name, members, draft.weights, InstanceNotify(**draft.notify)))
+    return tuple(out), [known[built.value.name] if built is not None else built for built in instances]
+
+
+def _read(statement: Statement, known: Known, faults: Faults) -> _Draft:
+    draft = _Draft()
+    for item in items(statement.block or [], "vrrp_sync_group", faults):
+        block = item.statement.block or []
+        match item.name:
+            case "group":
+                draft.members += [word for line in block for word in line.words]
+            case word if word in LISTS:
+                draft.trackers += build_trackers(word, block, known, faults)
+                draft.interfaces += block if word == "track_interface" else []
+            case "sync_group_tracking_weight":
+                draft.weights = True
+            case name:
+                if (script := values.script(item, faults)) is not None:
+                    draft.notify[NOTIFY[name]] = script
+    return draft
+
+
+def _joined(built: Built[VrrpInstance], draft: _Draft, faults: Faults) -> VrrpInstance:
+    """An instance with the things its group tracks. A weighted thing counts only where the group says so; interfaces
+    always (as in keepalived, observed, whatever it logs)."""
+    instance = built.value
+    shared = without_own(draft.trackers, instance.interface, draft.interfaces, faults)
+    out: dict[tuple[str, str], Tracker] = {}
+    for tracker in (*instance.track, *shared):
+        if tracker.weight and tracker.kind != "interface" and not draft.weights:
+            what = f"{tracker.kind} {shown(tracker.name)}"
+            faults.warning(
+                built.statement.place(1),
+                f"{shown(instance.name)} is in a sync group: {what}, which has a weight, is ignored",
+                "sync_group_tracking_weight",
+            )
+        else:
+            out.setdefault((tracker.kind, tracker.name), tracker)
+    return replace(instance, track=tuple(out.values()))
