@@ -15,6 +15,7 @@ from fastha.model import (
     BfdInstance,
     Check,
     Config,
+    Device,
     DnsCheck,
     Garp,
     GlobalDefs,
@@ -305,6 +306,7 @@ class Make:
             lower_prio_delay_ns=self.maybe(0, 5 * S),
             lower_prio_repeat=self.maybe(0, 5),
             interval_ns=interval_ns,
+            gna_interval_ns=2 * interval_ns,
         )
 
     def bfds(self) -> list[BfdInstance]:
@@ -425,16 +427,31 @@ class Make:
         return Hmac(keys, self.r.choice(numbers), mode, self.r.choice([0, 1, 5, 300]))
 
     def instance(self, interval_ns: int, servers: list[VirtualServer], bfds: list[BfdInstance]) -> VrrpInstance:
-        n, version = self.number(), self.r.choice([2, 3])
+        n, family = self.number(), self.r.choice([4, 4, 6])
+        version = self.r.choice([2, 3]) if family == 4 else 3
+        net, low, peer = (f"10.7.{n}.", 24, "10.0.0.") if family == 4 else (f"2001:db8:{n:x}::", 64, "fe80::1:")
+        interface = self.r.choice(["eth0", "eth1.7"])
         priority = self.r.choice([1, 100, 254, 255])
         wants_master = self.r.random() < 0.4
         preempt = wants_master or priority == 255 or self.r.random() < 0.7
-        peers = self.maybe(("10.0.0.2", "10.0.0.3"), ())
+        peers = self.maybe((f"{peer}2", f"{peer}3"), ())
         tracked = self.r.sample(servers, self.r.randint(0, len(servers)))
         hmac = self.maybe(self.hmac(), None)
+        excluded = self.maybe((VirtualAddress(f"10.8.{n}.1"), VirtualAddress(f"2001:db8:8:{n:x}::1", 128)), ())
+        addresses = tuple(
+            VirtualAddress(
+                f"{net}{i + 1}",
+                self.maybe(low, 32 if family == 4 else 128),
+                self.maybe("eth2", ""),
+                self.maybe("eth2:1", "") if family == 4 else "",
+                self.maybe(self.r.choice([7, 200, 253]), 0),
+            )
+            for i in range(self.r.randint(1, 3))
+        )
+        whole = family == 4 and not excluded and not any(a.dev for a in addresses)
         return VrrpInstance(
             name=f"{self.word()}{n}",
-            interface=self.r.choice(["eth0", "eth1.7"]),
+            interface=interface,
             vrid=n,
             priority=priority,
             version=version,
@@ -442,17 +459,10 @@ class Make:
             wants_master=wants_master,
             preempt=preempt,
             preempt_delay_ns=0 if wants_master or priority == 255 or not preempt else self.maybe(1_500_000_000, 0),
-            addresses=tuple(
-                VirtualAddress(
-                    f"10.7.{n}.{i + 1}",
-                    self.maybe(24, 32),
-                    self.maybe("eth2", ""),
-                    self.maybe("eth2:1", ""),
-                    self.maybe(self.r.choice([7, 200, 253]), 0),
-                )
-                for i in range(self.r.randint(1, 3))
-            ),
-            unicast_src=self.maybe("10.0.0.1", "") if peers else "",
+            addresses=addresses,
+            excluded=excluded,
+            family=family,
+            unicast_src=self.maybe(f"{peer}1", "") if peers else "",
             unicast_peers=peers,
             auth=Auth(self.r.choice(["pass", "pass" if wants_master else "ah"]), self.r.choice(["secret", "a b", "#x"]))
             if version == 2 and hmac is None and self.r.random() < 0.5
@@ -462,7 +472,19 @@ class Make:
             down_timer_adverts=self.maybe(self.r.randint(1, 100), 3),
             **self.trackers(bfds),
             **self.notifications(),
+            vmac=self.maybe(self.vmac(n, interface, family, whole), None),
             track_virtual_servers=tuple(TrackVirtualServer(s.key, self.r.choice([0, 0, -20, 253])) for s in tracked),
+        )
+
+    def vmac(self, n: int, base: str, family: int, whole: bool) -> Device:
+        return Device(
+            name=f"vm{n}",
+            base=base,
+            mac=self.r.choice([f"00:00:5e:00:0{2 if family == 6 else 1}:{n:02x}", "02:00:00:00:00:07"]),
+            group=self.r.choice([-1, 0, 7]),
+            xmit_base=self.r.random() < 0.5,
+            staged=whole and self.r.random() < 0.5,
+            ipv6=family == 6,
         )
 
     def lvs(self, instances: list[VrrpInstance]) -> LvsDefs:

@@ -35,6 +35,7 @@ ELSEWHERE = {
     ("SSL", "key"): "golden/config/checks_talk.conf",
     ("vrrp_sync_group", "group"): "golden/config/sync_groups.conf",
     ("BFD_CHECK", "name"): "golden/config/bfd.conf",
+    ("global_defs", "vmac_prefix"): "unit/test_config_vmac.py",
     ("SMTP_CHECK", "host"): "golden/config/checks_talk.conf",
 }
 # Words that a block has with all its kind, and that mean nothing there: pings have no ports, HTTP_GET speaks no TLS,
@@ -142,6 +143,7 @@ WITH: dict[str | tuple[str, str], str] = {
     "regex_no_match": "regex abc", "regex_options": "regex abc", "regex_stack": "regex abc",
     "regex_min_offset": "regex abc", "regex_max_offset": "regex abc", "max_reply_length": "require_reply",
     "min_reply_length": "require_reply", "bind_port": "bindto 10.8.8.8", "vrrp": "checker\n", "checker": "vrrp\n",
+    "vmac_xmit_base": "use_vmac", "staged_addresses": "use_vmac",
     "hoplimit": "", "max_hops": "", "sni_name": "enable_sni", "fall": "", "digest": "", "quorum_max": "quorum 1",
 }  # fmt: skip
 EXAMPLES: dict[str, tuple[str, ...]] = {

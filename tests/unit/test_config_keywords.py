@@ -108,6 +108,7 @@ OWN = {
     *(("SSL_GET", w) for w in TLS),
     *(("GRPC_CHECK", w) for w in ["service", "authority", "tls", "enable_sni", "sni_name", *TLS]),
     ("vrrp_instance", "track_virtual_server"),
+    ("vrrp_instance", "staged_addresses"),
     ("global_defs", "nft_masquerade"),
     ("virtual_server", "nft_masquerade"),
     ("virtual_server", "panic_threshold"),

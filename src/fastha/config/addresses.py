@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address
 
 from fastha.config import values
 from fastha.config.keywords import TABLE
@@ -31,7 +30,7 @@ def _begins(words: list[str], i: int) -> bool:
 
 
 def build_addresses(block: list[Statement], faults: Faults) -> list[VirtualAddress]:
-    """The addresses of a `virtual_ipaddress`; IPv6 is an error, for half an instance must never run."""
+    """The addresses of a `virtual_ipaddress` or `virtual_ipaddress_excluded`, of either family."""
     out: list[VirtualAddress] = []
     seen: dict[tuple[str, int, str], Statement] = {}
     for statement in entries(block, faults):
@@ -55,9 +54,6 @@ def _address(statement: Statement, faults: Faults) -> VirtualAddress | None:
         faults.error(statement.place(wrong.index), wrong.message, hint)
         return None
     ip = found.ip
-    if not isinstance(ip, IPv4Address):
-        faults.error(statement.place(), "VRRP over IPv6 is not supported yet")
-        return None
     if ip.is_multicast or ip.is_unspecified:
         faults.error(statement.place(), f"{ip} cannot be the address of a router")
         return None
@@ -77,9 +73,6 @@ def build_peers(block: list[Statement], faults: Faults) -> list[str]:
     for statement in entries(block, faults):
         ip = values.address(statement, 0, faults)
         if ip is None:
-            continue
-        if not isinstance(ip, IPv4Address):
-            faults.error(statement.place(), "VRRP over IPv6 is not supported yet")
             continue
         if str(ip) in out:
             faults.warning(statement.place(), f"{ip} is there already", f"line {out[str(ip)].line}")

@@ -19,6 +19,7 @@ from fastha.config.build_scripts import build_vrrp_scripts
 from fastha.config.build_sync import build_sync_groups
 from fastha.config.build_tls import build_ssl_block, with_material
 from fastha.config.build_trackers import Known
+from fastha.config.build_vmac import with_names
 from fastha.config.build_vrrp import build_instance
 from fastha.config.crosscheck import check_instances, check_services, check_sync, check_virtual_servers
 from fastha.config.inherit import Timing
@@ -70,6 +71,7 @@ def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) ->
         for item in top
         if item.name == "vrrp_instance" and (i := build_instance(item, globals_, servers, known, faults))
     ]
+    instances = with_names(instances, globals_.vmac_prefix, faults)
     sync_groups, instances = build_sync_groups(
         [item for item in top if item.name == "vrrp_sync_group"], instances, known, faults
     )

@@ -38,8 +38,10 @@ class Globals:
     down_timer_adverts: int = 3
     min_garp: bool = False
     garp_interval_ns: int = 0
+    gna_interval_ns: int = 0
     garp: dict[str, int] | None = None
     masquerade: bool = True
+    vmac_prefix: str = "vrrp"
     reload_time_file: str = ""
     reload_repeat: bool = False
     reload_file: str = ""
@@ -68,7 +70,7 @@ class Globals:
         for name in ("delay_ns", "repeat"):
             if f"master_{name}" in fields:
                 fields.setdefault(f"lower_prio_{name}", fields[f"master_{name}"])
-        return Garp(interval_ns=self.garp_interval_ns, **(fields | own))
+        return Garp(interval_ns=self.garp_interval_ns, gna_interval_ns=self.gna_interval_ns, **(fields | own))
 
 
 def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None:
@@ -87,6 +89,8 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
                 into.down_timer_adverts = values.number(item, faults) or into.down_timer_adverts
             case "vrrp_garp_interval":
                 into.garp_interval_ns = values.seconds_ns(item, faults) or 0
+            case "vrrp_gna_interval":
+                into.gna_interval_ns = values.seconds_ns(item, faults) or 0
             case "vrrp_min_garp":
                 into.min_garp = bool(values.boolean(item, faults))
             case "checker_log_all_failures":
@@ -95,6 +99,8 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
                 check_words(item, faults)  # the reader has obeyed it
             case "nft_masquerade":
                 into.masquerade = values.boolean(item, faults) is not False
+            case "vmac_prefix":
+                into.vmac_prefix = words[1]
             case "reload_time_file":
                 into.reload_time_file = words[1]
             case "reload_repeat":

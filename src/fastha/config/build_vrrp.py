@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from ipaddress import IPv4Address
+from collections.abc import Callable, Mapping
 
 from fastha.config import values
 from fastha.config.addresses import build_addresses, build_peers
@@ -11,6 +10,8 @@ from fastha.config.build_auth import HmacDraft, build_authentication, build_hmac
 from fastha.config.build_globals import GARP, Globals, read_garp
 from fastha.config.build_track import build_track_virtual_servers
 from fastha.config.build_trackers import LISTS, Known, build_trackers, without_own
+from fastha.config.build_vmac import WORDS as VMAC_WORDS
+from fastha.config.build_vmac import Vmac, device_of, read_vmac
 from fastha.config.placed import Built
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
@@ -58,6 +59,8 @@ class _Draft:
     preempt_delay_ns: int = 0
     down_timer_adverts: int | None = None
     addresses: list[VirtualAddress] = field(default_factory=list)
+    excluded: list[VirtualAddress] = field(default_factory=list)
+    family: int = 4
     unicast_src: str = ""
     unicast_peers: list[str] = field(default_factory=list)
     auth: Auth = field(default_factory=Auth)
@@ -66,6 +69,7 @@ class _Draft:
     track: list[TrackVirtualServer] = field(default_factory=list)
     trackers: list[Tracker] = field(default_factory=list)
     notify: dict[str, Script] = field(default_factory=dict)
+    vmac: Vmac = field(default_factory=Vmac)
     said: dict[str, Item] = field(default_factory=dict)  # keyword -> where it was said last
 
 
@@ -94,7 +98,8 @@ def build_instance(
         faults.error(statement.place(1), f"{shown(name)}: no interface")
     if draft.vrid is None and "virtual_router_id" not in draft.said:
         faults.error(statement.place(1), f"{shown(name)}: no virtual_router_id")
-    version = draft.version or globals_.version
+    draft.family = _family(draft)
+    version = _version(draft, globals_, statement, faults)
     _settle(
         draft, version, name, statement, faults, clean=not any(f.severity is Severity.ERROR for f in faults[before:])
     )
@@ -114,6 +119,8 @@ def build_instance(
         preempt=draft.preempt,
         preempt_delay_ns=draft.preempt_delay_ns,
         addresses=tuple(draft.addresses),
+        excluded=tuple(draft.excluded),
+        family=draft.family,
         unicast_src=draft.unicast_src if draft.unicast_peers else "",
         unicast_peers=tuple(draft.unicast_peers),
         auth=draft.auth,
@@ -123,6 +130,7 @@ def build_instance(
         track_virtual_servers=tuple(draft.track),
         track=tuple(draft.trackers),
         notify=InstanceNotify(**draft.notify),
+        vmac=device_of(draft.vmac, draft.interface, draft.vrid, draft.family == 6),
     )
     return Built(instance, statement)
 
@@ -154,10 +162,14 @@ def _keyword(item: Item, draft: _Draft, servers: Mapping[str, VirtualServer], fa
             draft.down_timer_adverts = values.number(item, faults)
         case "virtual_ipaddress":
             draft.addresses += build_addresses(statement.block or [], faults)
+        case "virtual_ipaddress_excluded":
+            draft.excluded += build_addresses(statement.block or [], faults)
         case "unicast_src_ip":
             _unicast_src(statement, draft, faults)
         case "unicast_peer":
             draft.unicast_peers += build_peers(statement.block or [], faults)
+        case name if name in VMAC_WORDS:
+            read_vmac(item, draft.vmac, faults)
         case name if name in NOTIFY:
             if (script := values.script(item, faults)) is not None:
                 draft.notify[NOTIFY[name]] = script
@@ -174,10 +186,36 @@ def _keyword(item: Item, draft: _Draft, servers: Mapping[str, VirtualServer], fa
 
 def _unicast_src(statement: Statement, draft: _Draft, faults: Faults) -> None:
     found = values.address(statement, 1, faults)
-    if found is not None and not isinstance(found, IPv4Address):
-        faults.error(statement.place(1), "VRRP over IPv6 is not supported yet")
-    elif found is not None:
+    if found is not None:
         draft.unicast_src = str(found)
+
+
+def _family(draft: _Draft) -> int:
+    """What VRRP speaks: the family of its addresses, which adverts carry; without any, that of its peers."""
+    said = next(iter((*(a.ip for a in draft.addresses), *draft.unicast_peers, draft.unicast_src)))
+    return 6 if ":" in said else 4
+
+
+def _version(draft: _Draft, globals_: Globals, statement: Statement, faults: Faults) -> int:
+    """IPv6 has version 3 alone, RFC 9568 section 1."""
+    if draft.family == 4:
+        return draft.version or globals_.version
+    if draft.version == 2:
+        faults.warning(draft.said["version"].statement.place(1), "VRRP over IPv6 is version 3, which is used")
+    return 3
+
+
+def _one_family(draft: _Draft, at: Callable[[str], tuple[str, int, int]], faults: Faults) -> None:
+    """Adverts carry addresses of one family, between peers of the same."""
+    family = draft.family
+    for keyword, ips in (
+        ("virtual_ipaddress", [a.ip for a in draft.addresses]),
+        ("unicast_peer", draft.unicast_peers),
+        ("unicast_src_ip", [draft.unicast_src] if draft.unicast_src else []),
+    ):
+        if other := [ip for ip in ips if (":" in ip) != (family == 6)]:
+            hint = "virtual_ipaddress_excluded takes both" if keyword == "virtual_ipaddress" else ""
+            faults.error(at(keyword), f"{other[0]} is not IPv{family}, which this instance speaks", hint)
 
 
 def _settle(draft: _Draft, version: int, name: str, statement: Statement, faults: Faults, clean: bool) -> None:
@@ -204,6 +242,7 @@ def _settle(draft: _Draft, version: int, name: str, statement: Statement, faults
         why = "nopreempt" if not draft.preempt else "state MASTER or priority 255"
         faults.warning(at("preempt_delay"), f"preempt_delay has no effect with {why}")
         draft.preempt_delay_ns = 0
+    _one_family(draft, at, faults)
     draft.advert_int_ns = _rounded_interval(draft.advert_int_ns, version, at("advert_int"), faults)
     if draft.hmac is not None and draft.auth.kind != "none":
         faults.warning(at("authentication"), "authentication has no effect with auth_hmac")

@@ -155,17 +155,17 @@ def _instances(old: Config, new: Config) -> Iterator[Change]:
     found = diff([(i.identity, i) for i in old.instances], [(i.identity, i) for i in new.instances])
     came = {i.name for i in found.added}
     names = {i.name for i in found.removed}
-    lost = {(address.ip, i.identity): i.name for i in old.instances for address in i.addresses}
-    kept = {(address.ip, i.identity) for i in new.instances for address in i.addresses}
+    lost = {(address.ip, i.identity): i.name for i in old.instances for address in i.carried}
+    kept = {(address.ip, i.identity) for i in new.instances for address in i.carried}
     gone = {ip: name for (ip, identity), name in lost.items() if (ip, identity) not in kept}
     for instance in found.removed:
         again = "it starts anew: its virtual_router_id, interface or unicast source is another"
         note = again if instance.name in came else "gives up its addresses with an advert of priority 0"
         yield Change("instance", "removed", instance.name, note=note)
-    new_ips = {a.ip for i in new.instances for a in i.addresses}
+    new_ips = {a.ip for i in new.instances for a in i.carried}
     for instance in found.removed:
         yield from (
-            Change("address", "removed", str(a), instance.name) for a in instance.addresses if a.ip not in new_ips
+            Change("address", "removed", str(a), instance.name) for a in instance.carried if a.ip not in new_ips
         )
     for before, instance in found.changed:
         yield from _instance(before, instance, old, new, gone, new_ips)
@@ -186,21 +186,21 @@ def _instance(
     if before.hmac is not None and after.hmac is not None and before.hmac.keys != after.hmac.keys:
         said = (*said, Word("key", "(hidden)", "(another)"))
     yield Change("instance", "changed", after.name, words=said)
-    for address in before.addresses:
-        if address not in after.addresses and address.ip not in new_ips:
+    for address in before.carried:
+        if address not in after.carried and address.ip not in new_ips:
             yield Change("address", "removed", str(address), after.name)
-    yield from _came(after, before.addresses, gone)
+    yield from _came(after, before.carried, gone)
 
 
 def _instance_words(instance: VrrpInstance, config: Config) -> dict[str, str]:
     dump_instance(instance, config.virtual_servers, page := _page())
-    return _said(page, frozenset({"virtual_ipaddress"}))
+    return _said(page, frozenset({"virtual_ipaddress", "virtual_ipaddress_excluded"}))
 
 
 def _came(instance: VrrpInstance, before: Iterable[VirtualAddress], gone: dict[str, str]) -> Iterator[Change]:
     had = set(before)
     had_ips = {a.ip for a in had}
-    for address in instance.addresses:
+    for address in instance.carried:
         if address in had:
             continue
         if address.ip in had_ips:

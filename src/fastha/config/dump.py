@@ -59,6 +59,8 @@ def _globals(config: Config, page: Page) -> None:
             _fifo(fifo, page)
         if interval_ns:
             page.say("vrrp_garp_interval", seconds(interval_ns))
+        if gna_interval_ns := max((i.garp.gna_interval_ns for i in config.instances), default=0):
+            page.say("vrrp_gna_interval", seconds(gna_interval_ns))
         if defs.reload_time_file:
             page.say("reload_time_file", word(defs.reload_time_file))
         if defs.reload_repeat:

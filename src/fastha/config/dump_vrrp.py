@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
+from fastha.config.build_vmac import virtual_mac
 from fastha.config.build_vrrp import NOTIFY
 from fastha.config.dump_words import HIDDEN, Page, script, seconds, word
 from fastha.config.line import SCOPES
@@ -28,6 +29,14 @@ def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page
             page.say("preempt_delay", seconds(instance.preempt_delay_ns))
         page.unless(3, "down_timer_adverts", instance.down_timer_adverts)
         _garp(instance.garp, page)
+        if (vmac := instance.vmac) is not None:
+            group = ["group", vmac.group] if vmac.group >= 0 else []
+            mac = [vmac.mac] if vmac.mac != virtual_mac(instance.vrid, vmac.ipv6) else []
+            page.say("use_vmac", "name", word(vmac.name), *mac, *group)
+            if vmac.xmit_base:
+                page.say("vmac_xmit_base")
+            if vmac.staged:
+                page.say("staged_addresses")
         if instance.unicast_src:
             page.say("unicast_src_ip", instance.unicast_src)
         if instance.unicast_peers:
@@ -52,6 +61,10 @@ def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page
         if instance.addresses:
             with page.block("virtual_ipaddress"):
                 for address in instance.addresses:
+                    page.say(_address(address))
+        if instance.excluded:
+            with page.block("virtual_ipaddress_excluded"):
+                for address in instance.excluded:
                     page.say(_address(address))
 
 

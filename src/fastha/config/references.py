@@ -28,6 +28,7 @@ NARROW = ("track_interface", "track_script", "track_bfd")
 # keyword of vrrp_instance -> without one of these it means nothing
 NEEDS = {
     "vmac_xmit_base": ("use_vmac",),
+    "staged_addresses": ("use_vmac",),
     "unicast_ttl": ("unicast_peer",),
     "check_unicast_src": ("unicast_peer",),
     "old_unicast_checksum": ("unicast_peer",),

@@ -50,10 +50,11 @@ class AddressQueue:
         self.operations = 0
         self.errors = 0
 
-    def submit(self, operations: Iterable[Operation]) -> None:
-        """Queue them; `pump` (or the next turn) sends."""
+    def submit(self, operations: Iterable[Operation], urgent: bool = False) -> None:
+        """Queue them; `pump` (or the next turn) sends. `urgent`: before what is there already, the last one first."""
+        put = self._queue.appendleft if urgent else self._queue.append
         for operation in operations:
-            self._queue.append(operation)
+            put(operation)
             self._queued[operation.key] += 1
         self._schedule()
 

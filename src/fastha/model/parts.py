@@ -64,7 +64,7 @@ def split(config: Config) -> Iterator[Part]:
     for group in config.sync_groups:
         yield Part(("sync_group", group.name), dumps(group))
     for instance in config.instances:
-        owns = tuple(f"{a.dev or instance.interface} {a}" for a in instance.addresses)
+        owns = tuple(f"{a.dev or instance.carrier} {a}" for a in instance.carried)
         yield Part(("instance", instance.name), dumps(instance), owns=owns)
     for server in config.virtual_servers:
         yield part_of(server)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from fastha.lean import dataclass, field
+from fastha.model.device import Device
 from fastha.model.script import Script
 from fastha.model.units import NS_PER_S
+
+GROUPS = {4: "224.0.0.18", 6: "ff02::12"}
+SOMEBODY = {4: "0.0.0.0", 6: "::"}  # the interface's own address, whatever it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,8 @@ class Hmac:
 
 @dataclass(frozen=True, slots=True)
 class Garp:
-    """Gratuitous ARP policy. Repeats count frames per address in one block; 0 ns delays mean "no such block"."""
+    """Policy of gratuitous ARP and neighbour advertisements. Repeats count frames per address in one block; 0 ns delays
+    mean "no such block"."""
 
     master_delay_ns: int = 5 * NS_PER_S
     master_repeat: int = 5
@@ -60,6 +65,7 @@ class Garp:
     lower_prio_delay_ns: int = 5 * NS_PER_S
     lower_prio_repeat: int = 5
     interval_ns: int = 0
+    gna_interval_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +118,9 @@ class VrrpInstance:
     wants_master: bool = False  # `state MASTER`
     preempt: bool = True
     preempt_delay_ns: int = 0
-    addresses: tuple[VirtualAddress, ...] = ()
+    addresses: tuple[VirtualAddress, ...] = ()  # in adverts, all of `family`
+    excluded: tuple[VirtualAddress, ...] = ()  # `virtual_ipaddress_excluded`: of any family
+    family: int = 4  # that VRRP speaks: 4 or 6
     unicast_src: str = ""
     unicast_peers: tuple[str, ...] = ()
     auth: Auth = field(default_factory=Auth)
@@ -122,10 +130,26 @@ class VrrpInstance:
     track_virtual_servers: tuple[TrackVirtualServer, ...] = ()
     track: tuple[Tracker, ...] = ()  # everything else
     notify: InstanceNotify = InstanceNotify()
+    vmac: Device | None = None
+
+    @property
+    def carrier(self) -> str:
+        """The interface of the addresses that name none."""
+        return self.interface if self.vmac is None else self.vmac.name
 
     @property
     def unicast(self) -> bool:
         return bool(self.unicast_peers)
+
+    @property
+    def carried(self) -> tuple[VirtualAddress, ...]:
+        """Every address a master holds."""
+        return (*self.addresses, *self.excluded)
+
+    @property
+    def group(self) -> str:
+        """Where multicast adverts go, RFC 9568 sections 5.1.1.2 and 5.1.2.2."""
+        return GROUPS[self.family]
 
     @property
     def trackers(self) -> tuple[Tracker, ...]:
@@ -135,5 +159,6 @@ class VrrpInstance:
 
     @property
     def identity(self) -> tuple[int, str, str]:
-        """(VRID, interface, unicast source or "" for multicast): what makes it the same virtual router."""
-        return self.vrid, self.interface, self.unicast_src if self.unicast else ""
+        """(VRID, interface, unicast source or the multicast group): what makes it the same virtual router. Those of
+        IPv4 and IPv6 are two, RFC 9568 section 5.2.3."""
+        return self.vrid, self.interface, self.unicast_src or SOMEBODY[self.family] if self.unicast else self.group

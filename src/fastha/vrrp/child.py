@@ -46,6 +46,7 @@ COUNT_NS = 100 * NS_PER_MS  # a tenth of the routers publish their counters
 REPAIR_NS = 100 * NS_PER_MS  # from a change of addresses to the look whether a master's are there
 REPORTED = ("virtual_server", "bfd")  # by other processes
 
+SOMEONE = {4: "127.0.0.1", 6: "fe80::1"}
 SOMEWHERE = Link(1, "lo", bytes(6), 1500, True, True, True)
 
 
@@ -132,7 +133,7 @@ class VrrpChild:
                     raise ValueError(f"{instance.name}: same interface and VRID as {other}")
         for instance in draft.instances:
             try:
-                frames.advert_frames(instance, instance.unicast_src or "127.0.0.1", SOMEWHERE)
+                frames.advert_frames(instance, instance.unicast_src or SOMEONE[instance.family], SOMEWHERE)
             except ValueError as error:
                 raise ValueError(f"{instance.name}: {error}") from None
             yield
@@ -170,7 +171,7 @@ class VrrpChild:
         house.states = {one: up for one, up in house.states.items() if one in tracked}
         self._followed.follow(config, tracked)
         if draft.instances or gone:
-            house.service_ips = {a.ip for i in config.instances for a in i.addresses}
+            house.service_ips = {a.ip for i in config.instances for a in i.carried}
         if self.child.by_hand:
             self._assume(config)
         wanted = {i.identity for i in config.instances} if gone else set()
@@ -181,7 +182,11 @@ class VrrpChild:
                 self._remove(self.routers[key].instance)
                 yield
         if first:
+            for instance in config.instances:  # before any is looked for: a note on one tells how its base was
+                if instance.vmac is not None:
+                    house.interfaces.wanted[instance.vmac.name] = instance.vmac
             self._remove_leftovers(config, previous.get("owned_addresses", ()))
+            house.interfaces.remove_leftovers()
         told: dict[str, dict[str, Any]] = previous.get("instances", {})
         for instance in draft.instances:
             self._put(instance, told.get(instance.name, {}), previous, prepared_ns)
@@ -189,7 +194,7 @@ class VrrpChild:
         if draft.instances or gone or regrouped:
             self._syncs.settle(self.routers.values(), self.child.reactor.now_ns())
         if draft.instances or gone:
-            house.close_stale_receivers({i.interface for i in config.instances})
+            house.close_stale_receivers({name for i in config.instances for name in (i.interface, i.carrier)})
         house.addresses.pump()
         yield from self.parts.commit(draft)
         if first:
@@ -199,6 +204,11 @@ class VrrpChild:
         """Make one instance what it shall be. `known`: what a predecessor of this process reported of it."""
         reactor = self.child.reactor
         router = self.routers.get(instance.identity)
+        if router is not None and router.instance.vmac != instance.vmac:
+            self._remove(router.instance, notify.STOP)  # on other interfaces it is another virtual router to its hosts
+            router = None
+        if instance.vmac is not None:
+            self.house.interfaces.want(instance.vmac)
         if router is not None:
             self._syncs.place(router, reactor.now_ns(), instance.name)
             router.change(instance, reactor.now_ns())
@@ -216,7 +226,7 @@ class VrrpChild:
     def _remove_leftovers(self, config: Config, owned: Sequence[str]) -> None:
         """Addresses that an earlier daemon may have added and that left the configuration while none ran."""
         table = self.house.monitor.table
-        wanted = {f"{a.dev or i.interface} {a}" for i in config.instances for a in i.addresses}
+        wanted = {f"{a.dev or i.carrier} {a}" for i in config.instances for a in i.carried}
         for text in owned:
             interface, _, address = text.partition(" ")
             ip, _, prefixlen = address.partition("/")
@@ -230,15 +240,17 @@ class VrrpChild:
         if errno:
             self.child.log.error("%s: cannot be removed: %s", text, os.strerror(errno))
 
-    def _remove(self, instance: VrrpInstance) -> None:
+    def _remove(self, instance: VrrpInstance, last: str = notify.DELETED) -> None:
         router = self.routers.pop(instance.identity)
-        router.give_up(self.child.reactor.now_ns(), notify.DELETED)
+        router.give_up(self.child.reactor.now_ns(), last)
         del self._by_index[router.index]
         self._to_survey.pop(router, None)
         self._events = deque(e for e in self._events if e[0] != router.index)  # the index will be used again
         if router.sync is not None:
             router.sync.remove(router, self.child.reactor.now_ns())
         router.close()
+        if instance.vmac is not None:
+            self.house.let_go(instance.vmac)
         self.child.facts({"instances": {instance.name: None}})
 
     def _assume(self, config: Config) -> None:
@@ -287,7 +299,9 @@ class VrrpChild:
     def _host_changed(self, changes: Changes | None) -> None:
         house = self.house
         if changes is None or any(not ip for _, ip in changes):
-            house.close_stale_receivers({r.instance.interface for r in self.routers.values()})
+            house.interfaces.mend()
+            used = (name for r in self.routers.values() for name in (r.instance.interface, r.instance.carrier))
+            house.close_stale_receivers(set(used))
         if changes is None:
             self._survey(self.routers.values())
         # Our own service addresses come and go by the thousand; they concern `repair` alone.
@@ -352,6 +366,7 @@ class VrrpChild:
                 self._breathe()
         if self._beat % 10 == 0:
             self._count_interfaces()
+            self.house.interfaces.mend()
         self._beat += 1
         self.child.reactor.call_later(COUNT_NS, self._count)
 
@@ -359,11 +374,11 @@ class VrrpChild:
         """What was heard and belongs to no router of ours."""
         lane = self.house.lane
         now: dict[str, dict[str, Any]] = {}
-        for r in self.house.receivers.values():  # an interface may have several
-            about = now.setdefault(r.link.name, {"strangers": []})
-            about["strangers"] += [[vrid, machine.dotted(ip)] for vrid, ip in lane.strangers(r.slot).items()]
-            for what, count in lane.socket_counters(r.slot).items():
-                about[what] = about.get(what, 0) + count
+        for receiver in self.house.receivers.values():
+            one = now.setdefault(receiver.link.name, {"strangers": []})
+            for name, value in lane.socket_counters(receiver.slot).items():
+                one[name] = one.get(name, 0) + value
+            one["strangers"] += [[vrid, machine.dotted(ip)] for vrid, ip in lane.strangers(receiver.slot).items()]
         self._followed.publish()
         gone = dict.fromkeys(self._interfaces.keys() - now.keys())
         patch = gone | {name: counters for name, counters in now.items() if self._interfaces.get(name) != counters}
@@ -391,6 +406,8 @@ class VrrpChild:
         if self._house is not None:
             while not self._house.addresses.idle:
                 self._house.addresses.pump()
+            if not any(router.keeps for router in self.routers.values()):
+                self._house.interfaces.remove_all()
         self.child.finish(code)
 
     def run(self) -> int:

@@ -65,6 +65,7 @@ cdef struct lane_router:
     lane_router *next_dirty
     uint32_t index
     int slot                                # of the receiving socket; -1: none
+    int second_slot                         # of one that hears for it (a VMAC's); -1: none
     bint dirty
     bint used
     # rules
@@ -120,6 +121,7 @@ cdef struct lane_router:
 
 cdef struct lane_socket:
     int fd
+    int hears_for                           # slot of the socket whose routers hear what this one receives
     bint six                                # an IPv6 raw socket: it delivers payloads, and the rest beside them
     lane_router *by_vrid[256]
     uint64_t unknown_vrid
@@ -134,6 +136,8 @@ cdef struct lane_t:
     uint32_t router_count
     lane_socket **sockets
     uint32_t socket_count
+    uint32_t *slot_of_fd
+    uint32_t fd_count
     lane_router *dirty_first
     lane_router *dirty_last
     # receiving

@@ -270,6 +270,9 @@ cdef bint drain(lane_t *lane, lane_socket *s, int rounds) noexcept nogil:
     cdef int n, i
     cdef ns_t now_ns
     cdef bint dirty = False
+    cdef lane_socket *hearer = lane.sockets[s.hears_for]
+    if hearer == NULL:
+        hearer = s
     cdef mmsghdr *messages = &lane.rx6_messages[0] if s.six else &lane.rx_messages[0]
     while rounds > 0:
         rounds -= 1
@@ -284,10 +287,10 @@ cdef bint drain(lane_t *lane, lane_socket *s, int rounds) noexcept nogil:
             break
         now_ns = monotonic_ns()
         if s.six:
-            dirty = hear_batch6(lane, s, n, now_ns) or dirty
+            dirty = hear_batch6(lane, hearer, n, now_ns) or dirty
         else:
             for i in range(n):
-                if lane_hear(lane, s, lane.rx_room + i * ROOM, lane.rx_messages[i].msg_len, now_ns):
+                if lane_hear(lane, hearer, lane.rx_room + i * ROOM, lane.rx_messages[i].msg_len, now_ns):
                     dirty = True
         if n < BATCH:
             break
@@ -296,11 +299,11 @@ cdef bint drain(lane_t *lane, lane_socket *s, int rounds) noexcept nogil:
 
 cdef int lane_on_readable(void *ctx, int fd, uint32_t events, ns_t now_ns) noexcept nogil:
     cdef lane_t *lane = <lane_t *>ctx
-    cdef uint32_t i
-    for i in range(lane.socket_count):      # as many as interfaces with routers
-        if lane.sockets[i] != NULL and lane.sockets[i].fd == fd:
-            return drain(lane, lane.sockets[i], ROUNDS)
-    return 0
+    cdef lane_socket *s
+    if <uint32_t>fd >= lane.fd_count:
+        return 0
+    s = lane.sockets[lane.slot_of_fd[fd]]
+    return drain(lane, s, ROUNDS) if s != NULL and s.fd == fd else 0
 
 
 # -- sending -------------------------------------------------------------------------------------------------------
@@ -374,6 +377,8 @@ cdef bint router_due(lane_t *lane, lane_router *r, ns_t now_ns) noexcept nogil:
     if r.slot >= 0 and (r.role == LANE_BACKUP or silent_ns > patience_ns):
         # What has come is heard before a backup believes in silence, or a late master in itself.
         dirty = drain(lane, lane.sockets[r.slot], DRAIN_ROUNDS)
+        if r.second_slot >= 0:
+            dirty = drain(lane, lane.sockets[r.second_slot], DRAIN_ROUNDS) or dirty
     if r.role == LANE_MASTER and silent_ns <= (patience_ns if r.dirty else r.silence_ns):
         # machine._master_timer, (630)-(635)
         router_enqueue(lane, r, r.deadline_ns)

@@ -80,6 +80,7 @@ cdef class Lane:
                 free(lane.sockets[i])
         free(lane.routers)
         free(lane.sockets)
+        free(lane.slot_of_fd)
         free(lane.rx_room)
         free(lane)
 
@@ -88,11 +89,21 @@ cdef class Lane:
             raise IndexError(f"no router {index}")
         return self.lane.routers[index]
 
-    def add_socket(self, int fd, bint six=False) -> int:
+    def add_socket(self, int fd, bint six=False, int hears_for=-1) -> int:
         cdef lane_t *lane = self.lane
         cdef uint32_t slot = 0
         cdef lane_socket **grown
+        cdef uint32_t *slots
         cdef int rc
+        if hears_for >= 0:
+            self.socket(hears_for)
+        if <uint32_t>fd >= lane.fd_count:
+            slots = <uint32_t *>realloc(lane.slot_of_fd, 2 * (fd + 1) * sizeof(uint32_t))
+            if slots == NULL:
+                raise MemoryError
+            memset(slots + lane.fd_count, 0, (2 * (fd + 1) - lane.fd_count) * sizeof(uint32_t))
+            lane.slot_of_fd = slots
+            lane.fd_count = 2 * (fd + 1)
         while slot < lane.socket_count and lane.sockets[slot] != NULL:
             slot += 1
         if slot == lane.socket_count:
@@ -110,6 +121,8 @@ cdef class Lane:
             reactor_remove(lane.reactor, fd)
             raise MemoryError
         lane.sockets[slot].fd = fd
+        lane.sockets[slot].hears_for = hears_for if hears_for >= 0 else <int>slot
+        lane.slot_of_fd[fd] = slot
         lane.sockets[slot].six = six
         return slot
 
@@ -124,6 +137,11 @@ cdef class Lane:
         for i in range(self.lane.router_count):
             if self.lane.routers[i].slot == slot:
                 router_unlink_vrid(self.lane, self.lane.routers[i])
+            if self.lane.routers[i].second_slot == slot:
+                self.lane.routers[i].second_slot = -1
+        for i in range(self.lane.socket_count):
+            if self.lane.sockets[i] != NULL and self.lane.sockets[i].hears_for == slot:
+                self.lane.sockets[i].hears_for = <int>i
         reactor_remove(self.lane.reactor, s.fd)
         free(s)
         self.lane.sockets[slot] = NULL
@@ -150,6 +168,7 @@ cdef class Lane:
         node_init(&r.timer, lane.kind, index)
         r.index = index
         r.slot = -1
+        r.second_slot = -1
         r.tx_fd = -1
         r.deadline_ns = -1
         r.used = True
@@ -170,7 +189,7 @@ cdef class Lane:
     def configure(
         self, int index, *, int slot, bytes listen_ip, uint8_t version, uint8_t vrid, own_ip,
         ns_t advert_int_ns, ns_t silence_ns, uint8_t down_adverts, bint preempt, bint patient, bytes auth,
-        bytes addresses, int tx_fd, frames,
+        bytes addresses, int tx_fd, frames, int second_slot=-1,
     ) -> None:
         cdef lane_router *r = self.router(index)
         cdef lane_frame *frame
@@ -183,7 +202,10 @@ cdef class Lane:
                 raise ValueError("a frame is too long or too short, or its socket address of another kind")
         if slot >= 0 and self.socket(slot).six != (width == IP6_SIZE):
             raise ValueError("listen_ip and the socket are of different families")
+        if second_slot >= 0:
+            self.socket(second_slot)
         router_unlink_vrid(self.lane, r)
+        r.second_slot = second_slot
         r.version = version
         r.vrid = vrid
         r.own_ip = ip_of(own_ip)

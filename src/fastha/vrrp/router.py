@@ -11,23 +11,25 @@ from functools import partial
 from typing import Any
 
 from fastha.child.told import Told
-from fastha.link import rtnl
+from fastha.link import links, rtnl
 from fastha.link.addresses import Key, Operation
 from fastha.link.rtnl import Link
-from fastha.model import VrrpInstance
+from fastha.model import VirtualAddress, VrrpInstance
 from fastha.model.override import VrrpOverride
 from fastha.model.units import NS_PER_S
 from fastha.vrrp import frames, group, machine, notify, trackers
 from fastha.vrrp.frames import ArpBlock
 from fastha.vrrp.garp import Token
 from fastha.vrrp.house import House
+from fastha.vrrp.interfaces import ours
 from fastha.vrrp.machine import Event, Role, State
 from fastha.vrrp.peers_seen import Peers
 from fastha.vrrp.rules import Rules, rules_of
 from fastha.vrrp.sealed import beyond, seal_of
-from fastha.vrrp.sockets import GROUP
+from fastha.vrrp.sockets import forwarding
 from fastha.vrrp.sync import Sync
 
+HOST6 = 128
 ROLES = list(Role)  # lane_role is the position
 TELL_PER_S = 1 / 60
 
@@ -60,14 +62,17 @@ class Router:
         self._last = notify.STOP  # what the end is called
         self._announce = ""  # the occasion to announce when they have come
         self._built: object = None
+        self._lift_to = False  # what its VMAC shall be
+        self._staged_as: object = None  # the _built whose addresses are on the VMAC
         self._told = Told(house.child, "instances")
         self.sync: Sync | None = None
         self.keeps = False  # its addresses stay when it gives up
         self.rules = rules_of(instance, 0, override)
         self._build()
-        holding = previous.get("state") == "master" or any(house.monitor.table.has(*key) for key in self.messages)
+        holding = previous.get("state") == "master" or self._finds_addresses()
         self.state = State(priority=self._priority(), holding=holding)
         self._load()
+        self._stage()
 
     # -- events --
 
@@ -111,13 +116,14 @@ class Router:
 
     @property
     def interfaces(self) -> set[str]:
-        """Names of all it uses."""
-        return {self.instance.interface, *(a.dev for a in self.instance.addresses if a.dev)}
+        """Names of all it uses and does not make itself."""
+        return {self.instance.interface, *(a.dev for a in self.instance.carried if a.dev)}
 
     @property
     def follows(self) -> set[str]:
         """Names of all interfaces whose changes concern it."""
-        return self.interfaces | {t.name for t in self.instance.track if t.kind == "interface"}
+        tracked = {t.name for t in self.instance.track if t.kind == "interface"}
+        return self.interfaces | tracked | {self.instance.carrier}
 
     # -- what the host says --
 
@@ -144,6 +150,8 @@ class Router:
                 self.why = f"waits for the first word about {waiting[0]}"
             else:
                 self.happen(machine.Startup(resume), now_ns)
+        if self._staged_as is not self._built:
+            self._stage()
 
     def _tracked(self, instance: VrrpInstance) -> trackers.States:
         """What is known of the things `instance` follows."""
@@ -179,16 +187,21 @@ class Router:
                 reasons.append(f"interface {name} is down")
             elif name == instance.interface:
                 if not self._own_ip(link):
-                    reasons.append(f"interface {name} has no IPv4 address")
+                    kind = "IPv4" if instance.family == 4 else "link-local IPv6"
+                    reasons.append(f"interface {name} has no {kind} address")
                 if name in self.house.refused:
                     reasons.append(self.house.refused[name])
+        if instance.vmac is not None:
+            reasons += self.house.why_not(instance.vmac)
         return frozenset(reasons)
 
     def _own_ip(self, link: Link) -> str:
         table = self.house.monitor.table
         if self.instance.unicast_src:
             return self.instance.unicast_src
-        return table.primary(link.index, self.house.service_ips)
+        own = table.primary(link.index, self.house.service_ips, self.instance.family)
+        # A link-local address that only a master has is none to speak from, except for the owner of the addresses.
+        return own if self.instance.family == 4 or self.rules.owner or own not in self.house.service_ips else ""
 
     # -- what is built beforehand --
 
@@ -196,31 +209,31 @@ class Router:
         """Frames, address messages and ARP for the interfaces as they are now; nothing if they are as they were."""
         instance, house = self.instance, self.house
         link = house.link(instance.interface)
-        devs = {a.dev or instance.interface for a in instance.addresses}
+        devs = {a.dev or instance.carrier for a in instance.carried} | {instance.carrier}
         links = {dev: found for dev in devs if (found := house.link(dev)) is not None}
         own = self._own_ip(link) if link is not None else ""
-        slot = house.slot(link, instance.auth.kind == "ah") if link is not None else -1
-        built = (
-            instance,
-            self.override,
-            _constant(link),
-            own,
-            slot,
-            {dev: _constant(found) for dev, found in links.items()},
-        )
+        ah = instance.auth.kind == "ah"
+        slot = house.slot(link, instance.group, ah) if link is not None else -1
+        vmac = links.get(instance.carrier) if instance.vmac is not None else None
+        second_slot = -1
+        if vmac is not None and slot >= 0 and not instance.unicast:
+            second_slot = house.second_slot(vmac, slot, instance.group, ah)
+        constants = {dev: _constant(found) for dev, found in links.items()}
+        built = (instance, self.override, _constant(link), own, slot, second_slot, constants)
         if built == self._built:
             return
         self._built = built
         # Without an address it still takes part in its end with the one it had.
         self.rules = rules_of(instance, frames.number(own) if own else self.rules.own_ip, self.override)
         rules = self.rules
-        source = house.unicast if instance.unicast else house.packet
+        source = house.unicast[instance.family] if instance.unicast else house.packet
         seal = seal_of(instance)
         house.lane.seal(self.index, seal, rules.silence_ns, beyond(seal, self._sequence))
+        nobody = "0.0.0.0" if instance.family == 4 else "::"
         house.lane.configure(
             self.index,
             slot=slot,
-            listen_ip=frames.packed([own or "0.0.0.0" if instance.unicast else GROUP]),
+            listen_ip=frames.packed([own or nobody if instance.unicast else instance.group]),
             version=rules.version,
             vrid=instance.vrid,
             own_ip=rules.own_ip,
@@ -232,16 +245,17 @@ class Router:
             auth=frames.password(instance),
             addresses=frames.packed([a.ip for a in instance.addresses]),
             tx_fd=source.fileno() if link is not None else -1,
-            frames=frames.advert_frames(instance, own, link) if link is not None and own else [],
+            frames=frames.advert_frames(instance, own, link, house.source_mac(instance, link)) if link and own else [],
+            second_slot=second_slot,
         )
         self.messages = {}
-        for a in instance.addresses:
-            if found := links.get(a.dev or instance.interface):
+        for a in instance.carried:
+            if found := links.get(a.dev or instance.carrier):
                 self.messages[found.index, a.ip, a.prefixlen] = (
-                    rtnl.add_address(found.index, a.ip, a.prefixlen, a.scope, a.label),
+                    rtnl.add_address(found.index, a.ip, a.prefixlen, a.scope, a.label, **_manner(a)),
                     rtnl.delete_address(found.index, a.ip, a.prefixlen),
                 )
-        self.arp = frames.arp_blocks(instance, links)
+        self.arp = frames.arp_blocks(instance, links, forwarding(links))
 
     def change(self, new: VrrpInstance, now_ns: int) -> None:
         """A reload changed this instance: role, timers and counters stay, only the difference is applied."""
@@ -253,27 +267,26 @@ class Router:
         for reason in sorted(self._faults() - self.state.faults):  # while the old frames can still say goodbye
             self.happen(machine.FaultRaised(reason), now_ns)
         self._build()
-        if self.state.role is Role.MASTER or self.state.holding:
+        if self.state.role is Role.MASTER or self.state.holding or self._staged:
             dropped = {key: messages for key, messages in old_messages.items() if key not in self.messages}
             self._held -= dropped.keys()
             self._remove(dropped)
-        fresh = tuple(a for a in new.addresses if a not in old.addresses)
+        fresh = tuple(a for a in new.carried if a not in old.carried)
         if self.state.role is not Role.INIT and self.state.role is not Role.FAULT:
             priority = self._priority()
             if priority != self.state.priority:
                 self.happen(machine.PriorityChanged(priority), now_ns)
             self.happen(machine.RulesChanged(old_rules), now_ns)
             if fresh and self.state.role is Role.MASTER:
-                self._announce_only(replace(new, addresses=fresh))
+                self._announce_only(replace(new, addresses=fresh, excluded=()))
         self.survey(now_ns)
         self.publish()
 
     def _announce_only(self, part: VrrpInstance) -> None:
         """ARP for added addresses, in a burst of its own; the refresh knows all of them from now on."""
-        links = {
-            dev: link for dev in {a.dev or part.interface for a in part.addresses} if (link := self.house.link(dev))
-        }
-        self.house.announcer.announce(frames.arp_blocks(part, links), replace(part.garp, master_refresh_ns=0), "master")
+        links = {dev: link for dev in {a.dev or part.carrier for a in part.carried} if (link := self.house.link(dev))}
+        blocks = frames.arp_blocks(part, links, forwarding(links))
+        self.house.announcer.announce(blocks, replace(part.garp, master_refresh_ns=0), "master")
         if self.token is not None:
             self.token.blocks[:] = self.arp
 
@@ -295,6 +308,8 @@ class Router:
         """Stop or removal (`last`): priority 0 if master, addresses returned."""
         self._last = last
         self.happen(machine.Shutdown(), now_ns)
+        if (link := self._staged) is not None and not ours(link) and not self.keeps:
+            self._remove(self.messages)  # else they go with it
 
     def _tell(self, role: Role) -> None:
         """Scripts and FIFOs, in their order."""
@@ -310,6 +325,12 @@ class Router:
         self._silence()
         self.house.lane.remove(self.index)
 
+    def _finds_addresses(self) -> bool:
+        """Some predecessor left it master."""
+        if self._staged is not None and not self._staged.up:
+            return False
+        return any(self.house.monitor.table.has(*key) for key in self.messages)
+
     # -- effects --
 
     def perform(self, effect: machine.Effect) -> None:
@@ -318,13 +339,13 @@ class Router:
                 self.house.lane.send(self.index, priority)
                 self.zero_sent += priority == 0
             case machine.AddAddresses():
+                self._lift(True)
                 self._add_missing()
             case machine.RemoveAddresses():
                 self._announce = ""
                 self._silence()
-                self._held.clear()
                 if not self.keeps:
-                    self._remove(self.messages)
+                    self._give_back()
             case machine.Garp(occasion):
                 self._announce = occasion
                 if not self._adding:
@@ -342,6 +363,14 @@ class Router:
             case machine.Warn(text):
                 self.house.child.limited(f"{self.instance.name} {text}", TELL_PER_S, f"{self.instance.name}: {text}")
 
+    def _give_back(self) -> None:
+        """Addresses are nobody's here any more."""
+        if self._staged is not None:
+            self._lift(False)
+            return
+        self._held.clear()
+        self._remove(self.messages)
+
     def _add_missing(self) -> list[Key]:
         """Ask for every address the kernel does not hold; those it has are not touched."""
         queue, table = self.house.addresses, self.house.monitor.table
@@ -352,13 +381,52 @@ class Router:
         return missing
 
     def _added(self, key: Key, error: int) -> None:
-        self._adding -= 1
         if not error:
             self._held.add(key)
             self.house.monitor.table.apply(rtnl.Address(*key))  # ahead of the notification
         self._complain("add", error)
+        self._settled()
+
+    def _settled(self) -> None:
+        """One of the operations that become a master is done."""
+        self._adding -= 1
         if self._adding == 0 and self._announce:
             self._start_announcing()
+
+    # -- staged addresses: on the VMAC in every role; it is up in a master alone --
+
+    @property
+    def _staged(self) -> Link | None:
+        """The VMAC that keeps its addresses while it is down."""
+        vmac = self.instance.vmac
+        return self.house.link(vmac.name) if vmac is not None and vmac.staged else None
+
+    def _stage(self) -> None:
+        """Down unless master, and only then given what is missing: a backup must never answer for an address."""
+        self._staged_as = self._built
+        if (link := self._staged) is not None:
+            wanted = self.state.role is Role.MASTER or self.state.holding
+            if link.up != wanted:
+                self._lift(wanted)
+            self._add_missing()
+
+    def _lift(self, up: bool) -> None:
+        """Set the VMAC up or down, ahead of all other work; one such operation at a time, for the last word counts."""
+        self._lift_to = up
+        if (link := self._staged) is None or link.up == up or self.house.addresses.busy((link.index, "", 0)):
+            return
+        self._adding += 1
+        operation = Operation((link.index, "", 0), links.set_up(link.index, up), partial(self._lifted, link, up))
+        self.house.addresses.submit([operation], urgent=True)
+
+    def _lifted(self, link: Link, up: bool, error: int) -> None:
+        if not error and self.house.monitor.table.links.get(link.index) is not None:
+            self.house.monitor.table.apply(replace(link, up=up, running=up))  # ahead of the notification
+        elif error:
+            self._complain("set up or down the VMAC of", error)
+        if self._lift_to != up:
+            self._lift(self._lift_to)
+        self._settled()
 
     def _remove(self, messages: Messages) -> None:
         self.house.addresses.submit(
@@ -389,6 +457,8 @@ class Router:
 
     def repair(self) -> None:
         """Addresses of a master that somebody took away come back; those the kernel refused are tried again."""
+        if self._staged is not None and not self._adding:
+            self._stage()
         if self.state.role is not Role.MASTER or self._adding:
             return
         if stolen := [key for key in self._add_missing() if key in self._held]:
@@ -418,7 +488,7 @@ class Router:
             "priority": state.priority,
             "priority_from": trackers.parts(instance, self._tracked(instance)),
             "master": machine.dotted(state.master_ip) if state.master_ip else "",
-            "addresses": [str(a) for a in instance.addresses],
+            "addresses": [str(a) for a in instance.carried],
             "holding": state.holding,
             "faults": sorted(state.faults),
             "master_priority": state.master_priority,
@@ -438,6 +508,15 @@ class Router:
         name, facts = self.instance.name, self._facts()
         self._told.drops(name, "adverts", facts["discarded"])
         self._told.publish(name, facts)
+
+
+def _manner(a: VirtualAddress) -> dict[str, Any]:
+    """Of an IPv6 address: no duplicate address detection (its last holder may still answer, and a second of waiting
+    would be one of outage), and never the source of what this host sends by itself, unless it brings its network along
+    (as keepalived)."""
+    if ":" not in a.ip:
+        return {}
+    return {"flags": ("nodad",), "preferred_s": 0 if a.prefixlen == HOST6 else None}
 
 
 def resumable(instance: VrrpInstance, rules: Rules, previous: dict[str, Any], died_ago_ns: int) -> bool:

@@ -111,7 +111,7 @@ vrrp_garp_master_refresh_repeat | N                        | 1           | ~1..4
 vrrp_garp_lower_prio_delay  | s                            | vrrp_garp_master_delay | 0..4294 | yes | The same delay after a lower-priority advert was heard
 vrrp_garp_lower_prio_repeat | N                            | vrrp_garp_master_repeat | 0..2147483647 | yes | The same repeat after a lower-priority advert was heard
 vrrp_garp_interval       | SEC                             | 0           | 0.000001..4294.967295 | yes | Least time between gratuitous ARPs on one interface
-vrrp_gna_interval        | SEC                             | 0           | 0.000001..4294.967295 | -   | Least time between neighbour advertisements on one interface
+vrrp_gna_interval        | SEC                             | 0           | 0.000001..4294.967295 | yes | Least time between neighbour advertisements on one interface
 vrrp_min_garp            | [BOOL]                          | off         |       | yes | One gratuitous ARP and no second block, where nothing else is set
 vrrp_garp_extra_if       | [all] s                         | 0           | 1..86400 | -   | Time between gratuitous ARPs on VMAC interfaces
 vrrp_vmac_garp_intvl     | [all] s                         |             |       | =vrrp_garp_extra_if | -
@@ -126,7 +126,7 @@ vrrp_startup_delay       | SEC                             |             | 0.001
 vrrp_delay_after_boot    | SEC                             |             | 0.001..4294.967295 | - @2.4.0 | Wait for the machine to be up this long
 vrrp_notify_priority_changes | [BOOL]                      | off         |       | -   | Tell scripts of priority changes
 log_unknown_vrids        | -                               | off         |       | -   | Log adverts of unknown virtual routers
-vmac_prefix              | STRING                          | vrrp        |       | -   | Names of VMAC interfaces begin with this
+vmac_prefix              | STRING                          | vrrp        |       | yes | Names of VMAC interfaces begin with this
 vmac_addr_prefix         | STRING                          | vrrp        |       | -   | Names of address VMAC interfaces begin with this
 vrrp_iptables            | [IN [OUT]]                      |             |       | -   | Chains of iptables for no_accept
 vrrp_ipsets              | [NAME...]                       |             |       | -   | Names of IP sets for no_accept

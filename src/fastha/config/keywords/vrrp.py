@@ -50,17 +50,18 @@ track_process              | {trackers}     |          |         | -   | Process
 track_bfd                  | {trackers}     |          |         | yes | BFD sessions it needs
 track_virtual_server       | {track_virtual} |         |         | own | Virtual servers whose quorum it needs
 virtual_ipaddress          | {addresses}    |          |         | yes | Addresses of the virtual router
-virtual_ipaddress_excluded | {addresses}    |          |         | -   | Addresses that adverts do not carry
+virtual_ipaddress_excluded | {addresses}    |          |         | yes | Addresses that adverts do not carry
 no_virtual_ipaddress       | -              | off      |         | - @2.2.8 | There may be no address
 virtual_routes             | {virtual_routes} |          |         | -   | Routes that go with mastership
 virtual_rules              | {virtual_rules} |          |         | -   | Routing rules that go with mastership
 promote_secondaries        | -              | off      |         | -   | Keep secondary addresses when a primary goes
-use_vmac                   | [VMAC...]      | off      |         | -   | Use the virtual MAC address
+use_vmac                   | [VMAC...]      | off      |         | yes | Use the virtual MAC address
 use_vmac_addr              | -              | off      |         | -   | The same for addresses on other interfaces
-vmac_xmit_base             | -              | off      |         | -   | Send adverts from the interface itself
+vmac_xmit_base             | -              | off      |         | yes | Send adverts with the address of the interface itself
+staged_addresses           | -              | off      |         | own | Keep the addresses on the VMAC while it is down; to take over is to set it up
 use_ipvlan                 | [IPVLAN...]    | off      |         | -   | Use an ipvlan interface
 vrf                        | NAME           |          |         | -   | Run in this VRF
-native_ipv6                | -              |          |         | -   | Without effect
+native_ipv6                | -              |          |         | -   | Without effect: addresses say so
 linkbeat_use_polling       | -              | off      |         | -   | Poll the link
 debug                      | N              | 0        | 0..4    | -   | Without effect
 kernel_rx_buf_size         | N              |          | 0..4294967295 | -   | Receive buffer of adverts
