@@ -21,6 +21,8 @@ from fastha.model import (
     GlobalDefs,
     GroupMember,
     GrpcCheck,
+    Hmac,
+    HmacKey,
     HttpCheck,
     HttpUrl,
     LvsDefs,
@@ -421,6 +423,12 @@ class Make:
         )
         return out
 
+    def hmac(self) -> Hmac:
+        numbers = sorted(self.r.sample(range(1, 256), self.r.randint(1, 3)))
+        keys = tuple(HmacKey(number, self.r.randbytes(self.r.choice([32, 40, 64])).hex()) for number in numbers)
+        mode = self.r.choice(["enforce", "permissive", "receive-only"])
+        return Hmac(keys, self.r.choice(numbers), mode, self.r.choice([0, 1, 5, 300]))
+
     def instance(self, interval_ns: int, servers: list[VirtualServer], bfds: list[BfdInstance]) -> VrrpInstance:
         n, family = self.number(), self.r.choice([4, 4, 6])
         version = self.r.choice([2, 3]) if family == 4 else 3
@@ -431,6 +439,7 @@ class Make:
         preempt = wants_master or priority == 255 or self.r.random() < 0.7
         peers = self.maybe((f"{peer}2", f"{peer}3"), ())
         tracked = self.r.sample(servers, self.r.randint(0, len(servers)))
+        hmac = self.maybe(self.hmac(), None)
         excluded = self.maybe((VirtualAddress(f"10.8.{n}.1"), VirtualAddress(f"2001:db8:8:{n:x}::1", 128)), ())
         addresses = tuple(
             VirtualAddress(
@@ -463,7 +472,10 @@ class Make:
             family=family,
             unicast_src=self.maybe(f"{peer}1", "") if peers else "",
             unicast_peers=peers,
-            auth=self.maybe(Auth("pass", self.r.choice(["secret", "a b", "#x"])), Auth()) if version == 2 else Auth(),
+            auth=Auth(self.r.choice(["pass", "pass" if wants_master else "ah"]), self.r.choice(["secret", "a b", "#x"]))
+            if version == 2 and hmac is None and self.r.random() < 0.5
+            else Auth(),
+            hmac=hmac,
             garp=self.garp(interval_ns),
             down_timer_adverts=self.maybe(self.r.randint(1, 100), 3),
             **self.trackers(bfds),

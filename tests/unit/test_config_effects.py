@@ -53,6 +53,7 @@ NOTHING = {
 INSIDE = {
     "vrrp_instance": "interface eth0\nvirtual_router_id 7\nvirtual_ipaddress {\n10.0.0.7\n}\n{X}",
     "authentication": "auth_pass first\n{X}",
+    "auth_hmac": f"key 1 {32 * 'a'}\nkey 2 {32 * 'b'}\nactive_key 1\n{{X}}",
     "virtual_server": "protocol TCP\n{X}\nreal_server 10.1.1.1 80 {\nHTTP_GET {\nurl {\npath /\n}\n}\n}",
     "real_server": "{X}\nHTTP_GET {\nurl {\npath /\n}\n}",
     "HTTP_GET": "{X}\nurl {\npath /\n}",
@@ -170,6 +171,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "track_file": ("third", "other"), "vrrp_track_file": ("third",),
     "weight": ("7", "5 reverse"), "init_file": ("5",), "neighbor_ip": ("10.9.9.8",), "max_hops": ("3",),
     "vrrp_instance": ("second",), "track_group": ("other",), "umask": ("022",), "virtual_server_group": ("known",),
+    "key": (f"3 {32 * 'c'}",), "active_key": ("2",),
 }  # fmt: skip
 KINDS: dict[str, tuple[str, ...]] = {
     "BOOL": ("on", "off"), "ADDR": ("10.4.0.9",), "IF": ("eth7",), "PORT": ("77",), "CMD": ('"/bin/true a b"',),

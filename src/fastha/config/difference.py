@@ -195,6 +195,8 @@ def _instance(
         said = (Word("name", before.name, after.name), *said)
     if before.auth != after.auth and not any(word.word == "authentication" for word in said):
         said = (*said, Word("auth_pass", "(hidden)", "(another)"))
+    if before.hmac is not None and after.hmac is not None and before.hmac.keys != after.hmac.keys:
+        said = (*said, Word("key", "(hidden)", "(another)"))
     yield Change("instance", "changed", after.name, words=said)
     for address in before.carried:
         if address not in after.carried and address.ip not in new_ips:

@@ -32,7 +32,17 @@ from fastha.model.routes import Encap, Metric, Nexthop, Route, Rule
 from fastha.model.script import Script
 from fastha.model.statics import Statics, TrackGroup
 from fastha.model.track import BfdInstance, TrackFile, VrrpScript
-from fastha.model.vrrp import Auth, Garp, InstanceNotify, Tracker, TrackVirtualServer, VirtualAddress, VrrpInstance
+from fastha.model.vrrp import (
+    Auth,
+    Garp,
+    Hmac,
+    HmacKey,
+    InstanceNotify,
+    Tracker,
+    TrackVirtualServer,
+    VirtualAddress,
+    VrrpInstance,
+)
 
 __all__ = [
     "Auth",
@@ -50,6 +60,8 @@ __all__ = [
     "GlobalDefs",
     "GroupMember",
     "GrpcCheck",
+    "Hmac",
+    "HmacKey",
     "HttpCheck",
     "HttpUrl",
     "InstanceNotify",

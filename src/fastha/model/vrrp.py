@@ -37,10 +37,30 @@ class VirtualAddress:
 
 @dataclass(frozen=True, slots=True)
 class Auth:
-    """`authentication`: kind "none" or "pass" (RFC 2338 section 5.3.6.2, VRRPv2 only, at most 8 bytes)."""
+    """`authentication`: kind "none", "pass" (RFC 2338 section 5.3.6.2) or "ah" (5.3.6.3); VRRPv2 only, at most 8
+    bytes."""
 
     kind: str = "none"
     password: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HmacKey:
+    """One `key` of `auth_hmac`: its number on the wire and its 32 to 64 bytes in hex."""
+
+    number: int
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hmac:
+    """`auth_hmac`. `active`: the number of the key that signs. `mode`: "enforce", "permissive" (what is unsigned counts
+    too) or "receive-only" (the same, and nothing is signed). `window_s` 0: `anti_replay monotonic`."""
+
+    keys: tuple[HmacKey, ...]
+    active: int
+    mode: str = "enforce"
+    window_s: int = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +134,7 @@ class VrrpInstance:
     unicast_src: str = ""
     unicast_peers: tuple[str, ...] = ()
     auth: Auth = field(default_factory=Auth)
+    hmac: Hmac | None = None
     garp: Garp = field(default_factory=Garp)
     down_timer_adverts: int = 3
     track_virtual_servers: tuple[TrackVirtualServer, ...] = ()

@@ -26,6 +26,7 @@ from fastha.vrrp.interfaces import ours
 from fastha.vrrp.machine import Event, Role, State
 from fastha.vrrp.peers_seen import Peers
 from fastha.vrrp.rules import Rules, rules_of
+from fastha.vrrp.sealed import beyond, seal_of
 from fastha.vrrp.sockets import forwarding
 from fastha.vrrp.sync import Sync
 
@@ -52,6 +53,7 @@ class Router:
         self.released_master = int(previous.get("released_master", 0))
         self.zero_sent = int(previous.get("zero_sent", 0))
         self.repaired = 0
+        self._sequence = int(previous.get("sequence", 0))  # of signed adverts: peers have heard it
         self.peers = Peers(previous.get("peers", ()))
         self.messages: Messages = {}
         self.arp: list[ArpBlock] = []
@@ -227,11 +229,12 @@ class Router:
         devs = {a.dev or instance.carrier for a in instance.carried} | {instance.carrier}
         links = {dev: found for dev in devs if (found := house.link(dev)) is not None}
         own = self._own_ip(link) if link is not None else ""
-        slot = house.slot(link, instance.group) if link is not None else -1
+        ah = instance.auth.kind == "ah"
+        slot = house.slot(link, instance.group, ah) if link is not None else -1
         vmac = links.get(instance.carrier) if instance.vmac is not None else None
         second_slot = -1
         if vmac is not None and slot >= 0 and not instance.unicast:
-            second_slot = house.second_slot(vmac, slot, instance.group)
+            second_slot = house.second_slot(vmac, slot, instance.group, ah)
         constants = {dev: _constant(found) for dev, found in links.items()}
         valid_s = self._valid_s
         built = (instance, valid_s, self.override, _constant(link), own, slot, second_slot, constants)
@@ -242,6 +245,8 @@ class Router:
         self.rules = rules_of(instance, frames.number(own) if own else self.rules.own_ip, self.override)
         rules = self.rules
         source = house.unicast[instance.family] if instance.unicast else house.packet
+        seal = seal_of(instance)
+        house.lane.seal(self.index, seal, rules.silence_ns, beyond(seal, self._sequence))
         nobody = "0.0.0.0" if instance.family == 4 else "::"
         house.lane.configure(
             self.index,
