@@ -24,11 +24,13 @@ from fastha.vrrp.house import House
 from fastha.vrrp.interfaces import ours
 from fastha.vrrp.machine import Event, Role, State
 from fastha.vrrp.peers_seen import Peers
+from fastha.vrrp.rivals import Rivals
 from fastha.vrrp.rules import Rules, rules_of
 from fastha.vrrp.sockets import forwarding
 from fastha.vrrp.sync import Sync
 
 HOST6 = 128
+QUIET_NS = 5 * NS_PER_S  # counters of very many instances are looked at less often than once a second
 ROLES = list(Role)  # lane_role is the position
 TELL_PER_S = 1 / 60
 
@@ -52,6 +54,9 @@ class Router:
         self.zero_sent = int(previous.get("zero_sent", 0))
         self.repaired = 0
         self.peers = Peers(previous.get("peers", ()))
+        self.rivals = Rivals()
+        self._master_ns = 0  # since when its role is what it is
+        self.differing: set[int] = set()  # peers whose address list is not ours
         self.messages: Messages = {}
         self.arp: list[ArpBlock] = []
         self.token: Token | None = None
@@ -90,6 +95,23 @@ class Router:
         self.state = new
         if new != old:
             self._load()
+
+    def meet(self, priority: int, src: int, now_ns: int) -> None:
+        """Somebody else's advert: two masters, if this is one and is to stay it. One that has just taken over may still
+        hear its predecessor, and the loser cannot tell this from being taken over from."""
+        state, rules = self.state, self.rules
+        if state.role is not Role.MASTER or (priority, src) >= (state.priority, rules.own_ip):
+            return
+        if now_ns - self._master_ns < rules.advert_int_ns:
+            return
+        ip, differs = machine.dotted(src), src in self.differing
+        self._two_masters(
+            self.rivals.heard(ip, priority, state.priority, differs, now_ns, time.time(), rules.silence_ns)
+        )
+
+    def _two_masters(self, text: str) -> None:
+        if text:
+            self.house.child.event("two_masters", self.instance.name, text, logging.WARNING, text.partition("): ")[2])
 
     def present(self) -> State:
         """The state with what the lane has moved since it was loaded."""
@@ -348,6 +370,7 @@ class Router:
             case machine.Notify(old, new, why):
                 self.since, self.why = time.time(), why
                 self.became_master += new is Role.MASTER
+                self._master_ns = self.house.reactor.now_ns()
                 self.released_master += old is Role.MASTER
                 level = logging.WARNING if new is Role.FAULT else logging.INFO
                 self.house.child.event("state", self.instance.name, f"{old} -> {new}: {why}", level, why)
@@ -493,6 +516,9 @@ class Router:
             "zero_sent": self.zero_sent,
             "repaired": self.repaired,
             "override": None if self.override is None else asdict(self.override),
+            "two_masters": self.rivals.facts(
+                state.role is Role.MASTER, self.house.reactor.now_ns(), max(self.rules.silence_ns, QUIET_NS)
+            ),
             "peers": self.peers.told(self.house.lane.peers(self.index)),
             **counters,
         }
@@ -500,6 +526,10 @@ class Router:
     def count(self) -> None:
         """Once a second: look after the addresses, publish counters, tell (within limits) of dropped adverts."""
         self.repair()
+        master, now_ns = self.state.role is Role.MASTER, self.house.reactor.now_ns()
+        discarded = self.house.lane.counters(self.index)["discarded"]
+        assert isinstance(discarded, dict)
+        self._two_masters(self.rivals.discarded(discarded, master, self.state.priority, now_ns, time.time(), QUIET_NS))
         name, facts = self.instance.name, self._facts()
         self._told.drops(name, "adverts", facts["discarded"])
         self._told.publish(name, facts)
