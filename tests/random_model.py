@@ -460,6 +460,7 @@ class Make:
             down_timer_adverts=self.maybe(self.r.randint(1, 100), 3),
             **self.trackers(bfds),
             **self.notifications(),
+            accept=self.r.random() < 0.5,
             vmac=self.maybe(self.vmac(n, interface, family, whole), None),
             track_virtual_servers=tuple(TrackVirtualServer(s.key, self.r.choice([0, 0, -20, 253])) for s in tracked),
         )

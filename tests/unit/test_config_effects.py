@@ -142,7 +142,7 @@ WITH: dict[str | tuple[str, str], str] = {
     "regex_no_match": "regex abc", "regex_options": "regex abc", "regex_stack": "regex abc",
     "regex_min_offset": "regex abc", "regex_max_offset": "regex abc", "max_reply_length": "require_reply",
     "min_reply_length": "require_reply", "bind_port": "bindto 10.8.8.8", "vrrp": "checker\n", "checker": "vrrp\n",
-    "vmac_xmit_base": "use_vmac", "staged_addresses": "use_vmac",
+    "accept": "no_accept", "vmac_xmit_base": "use_vmac", "staged_addresses": "use_vmac",
     "hoplimit": "", "max_hops": "", "sni_name": "enable_sni", "fall": "", "digest": "", "quorum_max": "quorum 1",
 }  # fmt: skip
 EXAMPLES: dict[str, tuple[str, ...]] = {

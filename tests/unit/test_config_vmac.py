@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from fastha.config.build import build
+from fastha.config.expand import Environment
 from fastha.config.keywords import SCRIPT_WORDS
 from fastha.config.reader import read
 from fastha.errors import Severity
 from fastha.model import Device
-from unit.test_config_fuzz import Corpus
+from unit.test_config_effects import Text
 
 
 def built(*lines: str, top: str = "", vip: str = "10.0.0.7") -> tuple[list[Device | None], list[str]]:
@@ -18,7 +19,7 @@ def built(*lines: str, top: str = "", vip: str = "10.0.0.7") -> tuple[list[Devic
     for i, line in enumerate(lines):
         text += f"vrrp_instance i{i} {{\ninterface eth{i}\nvirtual_router_id 7\n{line}\n"
         text += f"virtual_ipaddress {{\n{vip}\n}}\n}}\n"
-    config, faults = build(read("main", Corpus(text.encode(), []), SCRIPT_WORDS))
+    config, faults = build(read("x", Text(text), SCRIPT_WORDS, Environment("x")))
     errors = [f"{f.line}: {f.message}" for f in faults if f.severity is Severity.ERROR]
     return [i.vmac for i in config.instances], errors
 

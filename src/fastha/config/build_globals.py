@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from fastha.config import values
 from fastha.config.build_balancer import WORDS, Balancer, read_balancer
 from fastha.config.build_notify import NOTIFY_WORDS, Notify, read_notify
 from fastha.config.shape import Item, items
-from fastha.config.tree import Faults, Statement
+from fastha.config.tree import Faults, Statement, shown
 from fastha.config.words import check_words
 from fastha.lean import dataclass, field, replace
-from fastha.model import Fifo, Garp, GlobalDefs, LvsDefs
+from fastha.model import Fifo, FirewallDefs, Garp, GlobalDefs, LvsDefs
 
 # keyword (without the vrrp_ of global_defs) -> field of Garp, how it is read
 GARP = {
@@ -22,6 +23,7 @@ GARP = {
     "garp_lower_prio_delay": ("lower_prio_delay_ns", values.whole_seconds_ns),
     "garp_lower_prio_repeat": ("lower_prio_repeat", values.number),
 }
+TABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_/\\.-]{0,250}")
 RELOAD_FILE = "/run/fastha/keepalived.reload"  # of `reload_file` without a path
 # What vrrp_min_garp makes of fields that global_defs does not set.
 MIN_GARP = {"master_delay_ns": 0, "master_repeat": 1, "master_refresh_ns": 0, "master_refresh_repeat": 1}
@@ -42,6 +44,7 @@ class Globals:
     garp: dict[str, int] | None = None
     masquerade: bool = True
     vmac_prefix: str = "vrrp"
+    firewall: FirewallDefs = FirewallDefs()
     reload_time_file: str = ""
     reload_repeat: bool = False
     reload_file: str = ""
@@ -60,6 +63,7 @@ class Globals:
             self.reload_time_file,
             self.reload_repeat,
             self.reload_file,
+            self.firewall,
         )
 
     def garp_with(self, own: dict[str, int]) -> Garp:
@@ -99,6 +103,8 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
                 check_words(item, faults)  # the reader has obeyed it
             case "nft_masquerade":
                 into.masquerade = values.boolean(item, faults) is not False
+            case "nftables" | "nftables_priority" | "nftables_counters":
+                into.firewall = _firewall(item, into.firewall, faults)
             case "vmac_prefix":
                 into.vmac_prefix = words[1]
             case "reload_time_file":
@@ -114,6 +120,21 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
             case _:
                 into.garp = into.garp or {}
                 read_garp(item, into.garp, faults)
+
+
+def _firewall(item: Item, before: FirewallDefs, faults: Faults) -> FirewallDefs:
+    statement = item.statement
+    match item.name:
+        case "nftables_counters":
+            return replace(before, counters=True)
+        case "nftables_priority":
+            priority = values.number(item, faults)
+            return before if priority is None else replace(before, priority=priority)
+    name = statement.words[1] if len(statement.words) > 1 else before.table
+    if not TABLE_NAME.fullmatch(name):
+        faults.error(statement.place(1), f"'{shown(name)}' is not a name for a table of nftables")
+        return before
+    return replace(before, table=name)
 
 
 def read_garp(item: Item, into: dict[str, int], faults: Faults) -> None:

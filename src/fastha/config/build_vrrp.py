@@ -69,6 +69,7 @@ class _Draft:
     trackers: list[Tracker] = field(default_factory=list)
     notify: dict[str, Script] = field(default_factory=dict)
     vmac: Vmac = field(default_factory=Vmac)
+    accept: bool = True
     said: dict[str, Item] = field(default_factory=dict)  # keyword -> where it was said last
 
 
@@ -128,6 +129,7 @@ def build_instance(
         track_virtual_servers=tuple(draft.track),
         track=tuple(draft.trackers),
         notify=InstanceNotify(**draft.notify),
+        accept=draft.accept,
         vmac=device_of(draft.vmac, draft.interface, draft.vrid, draft.family == 6),
     )
     return Built(instance, statement)
@@ -166,6 +168,8 @@ def _keyword(item: Item, draft: _Draft, servers: Mapping[str, VirtualServer], fa
             _unicast_src(statement, draft, faults)
         case "unicast_peer":
             draft.unicast_peers += build_peers(statement.block or [], faults)
+        case "accept" | "no_accept":
+            draft.accept = item.name == "accept"
         case name if name in VMAC_WORDS:
             read_vmac(item, draft.vmac, faults)
         case name if name in NOTIFY:

@@ -10,7 +10,7 @@ from fastha.config.dump_lvs import dump_group, dump_virtual_server
 from fastha.config.dump_track import common_ca, dump_bfd, dump_ssl, dump_track_file, dump_vrrp_script
 from fastha.config.dump_vrrp import dump_instance, dump_sync_group
 from fastha.config.dump_words import Page, owner, script, seconds, word
-from fastha.model import Config, Fifo, LvsDefs, ScriptDefs
+from fastha.model import Config, Fifo, FirewallDefs, LvsDefs, ScriptDefs
 from fastha.model.units import NS_PER_S
 
 
@@ -67,6 +67,10 @@ def _globals(config: Config, page: Page) -> None:
             page.say("reload_repeat")
         if defs.reload_file:
             page.say("reload_file", word(defs.reload_file))
+        page.unless(FirewallDefs().table, "nftables", defs.firewall.table)
+        page.unless(FirewallDefs().priority, "nftables_priority", defs.firewall.priority)
+        if defs.firewall.counters:
+            page.say("nftables_counters")
         _balancer(defs.lvs, page)
     if page.lines[-2].endswith("{"):
         del page.lines[-2:]

@@ -29,6 +29,8 @@ def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page
             page.say("preempt_delay", seconds(instance.preempt_delay_ns))
         page.unless(3, "down_timer_adverts", instance.down_timer_adverts)
         _garp(instance.garp, page)
+        if not instance.accept:
+            page.say("no_accept")
         if (vmac := instance.vmac) is not None:
             group = ["group", vmac.group] if vmac.group >= 0 else []
             mac = [vmac.mac] if vmac.mac != virtual_mac(instance.vrid, vmac.ipv6) else []

@@ -23,7 +23,7 @@ from fastha.model.checks import (
     Tls,
     UdpCheck,
 )
-from fastha.model.config import Config, Fifo, GlobalDefs, LvsDefs, ScriptDefs, SyncDaemon
+from fastha.model.config import Config, Fifo, FirewallDefs, GlobalDefs, LvsDefs, ScriptDefs, SyncDaemon
 from fastha.model.device import Device
 from fastha.model.group import SyncGroup
 from fastha.model.lvs import GroupMember, RealServer, SorryServer, Tunnel, VirtualServer
@@ -41,6 +41,7 @@ __all__ = [
     "DnsCheck",
     "Fifo",
     "FileCheck",
+    "FirewallDefs",
     "Garp",
     "GlobalDefs",
     "GroupMember",

@@ -72,6 +72,15 @@ class Fifo:
 
 
 @dataclass(frozen=True, slots=True)
+class FirewallDefs:
+    """`nftables*` without `nftables_ipvs*`: the table for instances that do not accept packets, and for VMACs."""
+
+    table: str = "keepalived"
+    priority: int = -1
+    counters: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class GlobalDefs:
     """`global_defs` and the single-line roots that have meaning so far."""
 
@@ -84,6 +93,7 @@ class GlobalDefs:
     reload_time_file: str = ""
     reload_repeat: bool = False
     reload_file: str = ""  # a path; "": none
+    firewall: FirewallDefs = FirewallDefs()
 
 
 @dataclass(frozen=True, slots=True)

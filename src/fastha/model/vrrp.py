@@ -110,6 +110,7 @@ class VrrpInstance:
     track: tuple[Tracker, ...] = ()  # everything else
     notify: InstanceNotify = InstanceNotify()
     vmac: Device | None = None
+    accept: bool = True  # packets to the addresses; an owner always does
 
     @property
     def carrier(self) -> str:

@@ -139,6 +139,8 @@ class VrrpChild:
             yield
         if self._house is None:
             self._house = House(self.child, self._host_changed)
+        if draft.changed:
+            self.house.firewall.prepare(draft.config.instances, draft.config.globals.firewall)
         self._prepared = draft, previous, prepared_ns
 
     def _abandon(self, message: Message) -> None:
@@ -187,6 +189,7 @@ class VrrpChild:
                     house.interfaces.wanted[instance.vmac.name] = instance.vmac
             self._remove_leftovers(config, previous.get("owned_addresses", ()))
             house.interfaces.remove_leftovers()
+        house.firewall.commit(config.instances, config.globals.firewall)
         told: dict[str, dict[str, Any]] = previous.get("instances", {})
         for instance in draft.instances:
             self._put(instance, told.get(instance.name, {}), previous, prepared_ns)
@@ -410,6 +413,7 @@ class VrrpChild:
                 self._house.addresses.pump()
             if not any(router.keeps for router in self.routers.values()):
                 self._house.interfaces.remove_all()
+                self._house.firewall.stop()
         self.child.finish(code)
 
     def run(self) -> int:

@@ -12,6 +12,7 @@ from fastha.link.monitor import Changes, Monitor
 from fastha.link.rtnl import Link
 from fastha.model import Device, VrrpInstance
 from fastha.vrrp import burst
+from fastha.vrrp.firewall import Firewall
 from fastha.vrrp.garp import Announcer
 from fastha.vrrp.interfaces import Interfaces, mac_bytes
 from fastha.vrrp.lane import Lane
@@ -46,6 +47,7 @@ class House:
         self.monitor = Monitor(child.reactor, host_changed, inet6=True)
         self.addresses = AddressQueue(child.reactor)
         self.interfaces = Interfaces(child, self.monitor)
+        self.firewall = Firewall(child)
         self.announcer = Announcer(
             child.reactor, lambda frames, size, to: burst.send(self.packet.fileno(), frames, size, to)
         )
@@ -144,6 +146,7 @@ class House:
         self.monitor.close()
         self.addresses.close()
         self.interfaces.close()
+        self.firewall.close()
         self.packet.close()
         for sock in self.unicast.values():
             sock.close()

@@ -130,9 +130,9 @@ vmac_prefix              | STRING                          | vrrp        |      
 vmac_addr_prefix         | STRING                          | vrrp        |       | -   | Names of address VMAC interfaces begin with this
 vrrp_iptables            | [IN [OUT]]                      |             |       | -   | Chains of iptables for no_accept
 vrrp_ipsets              | [NAME...]                       |             |       | -   | Names of IP sets for no_accept
-nftables                 | [NAME]                          | off         |       | -   | Table of nftables for no_accept
-nftables_priority        | N                               | -1          | -2147483648..2147483647 | -   | Priority of that table's hooks
-nftables_counters        | -                               | off         |       | -   | Counters in that table
+nftables                 | [NAME]                          | keepalived         |       | yes | Table of nftables for no_accept and VMACs; it is made when one needs it
+nftables_priority        | N                               | -1          | -2147483648..2147483647 | yes | Priority of that table's hooks
+nftables_counters        | -                               | off         |       | yes | Counters in that table
 nftables_ifindex         | -                               | off         |       | -   | Match interfaces by index in that table
 nftables_ipvs            | [NAME]                          |             |       | yes | Table of nftables that marks traffic of virtual_server_group
 nftables_ipvs_priority   | N                               | -1          | -2147483648..2147483647 | yes | Priority of that table's hooks

@@ -22,8 +22,8 @@ version                    | 2|3            | vrrp_version | 2..3 | yes | Protoc
 nopreempt                  | -              | off      |         | yes | Do not take over from a living master of lower priority
 preempt                    | -              | on       |         | yes | Take over from a master of lower priority
 preempt_delay              | SEC            | 0        | 0..1000 | yes | Wait this long (0 to 1000 s) before doing so
-accept                     | -              | on       |         | -   | Accept packets to the addresses
-no_accept                  | -              | off      |         | -   | Drop packets to the addresses
+accept                     | -              | on       |         | yes | Accept packets to the addresses
+no_accept                  | -              | off      |         | yes | Drop packets to the addresses
 strict_mode                | [BOOL]         | vrrp_strict |      | -   | Insist on the RFC
 skip_check_adv_addr        | [BOOL]         | vrrp_skip_check_adv_addr | | - | Do not compare addresses in every advert of the same master
 down_timer_adverts         | N              | vrrp_down_timer_adverts | 1..100 | yes | Missed adverts until the master counts as dead
