@@ -315,6 +315,7 @@ class VrrpChild:
             if router is None:
                 continue
             if what == lane.ADVERT:
+                router.meet(priority, src, heard_ns)
                 router.happen(machine.Advert(priority, src, adver_ns), heard_ns)
             elif what == lane.ZERO:
                 router.happen(machine.AdvertZero(src), heard_ns)
@@ -323,6 +324,7 @@ class VrrpChild:
             else:
                 text = f"{machine.dotted(src)} announces other addresses than ours; honoured"
                 self.child.event("addresses", router.instance.name, text)
+                router.differing.add(src)
             if reactor.now_ns() >= end_ns:
                 break
         if events:

@@ -26,7 +26,7 @@ def tables(instances: Iterable[VrrpInstance], defs: FirewallDefs) -> dict[str, s
     vmacs: list[str] = []
     for instance in instances:
         if not instance.accept and instance.priority != OWNER:
-            for address in instance.addresses:
+            for address in instance.carried:
                 closed["ip6" if ":" in address.ip else "ip"].append(address.ip)
         if instance.vmac is not None:
             vmacs.append(instance.vmac.name)

@@ -25,12 +25,14 @@ from fastha.vrrp.house import House
 from fastha.vrrp.interfaces import ours
 from fastha.vrrp.machine import Event, Role, State
 from fastha.vrrp.peers_seen import Peers
+from fastha.vrrp.rivals import Rivals
 from fastha.vrrp.rules import Rules, rules_of
 from fastha.vrrp.sealed import beyond, seal_of
 from fastha.vrrp.sockets import forwarding
 from fastha.vrrp.sync import Sync
 
 HOST6 = 128
+QUIET_NS = 5 * NS_PER_S  # counters of very many instances are looked at less often than once a second
 ROLES = list(Role)  # lane_role is the position
 TELL_PER_S = 1 / 60
 
@@ -55,6 +57,9 @@ class Router:
         self.repaired = 0
         self._sequence = int(previous.get("sequence", 0))  # of signed adverts: peers have heard it
         self.peers = Peers(previous.get("peers", ()))
+        self.rivals = Rivals()
+        self._master_ns = 0  # since when its role is what it is
+        self.differing: set[int] = set()  # peers whose address list is not ours
         self.messages: Messages = {}
         self.arp: list[ArpBlock] = []
         self.token: Token | None = None
@@ -99,6 +104,23 @@ class Router:
         self.state = new
         if new != old:
             self._load()
+
+    def meet(self, priority: int, src: int, now_ns: int) -> None:
+        """Somebody else's advert: two masters, if this is one and is to stay it. One that has just taken over may still
+        hear its predecessor, and the loser cannot tell this from being taken over from."""
+        state, rules = self.state, self.rules
+        if state.role is not Role.MASTER or (priority, src) >= (state.priority, rules.own_ip):
+            return
+        if now_ns - self._master_ns < rules.advert_int_ns:
+            return
+        ip, differs = machine.dotted(src), src in self.differing
+        self._two_masters(
+            self.rivals.heard(ip, priority, state.priority, differs, now_ns, time.time(), rules.silence_ns)
+        )
+
+    def _two_masters(self, text: str) -> None:
+        if text:
+            self.house.child.event("two_masters", self.instance.name, text, logging.WARNING, text.partition("): ")[2])
 
     def present(self) -> State:
         """The state with what the lane has moved since it was loaded."""
@@ -385,6 +407,7 @@ class Router:
             case machine.Notify(old, new, why):
                 self.since, self.why = time.time(), why
                 self.became_master += new is Role.MASTER
+                self._master_ns = self.house.reactor.now_ns()
                 self.released_master += old is Role.MASTER
                 level = logging.WARNING if new is Role.FAULT else logging.INFO
                 self.house.child.event("state", self.instance.name, f"{old} -> {new}: {why}", level, why)
@@ -553,6 +576,9 @@ class Router:
             "released_master": self.released_master,
             "zero_sent": self.zero_sent,
             "override": None if self.override is None else asdict(self.override),
+            "two_masters": self.rivals.facts(
+                state.role is Role.MASTER, self.house.reactor.now_ns(), max(self.rules.silence_ns, QUIET_NS)
+            ),
             "peers": self.peers.told(self.house.lane.peers(self.index)),
             **counters,
         }
@@ -562,6 +588,10 @@ class Router:
         self.repair()
         if self.belongings.uneasy:
             self.house.disturbed()
+        master, now_ns = self.state.role is Role.MASTER, self.house.reactor.now_ns()
+        discarded = self.house.lane.counters(self.index)["discarded"]
+        assert isinstance(discarded, dict)
+        self._two_masters(self.rivals.discarded(discarded, master, self.state.priority, now_ns, time.time(), QUIET_NS))
         name, facts = self.instance.name, self._facts()
         self._told.drops(name, "adverts", facts["discarded"])
         self._told.publish(name, facts)
