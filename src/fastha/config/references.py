@@ -184,7 +184,7 @@ class _Book:
                 members.add(name)
         if len(members) < 2:
             many = "only one instance" if members else "no instance"
-            self.faults.warning(statement.place(1), f"sync group {shown(statement.words[1])} has {many}")
+            self.faults.warning(statement.place(1), f"sync group {shown(statement.words[-1])} has {many}")
 
     def check_members(self) -> None:
         """What an instance and its sync group say together."""
