@@ -21,10 +21,14 @@ from fastha.model import (
     GlobalDefs,
     GroupMember,
     GrpcCheck,
+    Hmac,
+    HmacKey,
     HttpCheck,
     HttpUrl,
     LvsDefs,
     PingCheck,
+    ProcessDefs,
+    Processes,
     RealServer,
     Regex,
     Script,
@@ -43,6 +47,7 @@ from fastha.model import (
     VrrpInstance,
 )
 from fastha.model.lvs import host_port
+from random_routes import some_routes, some_rules, some_statics
 
 S = 10**9
 MS = 10**6
@@ -418,6 +423,12 @@ class Make:
         )
         return out
 
+    def hmac(self) -> Hmac:
+        numbers = sorted(self.r.sample(range(1, 256), self.r.randint(1, 3)))
+        keys = tuple(HmacKey(number, self.r.randbytes(self.r.choice([32, 40, 64])).hex()) for number in numbers)
+        mode = self.r.choice(["enforce", "permissive", "receive-only"])
+        return Hmac(keys, self.r.choice(numbers), mode, self.r.choice([0, 1, 5, 300]))
+
     def instance(self, interval_ns: int, servers: list[VirtualServer], bfds: list[BfdInstance]) -> VrrpInstance:
         n, family = self.number(), self.r.choice([4, 4, 6])
         version = self.r.choice([2, 3]) if family == 4 else 3
@@ -428,6 +439,7 @@ class Make:
         preempt = wants_master or priority == 255 or self.r.random() < 0.7
         peers = self.maybe((f"{peer}2", f"{peer}3"), ())
         tracked = self.r.sample(servers, self.r.randint(0, len(servers)))
+        hmac = self.maybe(self.hmac(), None)
         excluded = self.maybe((VirtualAddress(f"10.8.{n}.1"), VirtualAddress(f"2001:db8:8:{n:x}::1", 128)), ())
         addresses = tuple(
             VirtualAddress(
@@ -436,6 +448,11 @@ class Make:
                 self.maybe("eth2", ""),
                 self.maybe("eth2:1", "") if family == 4 else "",
                 self.maybe(self.r.choice([7, 200, 253]), 0),
+                self.maybe("10.7.255.255", "") if family == 4 else "",
+                self.maybe(f"10.77.{n}.{i + 1}", "") if family == 4 else "",
+                self.maybe(("noprefixroute",), ()),
+                self.maybe(self.r.choice([0, 600, (1 << 32) - 1]), -1),
+                self.r.random() < 0.8,
             )
             for i in range(self.r.randint(1, 3))
         )
@@ -455,12 +472,18 @@ class Make:
             family=family,
             unicast_src=self.maybe(f"{peer}1", "") if peers else "",
             unicast_peers=peers,
-            auth=self.maybe(Auth("pass", self.r.choice(["secret", "a b", "#x"])), Auth()) if version == 2 else Auth(),
+            auth=Auth(self.r.choice(["pass", "pass" if wants_master else "ah"]), self.r.choice(["secret", "a b", "#x"]))
+            if version == 2 and hmac is None and self.r.random() < 0.5
+            else Auth(),
+            hmac=hmac,
             garp=self.garp(interval_ns),
             down_timer_adverts=self.maybe(self.r.randint(1, 100), 3),
             **self.trackers(bfds),
             **self.notifications(),
             accept=self.r.random() < 0.5,
+            routes=some_routes(self.r),
+            rules=some_rules(self.r),
+            promote_secondaries=self.r.random() < 0.3,
             vmac=self.maybe(self.vmac(n, interface, family, whole), None),
             track_virtual_servers=tuple(TrackVirtualServer(s.key, self.r.choice([0, 0, -20, 253])) for s in tracked),
         )
@@ -499,6 +522,32 @@ class Make:
             marks_start=self.maybe(5000, 1000) if table else 1000,
         )
 
+    def process(self) -> ProcessDefs:
+        return ProcessDefs(
+            name=self.maybe("my own", ""),
+            nice=self.maybe(self.r.choice([-20, 19]), 0),
+            no_swap=self.r.random() < 0.3,
+            rt_priority=self.maybe(50, 0),
+            rttime_us=self.maybe(10_000, 0),
+            cpus=self.maybe((3, 1), ()),
+        )
+
+    def processes(self) -> Processes:
+        return Processes(
+            name=self.maybe("parent", ""),
+            names=self.r.random() < 0.3,
+            vrrp=self.process(),
+            checker=self.process(),
+            bfd=self.process(),
+            auto_priority=self.maybe(self.r.choice([-1, 99]), 0),
+            auto_delay_us=self.maybe(5, 1_000_000),
+            umask=self.maybe(self.r.choice([0, 0o27]), -1),
+            child_wait_s=self.maybe(9, 5),
+            namespace=self.maybe("blue", ""),
+            instance=self.maybe("one", ""),
+            pid_dir=self.r.random() < 0.3,
+        )
+
     def config(self) -> Config:
         pem, key, password = self.r.choice([("", "", ""), ("/c.pem", "", ""), ("/c d.pem", "/k", "open sesame")])
         ca = self.r.choice([[""], ["/ca.pem"], ["/ca.pem", "/other.pem"]])  # with "", a check would have that of SSL
@@ -513,6 +562,8 @@ class Make:
             **sync_groups,
             globals=GlobalDefs(
                 router_id=self.maybe(self.word(), ""),
+                processes=self.processes(),
+                address_lease_s=self.maybe(9, 0),
                 **self.notify(),
                 lvs=self.lvs(instances),
                 reload_time_file=self.maybe("/etc/fastha/reload at", ""),
@@ -524,6 +575,7 @@ class Make:
             track_files=tuple(self.files),
             vrrp_scripts=tuple(self.scripts),
             bfds=tuple(bfds),
+            statics=some_statics(self.r, tuple(i.name for i in instances)),
         )
 
 

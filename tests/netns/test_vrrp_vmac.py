@@ -153,7 +153,7 @@ def test_one_that_somebody_deletes_comes_back(network: Network) -> None:
         a.ip("link set vrrp.51 type macvlan mode bridge")
         director.until(lambda: shown(a)["linkinfo"]["info_data"]["mode"] == "private", "its mode is")
         assert director.router()["state"] == "master"
-        assert director.router()["became_master"] == 1
+        assert director.router()["became_master"] == 1, director.log
         a.ip("link del eth0")
         director.until_role("fault")
         network.attach("lan", a, "eth0", "10.9.0.1/24")

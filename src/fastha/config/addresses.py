@@ -29,12 +29,12 @@ def _begins(words: list[str], i: int) -> bool:
     return words[i - 1] not in ("min_ttl", "max_ttl") and begins(words, i)
 
 
-def build_addresses(block: list[Statement], faults: Faults) -> list[VirtualAddress]:
-    """The addresses of a `virtual_ipaddress` or `virtual_ipaddress_excluded`, of either family."""
+def build_addresses(block: list[Statement], faults: Faults, static: bool = False) -> list[VirtualAddress]:
+    """The addresses of a `virtual_ipaddress`, `virtual_ipaddress_excluded` or `static_ipaddress`, of either family."""
     out: list[VirtualAddress] = []
     seen: dict[tuple[str, int, str], Statement] = {}
     for statement in entries(block, faults):
-        built = _address(statement, faults)
+        built = _address(statement, faults, static)
         if built is None:
             continue
         key = (built.ip, built.prefixlen, built.dev)
@@ -46,9 +46,9 @@ def build_addresses(block: list[Statement], faults: Faults) -> list[VirtualAddre
     return out
 
 
-def _address(statement: Statement, faults: Faults) -> VirtualAddress | None:
+def _address(statement: Statement, faults: Faults, static: bool) -> VirtualAddress | None:
     try:
-        found = read_address(Line(statement, faults))
+        found = read_address(Line(statement, faults), static)
     except Wrong as wrong:
         hint = wrong.hint or (_why(statement.words[0]) if wrong.index == 0 else "")
         faults.error(statement.place(wrong.index), wrong.message, hint)
@@ -59,7 +59,7 @@ def _address(statement: Statement, faults: Faults) -> VirtualAddress | None:
         return None
     for index, option in found.without_effect:
         faults.not_supported(statement.place(index), f"address option {option} has no effect")
-    return VirtualAddress(str(ip), found.prefixlen, found.dev, found.label, found.scope)
+    return found.value()
 
 
 def _why(word: str) -> str:

@@ -8,11 +8,12 @@ from typing import Any
 from fastha.config import values
 from fastha.config.build_balancer import WORDS, Balancer, read_balancer
 from fastha.config.build_notify import NOTIFY_WORDS, Notify, read_notify
+from fastha.config.build_processes import KNOWN, read_process
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
 from fastha.config.words import check_words
 from fastha.lean import dataclass, field, replace
-from fastha.model import Fifo, FirewallDefs, Garp, GlobalDefs, LvsDefs
+from fastha.model import Fifo, FirewallDefs, Garp, GlobalDefs, LvsDefs, Processes
 
 # keyword (without the vrrp_ of global_defs) -> field of Garp, how it is read
 GARP = {
@@ -49,6 +50,9 @@ class Globals:
     reload_repeat: bool = False
     reload_file: str = ""
     log_all_failures: bool = False
+    default_interface: str = "eth0"
+    processes: Processes = Processes()
+    address_lease_s: int = 0
     balancer: Balancer = field(default_factory=Balancer)
     notify: Notify = field(default_factory=Notify)
 
@@ -63,6 +67,8 @@ class Globals:
             self.reload_time_file,
             self.reload_repeat,
             self.reload_file,
+            self.processes,
+            self.address_lease_s,
             self.firewall,
         )
 
@@ -89,6 +95,10 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
                 into.notify.defs = replace(into.notify.defs, user_supplementary=wide)
             case "vrrp_version":
                 into.version = values.number(item, faults) or into.version
+            case "address_lease":
+                into.address_lease_s = values.number(item, faults) or 0
+            case "default_interface":
+                into.default_interface = values.interface(item.statement, 1, faults) or into.default_interface
             case "vrrp_down_timer_adverts":
                 into.down_timer_adverts = values.number(item, faults) or into.down_timer_adverts
             case "vrrp_garp_interval":
@@ -113,6 +123,8 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
                 into.reload_repeat = True
             case "reload_file":
                 into.reload_file = words[1] if len(words) > 1 else RELOAD_FILE
+            case name if name in KNOWN:
+                into.processes = read_process(item, into.processes, faults)
             case name if name in NOTIFY_WORDS:
                 read_notify(item, into.notify, faults)
             case name if name in WORDS:

@@ -12,6 +12,7 @@ from typing import TypeVar
 from fastha.config.dump import dump
 from fastha.config.dump_checks import dump_check
 from fastha.config.dump_lvs import dump_real_server, dump_virtual_server
+from fastha.config.dump_routes import static_lines
 from fastha.config.dump_track import dump_bfd, dump_track_file, dump_vrrp_script
 from fastha.config.dump_vrrp import dump_instance, dump_sync_group
 from fastha.config.dump_words import Page
@@ -54,8 +55,8 @@ class Word:
 @dataclass(frozen=True, slots=True)
 class Change:
     """One thing that a reload does. `action`: added, removed, changed, moved, restarted; `kind`: global_defs, instance,
-    address, virtual_server, service, real_server, check, track_file, bfd_instance, vrrp_sync_group, vrrp_script;
-    `inside`: what it belongs to."""
+    address, virtual_server, service, real_server, check, track_file, bfd_instance, vrrp_sync_group, vrrp_script,
+    track_group, static_ipaddress, static_routes, static_rules; `inside`: what it belongs to."""
 
     kind: str
     action: str
@@ -69,6 +70,7 @@ def difference(old: Config, new: Config) -> list[Change]:
     """Every change, in the order of the new configuration; empty exactly if the two mean the same."""
     out = list(_globals(old, new))
     out += _instances(old, new)
+    out += _statics(old, new)
     out += _named("track_file", old.track_files, new.track_files, dump_track_file)
     out += _named("bfd_instance", old.bfds, new.bfds, dump_bfd)
     out += _named("vrrp_sync_group", old.sync_groups, new.sync_groups, dump_sync_group)
@@ -127,8 +129,18 @@ def _globals(old: Config, new: Config) -> Iterator[Change]:
 
 def _global_words(config: Config) -> dict[str, str]:
     page = _page()
-    page.lines += dump(Config(globals=config.globals), full=True).splitlines()
+    lines = dump(Config(globals=config.globals), full=True).splitlines()
+    page.lines += [*([] if lines[:1] == ["global_defs {"] else ["{"]), *filter(None, lines), "}"]
     return _said(page)
+
+
+def _statics(old: Config, new: Config) -> Iterator[Change]:
+    """Line by line: what stays is not touched."""
+    before, after = ({keyword: dict.fromkeys(lines) for keyword, lines in static_lines(c)} for c in (old, new))
+    for keyword in dict.fromkeys([*before, *after]):
+        had, has = before.get(keyword, {}), after.get(keyword, {})
+        yield from (Change(keyword, "removed", line) for line in had if line not in has)
+        yield from (Change(keyword, "added", line) for line in has if line not in had)
 
 
 def _named(
@@ -183,6 +195,8 @@ def _instance(
         said = (Word("name", before.name, after.name), *said)
     if before.auth != after.auth and not any(word.word == "authentication" for word in said):
         said = (*said, Word("auth_pass", "(hidden)", "(another)"))
+    if before.hmac is not None and after.hmac is not None and before.hmac.keys != after.hmac.keys:
+        said = (*said, Word("key", "(hidden)", "(another)"))
     yield Change("instance", "changed", after.name, words=said)
     for address in before.carried:
         if address not in after.carried and address.ip not in new_ips:

@@ -27,9 +27,22 @@ from fastha.model.config import Config, Fifo, FirewallDefs, GlobalDefs, LvsDefs,
 from fastha.model.device import Device
 from fastha.model.group import SyncGroup
 from fastha.model.lvs import GroupMember, RealServer, SorryServer, Tunnel, VirtualServer
+from fastha.model.process import ProcessDefs, Processes
+from fastha.model.routes import Encap, Metric, Nexthop, Route, Rule
 from fastha.model.script import Script
+from fastha.model.statics import Statics, TrackGroup
 from fastha.model.track import BfdInstance, TrackFile, VrrpScript
-from fastha.model.vrrp import Auth, Garp, InstanceNotify, Tracker, TrackVirtualServer, VirtualAddress, VrrpInstance
+from fastha.model.vrrp import (
+    Auth,
+    Garp,
+    Hmac,
+    HmacKey,
+    InstanceNotify,
+    Tracker,
+    TrackVirtualServer,
+    VirtualAddress,
+    VrrpInstance,
+)
 
 __all__ = [
     "Auth",
@@ -39,6 +52,7 @@ __all__ = [
     "Config",
     "Device",
     "DnsCheck",
+    "Encap",
     "Fifo",
     "FileCheck",
     "FirewallDefs",
@@ -46,26 +60,36 @@ __all__ = [
     "GlobalDefs",
     "GroupMember",
     "GrpcCheck",
+    "Hmac",
+    "HmacKey",
     "HttpCheck",
     "HttpUrl",
     "InstanceNotify",
     "LvsDefs",
+    "Metric",
     "MiscCheck",
     "Networked",
+    "Nexthop",
     "PingCheck",
+    "ProcessDefs",
+    "Processes",
     "RealServer",
     "Regex",
+    "Route",
+    "Rule",
     "Scheduled",
     "Script",
     "ScriptDefs",
     "SmtpCheck",
     "SorryServer",
     "SslCheck",
+    "Statics",
     "SyncDaemon",
     "SyncGroup",
     "TcpCheck",
     "Tls",
     "TrackFile",
+    "TrackGroup",
     "TrackVirtualServer",
     "Tracker",
     "Tunnel",

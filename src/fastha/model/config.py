@@ -8,7 +8,9 @@ from typing import Generic, TypeVar
 from fastha.lean import dataclass, field
 from fastha.model.group import SyncGroup
 from fastha.model.lvs import VirtualServer
+from fastha.model.process import Processes
 from fastha.model.script import Script
+from fastha.model.statics import Statics
 from fastha.model.track import BfdInstance, TrackFile, VrrpScript
 from fastha.model.units import NS_PER_S
 from fastha.model.vrrp import VrrpInstance
@@ -93,6 +95,8 @@ class GlobalDefs:
     reload_time_file: str = ""
     reload_repeat: bool = False
     reload_file: str = ""  # a path; "": none
+    processes: Processes = Processes()
+    address_lease_s: int = 0  # 0: none
     firewall: FirewallDefs = FirewallDefs()
 
 
@@ -105,6 +109,7 @@ class Config:
     virtual_servers: tuple[VirtualServer, ...] = ()
     track_files: tuple[TrackFile, ...] = ()
     bfds: tuple[BfdInstance, ...] = ()
+    statics: tuple[Statics, ...] = ()  # none or one
     sync_groups: tuple[SyncGroup, ...] = ()
     vrrp_scripts: tuple[VrrpScript, ...] = ()
 

@@ -16,7 +16,7 @@ from fastha.loop.wheel cimport wheel_node
 from fastha.loop.lateness cimport LATE_STEPS
 from fastha.loop.mmsg cimport iovec, mmsghdr
 from fastha.vrrp.peers cimport PEERS, peer_t
-from fastha.wire.advert cimport ADVERT_VERDICTS
+from fastha.vrrp.seal cimport SEAL_REASONS, seal_t
 from fastha.wire.ip cimport ip_t
 
 cdef enum lane_role:                        # machine.Role, in the order of its definition
@@ -25,9 +25,9 @@ cdef enum lane_role:                        # machine.Role, in the order of its 
     LANE_MASTER
     LANE_FAULT
 
-# Why an advert was dropped: first wire.advert's verdicts, then what only an instance can know.
+# Why an advert was dropped: first wire.advert's verdicts, then those of seal.pxd, then what only an instance can know.
 cdef enum lane_reason:
-    LANE_OTHER_VERSION = ADVERT_VERDICTS    # the instance speaks another version
+    LANE_OTHER_VERSION = SEAL_REASONS    # the instance speaks another version
     LANE_AUTH_TYPE
     LANE_AUTH_PASSWORD
     LANE_INTERVAL                           # version 2: not our interval, RFC 3768 section 7.1
@@ -80,6 +80,7 @@ cdef struct lane_router:
     ns_t silence_ns
     uint8_t auth_type
     uint8_t auth[8]
+    seal_t *seal                            # auth_type AH or auth_hmac; NULL: neither
     uint8_t count
     uint8_t width                           # bytes of an address: 4 or 16
     uint8_t *addresses                      # count x width bytes, network order, as configured

@@ -14,7 +14,9 @@ from fastha.loop.wheel cimport node_armed, wheel_arm, wheel_pop
 from fastha.loop.lateness cimport note_lateness
 from fastha.loop.mmsg cimport MSG_DONTWAIT, mmsghdr, msghdr, recvmmsg, sendmmsg
 from fastha.vrrp.peers cimport note_peer
+from fastha.vrrp.seal cimport seal_decode4, seal_decode6, seal_next, seal_sign
 from fastha.wire.advert cimport ADVERT_OK, advert_decode, advert_decode6, advert_set_priority, advert_t
+from fastha.wire.ah cimport AH_PROTOCOL, AH_SIZE
 from fastha.wire.ip cimport ip4_read, ip6_read, ip_less, ip_same, ip_t
 
 cdef extern from * nogil:
@@ -146,7 +148,7 @@ cdef int acceptable(const lane_router *r, const advert_t *a) noexcept nogil:
     if r.version == 2:
         if a.auth_type != r.auth_type:
             return LANE_AUTH_TYPE           # RFC 2338 section 7.1
-        if r.auth_type and memcmp(a.auth, r.auth, 8) != 0:
+        if r.auth_type == 1 and memcmp(a.auth, r.auth, 8) != 0:
             return LANE_AUTH_PASSWORD
         if a.adver_cs * <ns_t>NS_PER_CS != r.advert_int_ns:
             return LANE_INTERVAL            # RFC 3768 section 7.1
@@ -169,10 +171,11 @@ cdef bint lane_hear(lane_t *lane, lane_socket *s, const uint8_t *packet, size_t 
     cdef advert_t a
     cdef lane_router *r
     cdef size_t header
+    cdef bint check_ttl
     if size < 20:
         s.malformed += 1
         return False
-    header = (packet[0] & 15) * 4
+    header = (packet[0] & 15) * 4 + (AH_SIZE if packet[9] == AH_PROTOCOL else 0)
     if header < 20 or size < header + 2:
         s.malformed += 1
         return False
@@ -180,7 +183,10 @@ cdef bint lane_hear(lane_t *lane, lane_socket *s, const uint8_t *packet, size_t 
     if r == NULL:
         return False
     # RFC 9568 5.1.1.3: TTL 255; unicast crosses routers, so there it is not looked at (as keepalived)
-    return judged(lane, r, advert_decode(packet, size, packet[16] & 0xf0 == 0xe0, &a), &a, now_ns)
+    check_ttl = packet[16] & 0xf0 == 0xe0
+    if r.seal != NULL:
+        return judged(lane, r, seal_decode4(r.seal, packet, size, check_ttl, &a, now_ns), &a, now_ns)
+    return judged(lane, r, advert_decode(packet, size, check_ttl, &a), &a, now_ns)
 
 
 cdef bint lane_hear6(
@@ -195,6 +201,9 @@ cdef bint lane_hear6(
     r = find(s, payload[1], ip6_read(src), ip6_read(dst))
     if r == NULL:
         return False
+    if r.seal != NULL:
+        return judged(lane, r, seal_decode6(
+            r.seal, payload, size, src, dst, <uint8_t>hops, dst[0] == 0xff, &a, now_ns), &a, now_ns)
     return judged(lane, r, advert_decode6(payload, size, src, dst, <uint8_t>hops, dst[0] == 0xff, &a), &a, now_ns)
 
 
@@ -326,6 +335,10 @@ cdef void lane_flush(lane_t *lane) noexcept nogil:
 cdef void router_enqueue(lane_t *lane, lane_router *r, ns_t due_ns) noexcept nogil:
     cdef uint32_t i, k
     cdef lane_frame *frame
+    if r.seal != NULL:                      # one number for all copies
+        seal_next(r.seal)
+        for i in range(r.frame_count):
+            seal_sign(r.seal, r.frames[i].data + r.frames[i].ip_offset, r.frames[i].size - r.frames[i].ip_offset)
     for i in range(r.frame_count):
         if lane.tx_count == BATCH or (lane.tx_count and lane.tx_fd != r.tx_fd):
             lane_flush(lane)

@@ -10,8 +10,9 @@ from fastha.link.table import link_local
 from fastha.model import VrrpInstance
 from fastha.model.units import NS_PER_CS
 from fastha.vrrp.rules import on_the_wire_ns
+from fastha.vrrp.sealed import ah_of, hmac_of
 from fastha.vrrp.sockets import ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, frame_address, packet_address
-from fastha.wire import address, advert, arp, ether, na
+from fastha.wire import address, advert, ah, arp, ether, na, trailer
 
 BROADCAST = b"\xff" * 6
 PASSWORD_BYTES = 8
@@ -42,10 +43,15 @@ def advert_frames(instance: VrrpInstance, src: str, link: Link, mac: bytes = b""
     adver_cs = on_the_wire_ns(version, instance.advert_int_ns) // NS_PER_CS
     addresses = [a.ip for a in instance.addresses]
     auth = password(instance)
+    kind = 1 if auth else 2 if ah_of(instance) else 0  # RFC 2338 section 5.3.6
     packets = [
-        advert.encode(src, dst, version, instance.vrid, instance.priority, adver_cs, addresses, 1 if auth else 0, auth)
+        advert.encode(src, dst, version, instance.vrid, instance.priority, adver_cs, addresses, kind, auth)
         for dst in instance.unicast_peers or (instance.group,)
     ]
+    if ah_of(instance):
+        packets = [ah.wrap(packet) for packet in packets]
+    elif (seal := hmac_of(instance)) is not None and seal.active:
+        packets = [trailer.wrap(packet) for packet in packets]
     if instance.unicast:
         return [
             (packet, 0, packet_address(peer, link.index if link_local(peer) else 0))

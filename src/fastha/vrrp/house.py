@@ -10,13 +10,17 @@ from fastha.errors import SystemFault
 from fastha.link.addresses import AddressQueue
 from fastha.link.monitor import Changes, Monitor
 from fastha.link.rtnl import Link
+from fastha.link.upkeep import Upkeep
 from fastha.model import Device, VrrpInstance
 from fastha.vrrp import burst
 from fastha.vrrp.firewall import Firewall
 from fastha.vrrp.garp import Announcer
 from fastha.vrrp.interfaces import Interfaces, mac_bytes
 from fastha.vrrp.lane import Lane
-from fastha.vrrp.sockets import FAMILIES, hear_only, join, open_packet, open_receive, open_unicast
+from fastha.vrrp.lease import Lease
+from fastha.vrrp.promotion import Promotion
+from fastha.vrrp.sockets import AH, FAMILIES, VRRP, hear_only, join, open_packet, open_receive, open_unicast
+from fastha.vrrp.statics import StaticThings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Receiver:
-    """The receiving socket of one interface and family, its slot in the lane, and the groups it is a member of."""
+    """The receiving socket of one interface and kind, its slot in the lane, and the groups it is a member of."""
 
     link: Link
     socket: socket.socket
@@ -38,7 +42,15 @@ class Receiver:
 class House:
     """Opened once, when the first configuration is proposed; SystemFault says what is missing."""
 
-    def __init__(self, child: Child, host_changed: Callable[[Changes | None], object]) -> None:
+    def __init__(
+        self,
+        child: Child,
+        host_changed: Callable[[Changes | None], object],
+        disturbed: Callable[[], object],
+        resurvey: Callable[[set[str]], object],
+    ) -> None:
+        """`resurvey(names)`: these instances have to look again."""
+        self.resurvey, self.disturbed = resurvey, disturbed
         self.child = child
         self.reactor = child.reactor
         self.packet = open_packet()
@@ -46,12 +58,16 @@ class House:
         self.lane = Lane(child.reactor)
         self.monitor = Monitor(child.reactor, host_changed, inet6=True)
         self.addresses = AddressQueue(child.reactor)
+        self.upkeep = Upkeep(child.reactor, disturbed)
+        self.promotion = Promotion()
+        self.lease = Lease(child.reactor, self.lane.breathe)
+        self.statics = StaticThings(self)
         self.interfaces = Interfaces(child, self.monitor)
         self.firewall = Firewall(child)
         self.announcer = Announcer(
             child.reactor, lambda frames, size, to: burst.send(self.packet.fileno(), frames, size, to)
         )
-        self.receivers: dict[tuple[int, int], Receiver] = {}  # (interface index, family)
+        self.receivers: dict[tuple[int, int], Receiver] = {}  # (interface index, kind: 4, 6 or AH)
         self.states: dict[tuple[str, str], int] = {}  # of what instances track: trackers.States
         self.service_ips: set[str] = set()  # of all instances: none of them is an interface's own address
         self.refused: dict[str, str] = {}  # interface -> why it cannot be heard
@@ -59,12 +75,15 @@ class House:
     def link(self, name: str) -> Link | None:
         return self.monitor.table.link(name)
 
-    def slot(self, link: Link, group: str) -> int:
+    def slot(self, link: Link, group: str, ah: bool = False) -> int:
         """The slot that hears this group (and unicast of its family) on `link`, opened if need be; -1 if the kernel
-        refuses (see `refused`)."""
-        family = 6 if ":" in group else 4
+        refuses (see `refused`). `ah`: what has an authentication header; who comes without is heard besides, as a
+        stranger."""
+        if ah and self.slot(link, group) < 0:
+            return -1
+        kind = _kind(group, ah)
         try:
-            receiver = self.receivers.get((link.index, family)) or self._open(link, family)
+            receiver = self.receivers.get((link.index, kind)) or self._open(link, kind)
             self._join(receiver, group)
         except SystemFault as error:
             self.refused[link.name] = str(error)
@@ -72,12 +91,12 @@ class House:
         self.refused.pop(link.name, None)
         return receiver.slot
 
-    def _open(self, link: Link, family: int, hears_for: int = -1) -> Receiver:
-        sock = open_receive(link.name, link.index, family)
+    def _open(self, link: Link, kind: int, hears_for: int = -1) -> Receiver:
+        sock = open_receive(link.name, link.index, 6 if kind == 6 else 4, AH if kind == AH else VRRP)
         if hears_for >= 0:
             hear_only(sock, link.mac)
-        slot = self.lane.add_socket(sock.fileno(), family == 6, hears_for)
-        receiver = self.receivers[link.index, family] = Receiver(link, sock, slot, hears_for=hears_for)
+        slot = self.lane.add_socket(sock.fileno(), kind == 6, hears_for)
+        receiver = self.receivers[link.index, kind] = Receiver(link, sock, slot, hears_for=hears_for)
         return receiver
 
     def _join(self, receiver: Receiver, group: str) -> None:
@@ -107,10 +126,10 @@ class House:
         vmac = instance.vmac
         return base.mac if vmac is None or vmac.xmit_base else mac_bytes(vmac.mac)
 
-    def second_slot(self, vmac: Link, slot: int, group: str) -> int:
+    def second_slot(self, vmac: Link, slot: int, group: str, ah: bool = False) -> int:
         """The slot of a VMAC: adverts that come from its own address (a peer's VMAC has the same) are given to it and
         not to its base, whose `slot` they are for (the kernel's macvlan_handle_frame). All others come to the base."""
-        key = vmac.index, 6 if ":" in group else 4
+        key = vmac.index, _kind(group, ah)
         receiver = self.receivers.get(key)
         if receiver is not None and (receiver.hears_for != slot or receiver.link.mac != vmac.mac):
             self._close(key)
@@ -145,8 +164,14 @@ class House:
         self.receivers.clear()
         self.monitor.close()
         self.addresses.close()
+        self.upkeep.close()
         self.interfaces.close()
         self.firewall.close()
         self.packet.close()
         for sock in self.unicast.values():
             sock.close()
+
+
+def _kind(group: str, ah: bool) -> int:
+    """Of a receiver."""
+    return AH if ah else 6 if ":" in group else 4

@@ -94,25 +94,35 @@ class Interfaces:
                 return
             self._remove([device.name])
             link = None
-        mac = mac_bytes(device.mac)
         if link is None:
-            self._make(device, base, mac)
-        elif (link.mac, link.mode) != (mac, links.PRIVATE):
-            self._refresh(device, self.talk.ask([links.correct(link.index, mac, group_of(device, base))])[0])
+            self._make(device, base)
+        elif (link.mac, link.mode) != (mac_bytes(device.mac), links.PRIVATE):
+            self._change(device, base, links.correct(link.index, mac_bytes(device.mac), group_of(device, base)))
         elif base.index not in self._former:
             self._settings(device, base)
             self.refused.pop(device.name, None)
-        link = table.link(device.name)
-        if link is not None and not link.up and not device.staged:
-            self._refresh(device, self.talk.ask([links.set_up(link.index)])[0])
+        for _ in range(2):  # one that was on its way out is made anew, and is down then
+            link = table.link(device.name)
+            if link is not None and not link.up and not device.staged:
+                self._change(device, base, links.set_up(link.index))
 
-    def _make(self, device: Device, base: Link, mac: bytes) -> None:
+    def _change(self, device: Device, base: Link, request: bytes) -> None:
+        """Change the one that is there. The kernel sets an interface down before it deletes it, and tells of both: what
+        looks as if it needed to be set up again may be gone."""
+        error = self.talk.ask([request])[0]
+        if error == errno.ENODEV and (link := self._monitor.table.link(device.name)) is not None:
+            self._monitor.table.apply(rtnl.Gone(link))
+            self._make(device, base)
+        else:
+            self._refresh(device, error)
+
+    def _make(self, device: Device, base: Link) -> None:
         """In the order that lets no packet see it half made: settings before it is up."""
         master = self._monitor.table.links.get(base.master)
         note = self._note(base)
         made, described = self.talk.ask(
             [
-                links.make_macvlan(device.name, base.index, mac, group_of(device, base)),
+                links.make_macvlan(device.name, base.index, mac_bytes(device.mac), group_of(device, base)),
                 links.describe(device.name, note, base.master if master is not None and master.kind == "vrf" else 0),
             ]
         )

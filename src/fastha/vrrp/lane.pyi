@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from fastha.loop.reactor import Reactor
+from fastha.vrrp.sealed import Seal
 
 REASONS: tuple[str, ...]
 
@@ -52,6 +53,10 @@ class Lane:
         of a type 1 password. `addresses`: as many bytes each. Each frame is (bytes, offset of the IP packet in it,
         socket address as the kernel's struct, empty for a connected socket).
         """
+    def seal(self, index: int, spec: Seal | None, silence_ns: int, sequence: int = 0) -> None:
+        """How adverts are signed and verified; before `configure`, whose frames have room for it. Numbers and what was
+        heard stay, unless the kind changes. `sequence`: a number that peers may have heard already. OSError: libcrypto
+        lacks the digest."""
     def load(
         self,
         index: int,
@@ -72,8 +77,9 @@ class Lane:
     def take(self) -> list[tuple[int, int, int, int, int, int]]:
         """(index, TIMER | ADVERT | ZERO | ADDRESSES, priority, src, adver_ns, heard_ns) of all dirty routers."""
     def counters(self, index: int) -> dict[str, object]:
-        """sent, send_errors, last_errno, received, zero_received, addresses_differ, late_max_ns, late (a list: the
-        steps of loop/lateness.pxd), discarded {reason: n, only those above 0}."""
+        """sent, send_errors, last_errno, received, zero_received, addresses_differ, sequence (the last number; only if
+        adverts are signed), late_max_ns, late (a list: the steps of loop/lateness.pxd), discarded {reason: n, only
+        those above 0}."""
     def socket_counters(self, slot: int) -> dict[str, int]:
         """unknown_vrid, malformed, errors."""
     def peers(self, index: int) -> list[tuple[int, int, int, int]]:

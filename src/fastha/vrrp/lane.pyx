@@ -1,6 +1,6 @@
 # The Python coat of engine.pyx: owns the memory, checks what it is given, and hands over what is pending.
 
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 
@@ -15,6 +15,7 @@ from fastha.vrrp.engine cimport (
     router_unlink_dirty, router_unlink_vrid,
 )
 from fastha.vrrp.peers cimport PEERS
+from fastha.vrrp.seal cimport seal_free, seal_new, seal_t
 from fastha.wire.advert cimport ADVERT_VERDICTS
 from fastha.wire.ip cimport IP4_SIZE, IP6_SIZE, ip4_read, ip6_read, ip_number, ip_of
 
@@ -26,7 +27,10 @@ cdef extern from "<sys/epoll.h>" nogil:
     enum:
         EPOLLIN
 
-REASONS = (*VERDICTS[:ADVERT_VERDICTS], "version_differs", "auth_type", "auth_password", "interval", "self")
+SEALS = (
+    "auth_missing", "auth_shape", "auth_stranger", "auth_key", "auth_time", "auth_digest", "auth_replay",
+)
+REASONS = (*VERDICTS[:ADVERT_VERDICTS], *SEALS, "version_differs", "auth_type", "auth_password", "interval", "self")
 
 TIMER = PENDING_TIMER
 ADVERT = PENDING_ADVERT
@@ -68,6 +72,7 @@ cdef class Lane:
                 wheel_disarm(&lane.reactor.wheel, &lane.routers[i].timer)
                 router_free_frames(lane.routers[i])
                 free(lane.routers[i].addresses)
+                seal_free(lane.routers[i].seal)
                 free(lane.routers[i])
         for i in range(lane.socket_count):
             if lane.sockets[i] != NULL:
@@ -177,6 +182,8 @@ cdef class Lane:
         router_free_frames(r)
         free(r.addresses)
         r.addresses = NULL
+        seal_free(r.seal)
+        r.seal = NULL
         r.used = False
 
     def configure(
@@ -208,7 +215,7 @@ cdef class Lane:
         r.down_adverts = down_adverts
         r.preempt = preempt
         r.patient = patient
-        r.auth_type = 1 if auth else 0
+        r.auth_type = 1 if auth else 2 if r.seal != NULL and r.seal.ah else 0      # RFC 2338 section 5.3.6
         if auth:
             memcpy(r.auth, <const uint8_t *>auth, 8)
         free(r.addresses)
@@ -240,6 +247,16 @@ cdef class Lane:
             r.slot = slot
             r.next_vrid = self.lane.sockets[slot].by_vrid[vrid]
             self.lane.sockets[slot].by_vrid[vrid] = r
+
+    def seal(self, int index, spec, ns_t silence_ns, uint64_t sequence=0) -> None:
+        cdef lane_router *r = self.router(index)
+        cdef seal_t *made = NULL
+        if spec is not None:
+            made = seal_new(spec, silence_ns, r.seal)
+            if sequence > made.sent:
+                made.sent = sequence
+        seal_free(r.seal)
+        r.seal = made
 
     def load(
         self, int index, uint8_t role, uint8_t priority, ns_t deadline_ns, ns_t master_adver_ns, master_ip,
@@ -306,6 +323,7 @@ cdef class Lane:
             "received": r.received,
             "zero_received": r.zero_received,
             "addresses_differ": r.addresses_differ,
+            **({"sequence": r.seal.sent} if r.seal != NULL else {}),
             "late_max_ns": r.late_max_ns,
             "late": [r.late[i] for i in range(<int>LATE_STEPS)],
             "discarded": {REASONS[i]: r.discarded[i] for i in range(<int>LANE_REASONS) if r.discarded[i]},

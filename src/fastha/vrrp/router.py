@@ -11,13 +11,14 @@ from functools import partial
 from typing import Any
 
 from fastha.child.told import Told
-from fastha.link import links, rtnl
-from fastha.link.addresses import Key, Operation
-from fastha.link.rtnl import Link
-from fastha.model import VirtualAddress, VrrpInstance
+from fastha.link import links, messages, rtnl
+from fastha.link.addresses import BELONGING, Key, Operation
+from fastha.link.rtnl import FOREVER_S, Link
+from fastha.model import VrrpInstance
 from fastha.model.override import VrrpOverride
 from fastha.model.units import NS_PER_S
 from fastha.vrrp import frames, group, machine, notify, trackers
+from fastha.vrrp.belongings import Belongings
 from fastha.vrrp.frames import ArpBlock
 from fastha.vrrp.garp import Token
 from fastha.vrrp.house import House
@@ -26,6 +27,7 @@ from fastha.vrrp.machine import Event, Role, State
 from fastha.vrrp.peers_seen import Peers
 from fastha.vrrp.rivals import Rivals
 from fastha.vrrp.rules import Rules, rules_of
+from fastha.vrrp.sealed import beyond, seal_of
 from fastha.vrrp.sockets import forwarding
 from fastha.vrrp.sync import Sync
 
@@ -53,6 +55,7 @@ class Router:
         self.released_master = int(previous.get("released_master", 0))
         self.zero_sent = int(previous.get("zero_sent", 0))
         self.repaired = 0
+        self._sequence = int(previous.get("sequence", 0))  # of signed adverts: peers have heard it
         self.peers = Peers(previous.get("peers", ()))
         self.rivals = Rivals()
         self._master_ns = 0  # since when its role is what it is
@@ -65,6 +68,8 @@ class Router:
         self._last = notify.STOP  # what the end is called
         self._announce = ""  # the occasion to announce when they have come
         self._built: object = None
+        self._untracked: set[Key] = set()
+        self._renewals: dict[Key, bytes] = {}
         self._lift_to = False  # what its VMAC shall be
         self._staged_as: object = None  # the _built whose addresses are on the VMAC
         self._told = Told(house.child, "instances")
@@ -72,7 +77,11 @@ class Router:
         self.keeps = False  # its addresses stay when it gives up
         self.rules = rules_of(instance, 0, override)
         self._build()
-        holding = previous.get("state") == "master" or self._finds_addresses()
+        self.belongings = Belongings(house, instance.name)
+        self.belongings.build(instance.belongings)
+        self.belongings.adopt()
+        found = self.belongings.holds or self._finds_addresses()
+        holding = previous.get("state") == "master" or found
         self.state = State(priority=self._priority(), holding=holding)
         self._load()
         self._stage()
@@ -136,14 +145,23 @@ class Router:
 
     @property
     def interfaces(self) -> set[str]:
-        """Names of all it uses and does not make itself."""
-        return {self.instance.interface, *(a.dev for a in self.instance.carried if a.dev)}
+        """Names of all it needs and does not make itself."""
+        instance = self.instance
+        addresses = (a.dev for a in instance.carried if a.dev and a.tracked)
+        return {instance.interface, *addresses, *(dev for one in instance.belongings for dev in one.watched_devs)}
 
     @property
     def follows(self) -> set[str]:
         """Names of all interfaces whose changes concern it."""
-        tracked = {t.name for t in self.instance.track if t.kind == "interface"}
-        return self.interfaces | tracked | {self.instance.carrier}
+        instance = self.instance
+        tracked = {t.name for t in instance.track if t.kind == "interface"}
+        return (
+            {instance.carrier}
+            | self.interfaces
+            | tracked
+            | {a.dev for a in instance.carried if a.dev}
+            | self.belongings.devs
+        )
 
     # -- what the host says --
 
@@ -165,6 +183,7 @@ class Router:
             self.happen(machine.FaultRaised(reason), now_ns)
         for reason in sorted(group.own_faults(self.state) - faults):
             self.happen(machine.FaultCleared(reason), now_ns)
+        self.belongings.build(self.instance.belongings)
         if self.state.role is Role.INIT:
             if waiting := trackers.unknown(self.instance, self._tracked(self.instance)):
                 self.why = f"waits for the first word about {waiting[0]}"
@@ -198,7 +217,7 @@ class Router:
 
     def _faults(self) -> frozenset[str]:
         instance, table = self.instance, self.house.monitor.table
-        reasons = trackers.faults(instance, self._tracked(instance))
+        reasons = trackers.faults(instance, self._tracked(instance)) + self.house.statics.faults(instance.name)
         for name in self.interfaces:
             link = table.link(name)
             if link is None:
@@ -232,13 +251,15 @@ class Router:
         devs = {a.dev or instance.carrier for a in instance.carried} | {instance.carrier}
         links = {dev: found for dev in devs if (found := house.link(dev)) is not None}
         own = self._own_ip(link) if link is not None else ""
-        slot = house.slot(link, instance.group) if link is not None else -1
+        ah = instance.auth.kind == "ah"
+        slot = house.slot(link, instance.group, ah) if link is not None else -1
         vmac = links.get(instance.carrier) if instance.vmac is not None else None
         second_slot = -1
         if vmac is not None and slot >= 0 and not instance.unicast:
-            second_slot = house.second_slot(vmac, slot, instance.group)
+            second_slot = house.second_slot(vmac, slot, instance.group, ah)
         constants = {dev: _constant(found) for dev, found in links.items()}
-        built = (instance, self.override, _constant(link), own, slot, second_slot, constants)
+        valid_s = self._valid_s
+        built = (instance, valid_s, self.override, _constant(link), own, slot, second_slot, constants)
         if built == self._built:
             return
         self._built = built
@@ -246,6 +267,8 @@ class Router:
         self.rules = rules_of(instance, frames.number(own) if own else self.rules.own_ip, self.override)
         rules = self.rules
         source = house.unicast[instance.family] if instance.unicast else house.packet
+        seal = seal_of(instance)
+        house.lane.seal(self.index, seal, rules.silence_ns, beyond(seal, self._sequence))
         nobody = "0.0.0.0" if instance.family == 4 else "::"
         house.lane.configure(
             self.index,
@@ -269,10 +292,21 @@ class Router:
         for a in instance.carried:
             if found := links.get(a.dev or instance.carrier):
                 self.messages[found.index, a.ip, a.prefixlen] = (
-                    rtnl.add_address(found.index, a.ip, a.prefixlen, a.scope, a.label, **_manner(a)),
-                    rtnl.delete_address(found.index, a.ip, a.prefixlen),
+                    messages.add(found.index, a, valid_s),
+                    messages.delete(found.index, a),
                 )
         self.arp = frames.arp_blocks(instance, links, forwarding(links))
+        self._renewals = {
+            (found.index, a.ip, a.prefixlen): messages.add(found.index, a, valid_s, renew=True)
+            for a in instance.carried
+            if (found := links.get(a.dev or instance.carrier))
+        }
+        self._untracked = {
+            (found.index, a.ip, a.prefixlen)
+            for a in instance.carried
+            if not a.tracked and (found := links.get(a.dev or instance.carrier))
+        }
+        house.promotion.want(self.index, frozenset(links) if instance.promote_secondaries else frozenset())
 
     def change(self, new: VrrpInstance, now_ns: int) -> None:
         """A reload changed this instance: role, timers and counters stay, only the difference is applied."""
@@ -285,7 +319,7 @@ class Router:
             self.happen(machine.FaultRaised(reason), now_ns)
         self._build()
         if self.state.role is Role.MASTER or self.state.holding or self._staged:
-            dropped = {key: messages for key, messages in old_messages.items() if key not in self.messages}
+            dropped = {key: both for key, both in old_messages.items() if key not in self.messages}
             self._held -= dropped.keys()
             self._remove(dropped)
         fresh = tuple(a for a in new.carried if a not in old.carried)
@@ -340,6 +374,7 @@ class Router:
     def close(self) -> None:
         """Forget the router (after `give_up`)."""
         self._silence()
+        self.house.promotion.want(self.index, frozenset())
         self.house.lane.remove(self.index)
 
     def _finds_addresses(self) -> bool:
@@ -358,10 +393,12 @@ class Router:
             case machine.AddAddresses():
                 self._lift(True)
                 self._add_missing()
+                self.belongings.add()
             case machine.RemoveAddresses():
                 self._announce = ""
                 self._silence()
                 if not self.keeps:
+                    self.belongings.remove()
                     self._give_back()
             case machine.Garp(occasion):
                 self._announce = occasion
@@ -392,7 +429,8 @@ class Router:
     def _add_missing(self) -> list[Key]:
         """Ask for every address the kernel does not hold; those it has are not touched."""
         queue, table = self.house.addresses, self.house.monitor.table
-        missing = [key for key in self.messages if queue.busy(key) or not table.has(*key)]
+        ours = self._held & self._untracked  # once they were there, nobody looks after them
+        missing = [key for key in self.messages if (queue.busy(key) or not table.has(*key)) and key not in ours]
         self._held.update(self.messages.keys() - missing)
         self._adding += len(missing)
         queue.submit(Operation(key, self.messages[key][0], partial(self._added, key)) for key in missing)
@@ -446,10 +484,26 @@ class Router:
             self._lift(self._lift_to)
         self._settled()
 
-    def _remove(self, messages: Messages) -> None:
+    def _remove(self, some: Messages) -> None:
         self.house.addresses.submit(
-            Operation(key, delete, partial(self._removed, key)) for key, (_, delete) in messages.items()
+            Operation(key, delete, partial(self._removed, key)) for key, (_, delete) in some.items()
         )
+
+    @property
+    def _valid_s(self) -> int:
+        """How long an address lives that is not renewed. Staged ones are there in every role, unrenewed."""
+        return FOREVER_S if self._staged is not None else self.house.lease.valid_s
+
+    def renew(self) -> None:
+        """Every address that is there gets its lifetime anew."""
+        if (self.state.role is Role.MASTER or self.state.holding) and self._staged is None:
+            has = self.house.monitor.table.has
+            self.house.addresses.submit(
+                Operation(BELONGING, message, self._renewed) for key, message in self._renewals.items() if has(*key)
+            )
+
+    def _renewed(self, error: int) -> None:
+        self._complain("renew", error)
 
     def _removed(self, key: Key, error: int) -> None:
         if not error:
@@ -477,7 +531,10 @@ class Router:
         """Addresses of a master that somebody took away come back; those the kernel refused are tried again."""
         if self._staged is not None and not self._adding:
             self._stage()
-        if self.state.role is not Role.MASTER or self._adding:
+        if self.state.role is not Role.MASTER:
+            return
+        self.belongings.look()
+        if self._adding:
             return
         if stolen := [key for key in self._add_missing() if key in self._held]:
             self.repaired += len(stolen)
@@ -512,9 +569,12 @@ class Router:
             "master_priority": state.master_priority,
             "master_advert_int_ns": state.master_adver_ns,
             "became_master": self.became_master,
+            "repaired": self.repaired + self.belongings.repaired,
+            "routes": [str(route) for route in instance.routes],
+            "rules": [str(rule) for rule in instance.rules],
+            "refused": sorted(f"{one}: {why}" for one, why in self.belongings.refused.items()),
             "released_master": self.released_master,
             "zero_sent": self.zero_sent,
-            "repaired": self.repaired,
             "override": None if self.override is None else asdict(self.override),
             "two_masters": self.rivals.facts(
                 state.role is Role.MASTER, self.house.reactor.now_ns(), max(self.rules.silence_ns, QUIET_NS)
@@ -526,6 +586,8 @@ class Router:
     def count(self) -> None:
         """Once a second: look after the addresses, publish counters, tell (within limits) of dropped adverts."""
         self.repair()
+        if self.belongings.uneasy:
+            self.house.disturbed()
         master, now_ns = self.state.role is Role.MASTER, self.house.reactor.now_ns()
         discarded = self.house.lane.counters(self.index)["discarded"]
         assert isinstance(discarded, dict)
@@ -533,15 +595,6 @@ class Router:
         name, facts = self.instance.name, self._facts()
         self._told.drops(name, "adverts", facts["discarded"])
         self._told.publish(name, facts)
-
-
-def _manner(a: VirtualAddress) -> dict[str, Any]:
-    """Of an IPv6 address: no duplicate address detection (its last holder may still answer, and a second of waiting
-    would be one of outage), and never the source of what this host sends by itself, unless it brings its network along
-    (as keepalived)."""
-    if ":" not in a.ip:
-        return {}
-    return {"flags": ("nodad",), "preferred_s": 0 if a.prefixlen == HOST6 else None}
 
 
 def resumable(instance: VrrpInstance, rules: Rules, previous: dict[str, Any], died_ago_ns: int) -> bool:

@@ -1,6 +1,7 @@
 """The descriptors adverts pass through. Every failure is one clear SystemFault.
 
-- receive: one raw socket (protocol 112) per interface and family, bound to it and a member of the groups there.
+- receive: one raw socket (protocol 112) per interface and family, bound to it and a member of the groups there;
+  where an instance has `auth_type AH`, another one for protocol 51.
 - multicast out: one packet socket that only sends. Protocol 0: a *receiving* one would be shown every packet.
 - unicast out: one raw socket per family that is given whole packets (IP_HDRINCL); the kernel routes.
 """
@@ -15,6 +16,7 @@ from collections.abc import Iterable
 from fastha.errors import SystemFault
 
 VRRP = 112  # RFC 9568 section 5.1.1.4
+AH = 51  # RFC 2402 section 2
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 PRIORITY = 7  # SO_PRIORITY: the highest a process may ask for; ahead of traffic in a pfifo_fast queue
 BUFFER = 1 << 20
@@ -27,9 +29,9 @@ IPV6_JOIN_GROUP, IPV6_MULTICAST_ALL, IPV6_RECVPKTINFO, IPV6_RECVHOPLIMIT = 20, 2
 ETH_P_IP, ETH_P_ARP, ETH_P_IPV6 = 0x0800, 0x0806, 0x86DD
 
 
-def open_receive(interface: str, index: int, family: int = 4) -> socket.socket:
+def open_receive(interface: str, index: int, family: int = 4, protocol: int = VRRP) -> socket.socket:
     """The raw socket that hears `interface`, unicast and what `join` adds."""
-    sock = _open(FAMILIES[family], socket.SOCK_RAW, VRRP, f"to hear VRRP on {interface}")
+    sock = _open(FAMILIES[family], socket.SOCK_RAW, protocol, f"to hear VRRP on {interface}")
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode() + b"\0")
         if family == 4:

@@ -52,9 +52,9 @@ track_virtual_server       | {track_virtual} |         |         | own | Virtual
 virtual_ipaddress          | {addresses}    |          |         | yes | Addresses of the virtual router
 virtual_ipaddress_excluded | {addresses}    |          |         | yes | Addresses that adverts do not carry
 no_virtual_ipaddress       | -              | off      |         | - @2.2.8 | There may be no address
-virtual_routes             | {virtual_routes} |          |         | -   | Routes that go with mastership
-virtual_rules              | {virtual_rules} |          |         | -   | Routing rules that go with mastership
-promote_secondaries        | -              | off      |         | -   | Keep secondary addresses when a primary goes
+virtual_routes             | {virtual_routes} |          |         | yes | Routes that go with mastership
+virtual_rules              | {virtual_rules} |          |         | yes | Routing rules that go with mastership
+promote_secondaries        | -              | off      |         | yes | Keep secondary addresses when a primary goes
 use_vmac                   | [VMAC...]      | off      |         | yes | Use the virtual MAC address
 use_vmac_addr              | -              | off      |         | -   | The same for addresses on other interfaces
 vmac_xmit_base             | -              | off      |         | yes | Send adverts with the address of the interface itself
@@ -84,18 +84,18 @@ smtp_alert                 | [BOOL]         |          |         | -   | Mail on
 notify_priority_changes    | [BOOL]         |          |         | -   | Tell scripts of priority changes
 lvs_sync_daemon_interface  | IF             |          |         | -   | The kernel's connection synchronisation; use lvs_sync_daemon
 authentication             | {authentication} |        |         | yes | Password of version 2
-auth_hmac                  | {auth_hmac}    |          |         | ! @2.4.0 | Signed adverts
+auth_hmac                  | {auth_hmac}    |          |         | yes @2.4.0 | Signed adverts
 
 [authentication]
-auth_type                  | PASS|AH        |          |         | yes | PASS: eight bytes in clear
+auth_type                  | PASS|AH        |          |         | yes | PASS: eight bytes in clear; AH: RFC 2402 with HMAC-MD5-96
 auth_pass                  | STRING         |          |         | yes | The password; at most eight bytes count
 
 [auth_hmac]
-key                        | N KEY          |          | 1..255  | - @2.4.0 | A key and its number
-active_key                 | N              |          | 1..255  | - @2.4.0 | The key that signs
-mode                       | enforce|permissive|receive-only | enforce | | - @2.4.0 | What is done with unsigned adverts
-anti_replay                | time|monotonic | time     |         | - @2.4.0 | How old adverts are told
-time_window                | s              |          | 1..300  | - @2.4.0 | How old an advert may be
+key                        | N KEY          |          | 1..255  | yes @2.4.0 | A key and its number: 32 to 64 bytes as text, hex:HEX or file:PATH
+active_key                 | N              |          | 1..255  | yes @2.4.0 | The key that signs; must be there
+mode                       | enforce|permissive|receive-only | enforce | | yes @2.4.0 | Enforce: unsigned adverts are dropped; permissive: they count; receive-only: they count, and ours are unsigned
+anti_replay                | time|monotonic | time     |         | yes @2.4.0 | Replays are known by the clock and by numbers that only grow, or by the numbers alone (monotonic)
+time_window                | s              | max(5, 3 advert_int) | 1..300  | yes @2.4.0 | How far an advert may be from our clock
 
 [vrrp_sync_group]
 group                      | {instances}    |          |         | yes | Members
