@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from fastha.config import values
 from fastha.config.addresses import build_addresses, build_peers
@@ -224,7 +224,7 @@ def _version(draft: _Draft, globals_: Globals, statement: Statement, faults: Fau
     return 3
 
 
-def _one_family(draft: _Draft, at: Callable[[str], tuple[str, int, int]], faults: Faults) -> None:
+def _one_family(draft: _Draft, faults: Faults) -> None:
     """Adverts carry addresses of one family, between peers of the same."""
     family = draft.family
     for keyword, ips in (
@@ -234,7 +234,17 @@ def _one_family(draft: _Draft, at: Callable[[str], tuple[str, int, int]], faults
     ):
         if other := [ip for ip in ips if (":" in ip) != (family == 6)]:
             hint = "virtual_ipaddress_excluded takes both" if keyword == "virtual_ipaddress" else ""
-            faults.error(at(keyword), f"{other[0]} is not IPv{family}, which this instance speaks", hint)
+            place = _where(draft.said[keyword].statement, other[0])
+            faults.error(place, f"{other[0]} is not IPv{family}, which this instance speaks", hint)
+
+
+def _where(statement: Statement, ip: str) -> tuple[str, int, int]:
+    """The place of an address in a block; that of the block's keyword if it is written in another way."""
+    for line in statement.block or ():
+        for index, word in enumerate(line.words):
+            if word.partition("/")[0] == ip:
+                return line.place(index)
+    return statement.place()
 
 
 def _settle(draft: _Draft, version: int, name: str, statement: Statement, faults: Faults, clean: bool) -> None:
@@ -261,7 +271,7 @@ def _settle(draft: _Draft, version: int, name: str, statement: Statement, faults
         why = "nopreempt" if not draft.preempt else "state MASTER or priority 255"
         faults.warning(at("preempt_delay"), f"preempt_delay has no effect with {why}")
         draft.preempt_delay_ns = 0
-    _one_family(draft, at, faults)
+    _one_family(draft, faults)
     draft.advert_int_ns = _rounded_interval(draft.advert_int_ns, version, at("advert_int"), faults)
     if draft.hmac is not None and draft.auth.kind != "none":
         faults.warning(at("authentication"), "authentication has no effect with auth_hmac")
