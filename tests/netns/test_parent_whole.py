@@ -159,3 +159,12 @@ def test_a_missing_privilege_is_one_clear_line(network: Network, tmp_path: Path)
     assert done.returncode == 4
     assert "missing privilege: CAP_NET_ADMIN to add addresses, CAP_NET_RAW to send and receive adverts" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_stop_while_a_child_is_being_replaced_leaves_nothing(director: Director) -> None:
+    """Its addresses are in the kernel, and nobody but the replacement can give them up."""
+    need.wait_until(director.master, 15, f"it is master; {director.log_file}")
+    os.kill(director.child("vrrp")["pid"], signal.SIGKILL)
+    director.process.terminate()
+    assert director.process.wait(20) == 0
+    assert director.addresses() == {"10.9.0.1/24"}, director.log_file.read_text()

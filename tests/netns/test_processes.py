@@ -78,12 +78,12 @@ def test_what_the_system_refuses_is_one_line_and_it_runs(network: Network) -> No
         prefix = ("setpriv", "--bounding-set=-sys_nice", "--inh-caps=-sys_nice")
 
     with Weak(a) as child:
-        child.change(vrrp=ProcessDefs(nice=-5, rt_priority=7, cpus=(1023,)))
+        child.change(vrrp=ProcessDefs(nice=-20, rt_priority=7, cpus=(1023,)))
         child.until_role("master")
         lines = [line.split("]: ", 1)[1] for line in child.log.splitlines() if "has no effect" in line]
         assert lines == [
             "vrrp_cpu_affinity has no effect: Invalid argument",
-            "vrrp_priority -5 has no effect: Permission denied",
+            "vrrp_priority -20 has no effect: Permission denied",
             "vrrp_rt_priority 7 has no effect: Operation not permitted",
         ]
 

@@ -12,7 +12,7 @@ from fastha.channel.messages import Message
 from fastha.log import ERROR, INFO, WARNING, Log
 from fastha.model import Script
 from fastha.model.codec import read
-from fastha.model.units import NS_PER_S
+from fastha.model.units import NS_PER_MS, NS_PER_S
 from fastha.parent import init_files, reload
 from fastha.parent.child import Child, State
 from fastha.parent.configuration import Configuration
@@ -29,6 +29,8 @@ from fastha.parent.spawn import Process
 from fastha.parent.tickets import Tickets
 from fastha.parent.watchdog import PREPARE_NS, START_NS, TICK_NS
 
+ADOPT_NS = 5 * NS_PER_S  # that a stop waits for the replacement of a child
+ADOPT_TICK_NS = 20 * NS_PER_MS
 PHASE_NS = START_NS + PREPARE_NS + NS_PER_S  # the watchdog speaks first, and says who it was
 
 
@@ -58,6 +60,7 @@ class Supervisor:
         self.children = {p.role: Child(p, loop, log, self, self.pids) for p in processes}
         self.unexpected: Callable[[str], object] = lambda _text: None  # a child ended that nobody had asked to
         self._keep: Collection[str] = ()
+        self._adopt_until_ns: dict[str, int] = {}  # of a stop, by role
         self.processes_changed: Callable[[], object] = lambda: None  # a child lives, or lives no more
         self._loop, self._log, self._events, self._scripts = loop, log, events, scripts
         self._dataplane = dataplane
@@ -426,6 +429,19 @@ class Supervisor:
             self._first_ending = self._first_ending or ending
             self._step(reload.failed(proposal, child.role, text))
 
+    def _must_begin(self, child: Child) -> bool:
+        """Whether it has to begin before it can end: its predecessor died, and what that one had put into the kernel is
+        there until a replacement has adopted it and gives it up. That is tried once."""
+        role, now_ns = child.role, self._loop.now_ns()
+        if role not in self.running or role in self._keep:
+            return False
+        if not child.alive and not child.ended_well and self.memory.owned(role) and role not in self._adopt_until_ns:
+            self._log.warning(f"{role} died: another one is started to give up what it left")
+            child.start()
+        if child.state not in (State.STARTING, State.PREPARING, State.COMMITTING):
+            return False
+        return now_ns < self._adopt_until_ns.setdefault(role, now_ns + ADOPT_NS)
+
     # -- the watchdog, and the end --
 
     def _tick(self) -> None:
@@ -449,6 +465,9 @@ class Supervisor:
     def _stop_next(self) -> None:
         while self._stopping:
             child = self._stopping[0]
+            if self._must_begin(child):
+                self._loop.call_later(ADOPT_TICK_NS, self._stop_next)
+                return
             if child.role in self._keep and child.alive and child.state is not State.STOPPING:
                 child.send(type="keep")
             child.stop()
