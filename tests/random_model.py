@@ -380,7 +380,7 @@ class Make:
             track = tuple(t for t in instances[i].track if weights or not t.weight or t.kind == "interface")
             instances[i] = replace(instances[i], track=track)
         names = tuple(instances[i].name for i in members)
-        notify = replace(self.notifications()["notify"], deleted=None)
+        notify = replace(self.notifications()["notify"], deleted=None, rx_lower=None)
         return {"sync_groups": (model.SyncGroup(self.word(), names, weights, notify),)}
 
     def notifications(self) -> dict[str, Any]:
@@ -450,6 +450,7 @@ class Make:
             down_timer_adverts=self.maybe(self.r.randint(1, 100), 3),
             **self.trackers(bfds),
             **self.notifications(),
+            notify_priority=self.r.random() < 0.3,
             track_virtual_servers=tuple(TrackVirtualServer(s.key, self.r.choice([0, 0, -20, 253])) for s in tracked),
         )
 
@@ -495,6 +496,7 @@ class Make:
                 reload_time_file=self.maybe("/etc/fastha/reload at", ""),
                 reload_repeat=self.r.random() < 0.5,
                 reload_file=self.maybe("/run/reload", ""),
+                states_on_reload=self.r.random() < 0.5,
             ),
             instances=tuple(instances),
             virtual_servers=tuple(servers),

@@ -41,6 +41,7 @@ NOTIFY = {
     "notify_stop": "stop",
     "notify_deleted": "deleted",
     "notify": "any",
+    "notify_master_rx_lower_pri": "rx_lower",
 }
 
 
@@ -65,6 +66,7 @@ class _Draft:
     track: list[TrackVirtualServer] = field(default_factory=list)
     trackers: list[Tracker] = field(default_factory=list)
     notify: dict[str, Script] = field(default_factory=dict)
+    notify_priority: bool | None = None
     said: dict[str, Item] = field(default_factory=dict)  # keyword -> where it was said last
 
 
@@ -121,6 +123,7 @@ def build_instance(
         track_virtual_servers=tuple(draft.track),
         track=tuple(draft.trackers),
         notify=InstanceNotify(**draft.notify),
+        notify_priority=globals_.notify_priority if draft.notify_priority is None else draft.notify_priority,
     )
     return Built(instance, statement)
 
@@ -159,6 +162,8 @@ def _keyword(item: Item, draft: _Draft, servers: Mapping[str, VirtualServer], fa
         case name if name in NOTIFY:
             if (script := values.script(item, faults)) is not None:
                 draft.notify[NOTIFY[name]] = script
+        case "notify_priority_changes":
+            draft.notify_priority = values.boolean(item, faults)
         case "authentication":
             draft.auth = _authentication(statement, faults)
         case "track_virtual_server":

@@ -65,6 +65,8 @@ def _globals(config: Config, page: Page) -> None:
             page.say("reload_repeat")
         if defs.reload_file:
             page.say("reload_file", word(defs.reload_file))
+        if defs.states_on_reload:
+            page.say("fifo_write_vrrp_states_on_reload")
         _balancer(defs.lvs, page)
     if page.lines[-2].endswith("{"):
         del page.lines[-2:]

@@ -84,6 +84,7 @@ class GlobalDefs:
     reload_time_file: str = ""
     reload_repeat: bool = False
     reload_file: str = ""  # a path; "": none
+    states_on_reload: bool = False  # FIFOs are told all states of instances and groups after a reload
 
 
 @dataclass(frozen=True, slots=True)
