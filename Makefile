@@ -8,7 +8,7 @@ PIP := $(BIN)/pip --disable-pip-version-check -q
 # What the daemon and the laboratory need from Debian, and what the tests need besides.
 APT := gcc make python3-dev python3-venv libssl-dev iproute2 kmod procps libnftables1 nftables libpcre2-8-0
 APT_TEST := ipvsadm keepalived tshark tcpdump nginx-light curl clang-format frr clang libclang-rt-14-dev nsd \
-  exim4-daemon-light openssl mandoc zsh fish
+  exim4-daemon-light openssl mandoc zsh fish prometheus chromium chromium-driver
 PIP_BUILD := setuptools>=65 wheel Cython>=3.0 cffi>=1.15
 
 # $(call apt,PACKAGES): install the missing ones as root, without starting their services; say so otherwise.
@@ -29,7 +29,7 @@ requirements = $$($(BIN)/python -c 'import sys, tomllib; p = tomllib.load(open("
   print(*p["dependencies"], *(d for e in sys.argv[1:] for d in p["optional-dependencies"][e]))' $(1))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run test test-chaos campaign fuzz fuzz-config check format man bench bench-peers-ipvs bench-peers-vrrp
+.PHONY: wheel deb help setup setup-test run test test-chaos campaign fuzz fuzz-config check format man bench bench-peers-ipvs bench-peers-vrrp
 .PHONY: bench-peers-checks bench-peers-config bench-peers-reload soak-checks clean distclean
 
 help: ## this text
@@ -89,6 +89,17 @@ check: setup-test ## format, lint and types
 	@$(BIN)/mypy
 	@PATH="$(abspath $(BIN)):$$PATH" cython-lint $$(git ls-files '*.pyx' '*.pxd')
 	@files="$$(git ls-files '*.[ch]')"; [ -z "$$files" ] || clang-format --dry-run -Werror $$files
+
+wheel: setup ## a wheel, into dist/: installs and runs in an empty virtual environment
+	@$(PIP) wheel -q --no-deps --no-build-isolation -w dist . && ls dist/*.whl
+
+DEB_PYTHON ?= /usr/bin/python3
+DEB := build/deb-venv
+deb: man ## a Debian package, into dist/: for Debian's own Python, with man pages, completion and units
+	@test -x $(DEB)/bin/pip || $(DEB_PYTHON) -m venv $(DEB)
+	@set -f; $(DEB)/bin/pip --disable-pip-version-check install -q $(foreach r,$(PIP_BUILD),'$(r)')
+	@rm -rf $(DEB)/wheel && $(DEB)/bin/pip --disable-pip-version-check wheel -q --no-deps --no-build-isolation -w $(DEB)/wheel .
+	@$(DEB)/bin/python packaging/deb/build.py $(DEB)/wheel/*.whl dist
 
 man: setup ## the manual pages, into build/man
 	@$(BIN)/python -m fastha.cli.manual build/man

@@ -17,7 +17,7 @@ DEBUG = os.environ.get("FASTHA_DEBUG") == "1"
 SANITIZE = os.environ.get("FASTHA_SANITIZE") == "1"
 
 # What single modules need beyond the common flags.
-LIBRARIES = {"fastha.checker.digest": ["crypto"]}
+LIBRARIES = {"fastha.checker.digest": ["crypto"], "fastha.wire.mac": ["crypto"]}
 
 flags = ["-O0", "-g3"] if DEBUG else ["-O2", "-g1"]
 link = []

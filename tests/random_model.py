@@ -15,15 +15,21 @@ from fastha.model import (
     BfdInstance,
     Check,
     Config,
+    Device,
     DnsCheck,
+    FirewallDefs,
     Garp,
     GlobalDefs,
     GroupMember,
     GrpcCheck,
+    Hmac,
+    HmacKey,
     HttpCheck,
     HttpUrl,
     LvsDefs,
     PingCheck,
+    ProcessDefs,
+    Processes,
     RealServer,
     Regex,
     Script,
@@ -42,6 +48,7 @@ from fastha.model import (
     VrrpInstance,
 )
 from fastha.model.lvs import host_port
+from random_routes import some_routes, some_rules, some_statics
 
 S = 10**9
 MS = 10**6
@@ -303,6 +310,7 @@ class Make:
             lower_prio_delay_ns=self.maybe(0, 5 * S),
             lower_prio_repeat=self.maybe(0, 5),
             interval_ns=interval_ns,
+            gna_interval_ns=2 * interval_ns,
         )
 
     def bfds(self) -> list[BfdInstance]:
@@ -416,16 +424,43 @@ class Make:
         )
         return out
 
+    def hmac(self) -> Hmac:
+        numbers = sorted(self.r.sample(range(1, 256), self.r.randint(1, 3)))
+        keys = tuple(HmacKey(number, self.r.randbytes(self.r.choice([32, 40, 64])).hex()) for number in numbers)
+        mode = self.r.choice(["enforce", "permissive", "receive-only"])
+        return Hmac(keys, self.r.choice(numbers), mode, self.r.choice([0, 1, 5, 300]))
+
     def instance(self, interval_ns: int, servers: list[VirtualServer], bfds: list[BfdInstance]) -> VrrpInstance:
-        n, version = self.number(), self.r.choice([2, 3])
+        n, family = self.number(), self.r.choice([4, 4, 6])
+        version = self.r.choice([2, 3]) if family == 4 else 3
+        net, low, peer = (f"10.7.{n}.", 24, "10.0.0.") if family == 4 else (f"2001:db8:{n:x}::", 64, "fe80::1:")
+        interface = self.r.choice(["eth0", "eth1.7"])
         priority = self.r.choice([1, 100, 254, 255])
         wants_master = self.r.random() < 0.4
         preempt = wants_master or priority == 255 or self.r.random() < 0.7
-        peers = self.maybe(("10.0.0.2", "10.0.0.3"), ())
+        peers = self.maybe((f"{peer}2", f"{peer}3"), ())
         tracked = self.r.sample(servers, self.r.randint(0, len(servers)))
+        hmac = self.maybe(self.hmac(), None)
+        excluded = self.maybe((VirtualAddress(f"10.8.{n}.1"), VirtualAddress(f"2001:db8:8:{n:x}::1", 128)), ())
+        addresses = tuple(
+            VirtualAddress(
+                f"{net}{i + 1}",
+                self.maybe(low, 32 if family == 4 else 128),
+                self.maybe("eth2", ""),
+                self.maybe("eth2:1", "") if family == 4 else "",
+                self.maybe(self.r.choice([7, 200, 253]), 0),
+                self.maybe("10.7.255.255", "") if family == 4 else "",
+                self.maybe(f"10.77.{n}.{i + 1}", "") if family == 4 else "",
+                self.maybe(("noprefixroute",), ()),
+                self.maybe(self.r.choice([0, 600, (1 << 32) - 1]), -1),
+                self.r.random() < 0.8,
+            )
+            for i in range(self.r.randint(1, 3))
+        )
+        whole = family == 4 and not excluded and not any(a.dev for a in addresses)
         return VrrpInstance(
             name=f"{self.word()}{n}",
-            interface=self.r.choice(["eth0", "eth1.7"]),
+            interface=interface,
             vrid=n,
             priority=priority,
             version=version,
@@ -433,25 +468,37 @@ class Make:
             wants_master=wants_master,
             preempt=preempt,
             preempt_delay_ns=0 if wants_master or priority == 255 or not preempt else self.maybe(1_500_000_000, 0),
-            addresses=tuple(
-                VirtualAddress(
-                    f"10.7.{n}.{i + 1}",
-                    self.maybe(24, 32),
-                    self.maybe("eth2", ""),
-                    self.maybe("eth2:1", ""),
-                    self.maybe(self.r.choice([7, 200, 253]), 0),
-                )
-                for i in range(self.r.randint(1, 3))
-            ),
-            unicast_src=self.maybe("10.0.0.1", "") if peers else "",
+            addresses=addresses,
+            excluded=excluded,
+            family=family,
+            unicast_src=self.maybe(f"{peer}1", "") if peers else "",
             unicast_peers=peers,
-            auth=self.maybe(Auth("pass", self.r.choice(["secret", "a b", "#x"])), Auth()) if version == 2 else Auth(),
+            auth=Auth(self.r.choice(["pass", "pass" if wants_master else "ah"]), self.r.choice(["secret", "a b", "#x"]))
+            if version == 2 and hmac is None and self.r.random() < 0.5
+            else Auth(),
+            hmac=hmac,
             garp=self.garp(interval_ns),
             down_timer_adverts=self.maybe(self.r.randint(1, 100), 3),
             **self.trackers(bfds),
             **self.notifications(),
             notify_priority=self.r.random() < 0.3,
+            accept=self.r.random() < 0.5,
+            routes=some_routes(self.r),
+            rules=some_rules(self.r),
+            promote_secondaries=self.r.random() < 0.3,
+            vmac=self.maybe(self.vmac(n, interface, family, whole), None),
             track_virtual_servers=tuple(TrackVirtualServer(s.key, self.r.choice([0, 0, -20, 253])) for s in tracked),
+        )
+
+    def vmac(self, n: int, base: str, family: int, whole: bool) -> Device:
+        return Device(
+            name=f"vm{n}",
+            base=base,
+            mac=self.r.choice([f"00:00:5e:00:0{2 if family == 6 else 1}:{n:02x}", "02:00:00:00:00:07"]),
+            group=self.r.choice([-1, 0, 7]),
+            xmit_base=self.r.random() < 0.5,
+            staged=whole and self.r.random() < 0.5,
+            ipv6=family == 6,
         )
 
     def lvs(self, instances: list[VrrpInstance]) -> LvsDefs:
@@ -477,6 +524,32 @@ class Make:
             marks_start=self.maybe(5000, 1000) if table else 1000,
         )
 
+    def process(self) -> ProcessDefs:
+        return ProcessDefs(
+            name=self.maybe("my own", ""),
+            nice=self.maybe(self.r.choice([-20, 19]), 0),
+            no_swap=self.r.random() < 0.3,
+            rt_priority=self.maybe(50, 0),
+            rttime_us=self.maybe(10_000, 0),
+            cpus=self.maybe((3, 1), ()),
+        )
+
+    def processes(self) -> Processes:
+        return Processes(
+            name=self.maybe("parent", ""),
+            names=self.r.random() < 0.3,
+            vrrp=self.process(),
+            checker=self.process(),
+            bfd=self.process(),
+            auto_priority=self.maybe(self.r.choice([-1, 99]), 0),
+            auto_delay_us=self.maybe(5, 1_000_000),
+            umask=self.maybe(self.r.choice([0, 0o27]), -1),
+            child_wait_s=self.maybe(9, 5),
+            namespace=self.maybe("blue", ""),
+            instance=self.maybe("one", ""),
+            pid_dir=self.r.random() < 0.3,
+        )
+
     def config(self) -> Config:
         pem, key, password = self.r.choice([("", "", ""), ("/c.pem", "", ""), ("/c d.pem", "/k", "open sesame")])
         ca = self.r.choice([[""], ["/ca.pem"], ["/ca.pem", "/other.pem"]])  # with "", a check would have that of SSL
@@ -491,6 +564,13 @@ class Make:
             **sync_groups,
             globals=GlobalDefs(
                 router_id=self.maybe(self.word(), ""),
+                processes=self.processes(),
+                address_lease_s=self.maybe(9, 0),
+                firewall=FirewallDefs(
+                    table=self.maybe("other_table", "keepalived"),
+                    priority=self.maybe(-50, -1),
+                    counters=self.r.random() < 0.5,
+                ),
                 **self.notify(),
                 lvs=self.lvs(instances),
                 reload_time_file=self.maybe("/etc/fastha/reload at", ""),
@@ -503,6 +583,7 @@ class Make:
             track_files=tuple(self.files),
             vrrp_scripts=tuple(self.scripts),
             bfds=tuple(bfds),
+            statics=some_statics(self.r, tuple(i.name for i in instances)),
         )
 
 

@@ -12,11 +12,11 @@ ROOT = Path(__file__).resolve().parent.parent
 SRC = ROOT / "src" / "fastha"
 
 LEVEL = {
-    "__init__": 0, "lean": -1, "errors": 0, "log": 0, "pcre2": 0, "model": 1,
+    "__init__": 0, "doctor": 5, "lean": -1, "errors": 0, "log": 0, "pcre2": 0, "model": 1,
     "config": 2, "channel": 2, "wire": 2, "loop": 2, "dataplane": 2, "link": 2, "scripts": 2,
     "child": 3,
     "vrrp": 4, "checker": 4, "bfd": 4, "parent": 4, "reading": 4,
-    "lab": 5, "cli": 6, "standin": 7,
+    "lab": 5, "watch": 5, "cli": 6, "standin": 7,
 }  # fmt: skip
 # Same-level imports that are allowed: (importer, imported).
 SIDEWAYS = {("wire", "loop"), ("link", "loop")}
@@ -88,7 +88,11 @@ def cores() -> list[Path]:
         dataplane/rows.py dataplane/reconcile.py dataplane/ops.py dataplane/nft_limits.py dataplane/nft_listing.py
         dataplane/nft_mend.py dataplane/nft_ops.py dataplane/nft_rules.py dataplane/nft_slots.py
         parent/restart.py parent/watchdog.py parent/facts.py parent/reload.py parent/protocol.py
-        channel/frame.py channel/status.py channel/messages.py child/patch.py"""
+        parent/overrides.py parent/vrrp_overrides.py doctor/values.py doctor/rules.py doctor/kernel.py doctor/network.py
+        doctor/neighbours.py cli/select.py cli/complete.py cli/top_view.py
+        channel/frame.py channel/status.py channel/messages.py child/patch.py
+        watch/families.py watch/daemon.py watch/vrrp.py watch/servers.py watch/traffic.py watch/everything.py
+        watch/view.py"""
     return [p for n in names.split() for p in SRC.glob(n)]
 
 

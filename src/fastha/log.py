@@ -6,7 +6,8 @@ Every process of fastha has one `Log`. Lines look alike everywhere:
 
 stderr may be a pipe that nobody empties and syslog may be dead: a line that cannot be written at once is lost, and
 the next line that can be written says how many were. Under systemd (stderr is the journal) lines carry "<level>"
-instead of a date, and /dev/log, which is the same journal, is left alone.
+instead of a date, and /dev/log, which is the same journal, is left alone. Where the journal's own socket answers, each
+line is an entry with fields (FASTHA_KIND, FASTHA_SUBJECT of an event) instead.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import select
 import socket
 import stat
 import time
+from collections.abc import Mapping
 from typing import Final
 
 # syslog(3) levels and the facility LOG_DAEMON
@@ -24,6 +26,7 @@ WARNING: Final = 4
 INFO: Final = 6
 DEBUG: Final = 7
 WORDS: Final = {ERROR: "error", WARNING: "warning", INFO: "info", DEBUG: "debug"}
+JOURNAL: Final = "/run/systemd/journal/socket"  # https://systemd.io/JOURNAL_NATIVE_PROTOCOL
 LOG_DAEMON: Final = 3
 FACILITY: Final = "FASTHA_SYSLOG"  # in the environment: syslog's facility as a number, or "none"; for all our processes
 MAX_LINE: Final = 2048  # under PIPE_BUF (4096): poll says "writable" for a pipe exactly if so much fits
@@ -36,13 +39,16 @@ SAFE: Final = {n: f"\\x{n:02x}" for n in (*range(32), *range(127, 160))} | {0x20
 class Log:
     """`ident` names the process. `verbose` also writes debug lines. `fd` and `syslog` ("" = none) are for tests."""
 
-    def __init__(self, ident: str, *, verbose: bool = False, fd: int = 2, syslog: str = "/dev/log") -> None:
+    def __init__(
+        self, ident: str, *, verbose: bool = False, fd: int = 2, syslog: str = "/dev/log", journal: str = JOURNAL
+    ) -> None:
         self.ident = ident
         self.verbose = verbose
         self.lost = 0
         self._fd, self._socket = _non_blocking(fd)
         self._given_fd = fd
         self._journal = _is_journal(fd)
+        self._journal_path = journal
         facility = os.environ.get(FACILITY, "")
         self._facility = (int(facility) if facility.isdecimal() else LOG_DAEMON) << 3
         self._syslog_path = "" if self._journal or facility == "none" else syslog
@@ -64,13 +70,14 @@ class Log:
         if self.verbose:
             self.write(DEBUG, text)
 
-    def write(self, level: int, text: str) -> None:
-        """One line at a syslog level. Control characters are escaped, long text is cut."""
+    def write(self, level: int, text: str, fields: Mapping[str, str] | None = None) -> None:
+        """One line at a syslog level. Control characters are escaped, long text is cut. `fields`: for the journal, what
+        the line is about (names in capitals)."""
         text = text.translate(SAFE)
         pid = os.getpid()
         if self.lost:
             text = f"{text} ({self.lost} lines before this one were lost)"
-        if self._write_stderr(self._format(level, text, pid)):
+        if self._write_journal(level, text, fields or {}) or self._write_stderr(self._format(level, text, pid)):
             self.lost = 0
         else:
             self.lost += 1
@@ -87,6 +94,18 @@ class Log:
             stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now))
             line = f"{stamp}.{int(now % 1 * 1000):03d} {WORDS[level]} {self.ident}[{pid}]: {text}"
         return line.encode(errors="replace")[:MAX_LINE] + b"\n"
+
+    def _write_journal(self, level: int, text: str, fields: Mapping[str, str]) -> bool:
+        """An entry with fields by the journal's own protocol; False: write it to stderr, which is the journal too."""
+        if not self._journal:
+            return False
+        entry = {"MESSAGE": text[:MAX_LINE], "PRIORITY": str(level), "SYSLOG_IDENTIFIER": self.ident, **fields}
+        data = "".join(f"{name}={value.translate(SAFE)}\n" for name, value in entry.items()).encode(errors="replace")
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
+                return sock.sendto(data, self._journal_path) == len(data)
+        except OSError:
+            return False
 
     def _write_stderr(self, line: bytes) -> bool:
         try:

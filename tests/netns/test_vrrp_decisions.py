@@ -177,4 +177,22 @@ def test_alone_it_is_refused_and_forced_it_comes_back(sides: tuple[Side, Side]) 
     assert "nobody took over" in a.vrrp("failover", "vi_1", "--force", status=1)
     a.until(lambda: a.has("vi_1"), "the address is back")
     assert "nobody is heard to be master" in a.vrrp("hold", "vi_1", "--force", "--timeout", "1", status=1)
-    assert a.vrrp("hold", "nobody", status=2).count("no instance is called")
+    assert a.vrrp("hold", "nobody", status=2).count("no instance or sync group is called")
+
+
+def test_a_sync_group_is_moved_by_its_name_and_together(sides: tuple[Side, Side]) -> None:
+    a, b = sides
+    group = "vrrp_sync_group both {\ngroup {\nvi_1\nvi_2\n}\n}\n"
+    b.start(group + conf(100))
+    b.until_role("master")
+    a.start(group + conf(150))
+    a.until_role("master")
+    b.until_role("backup")
+    said = a.vrrp("failover", "both")
+    assert said.count("10.9.0.2 is master") == 2
+    b.until_role("master")
+    a.vrrp("release", "both")
+    a.until_role("master")
+    a.vrrp("failover", "vi_1")  # one of them takes the other along
+    a.until_role("backup")
+    b.until_role("master")

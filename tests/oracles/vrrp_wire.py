@@ -1,7 +1,8 @@
 """A virtual wire and a virtual clock for many virtual routers: machine cores only, no socket, no sleep.
 
 A discrete-event simulation. Every router is `machine.step`; the wire may lose, repeat and reorder packets, be
-cut in two, and routers may be frozen (their packets queue, their timers wait) or killed and replaced.
+cut into sides, single links may work one way only, and routers may be frozen (their packets queue, their timers wait)
+or killed and replaced.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ MS = 1_000_000
 class Router:
     rules: Rules
     state: State
-    side: int = 0  # which half of a cut wire
+    side: int = 0  # which part of a cut wire
     frozen: bool = False
     dead: bool = False
     addresses: bool = False  # what its kernel holds; survives a kill
@@ -50,6 +51,7 @@ class Wire:
         self.random = random.Random(seed)
         self.loss, self.double, self.jitter_ns = loss, double, jitter_ns
         self.now = 0
+        self.cut: set[tuple[int, int]] = set()  # (from, to): nothing passes this way
         self.routers = [Router(r, State(priority=r.priority)) for r in rules]
         self._due: list[tuple[int, int, int, Event]] = []
         self._serial = 0
@@ -118,7 +120,7 @@ class Wire:
             src = router.rules.own_ip
             event = Advert(effect.priority, src, router.rules.advert_int_ns) if effect.priority else AdvertZero(src)
             for other, peer in enumerate(self.routers):
-                if other == index or peer.side != router.side:
+                if other == index or peer.side != router.side or (index, other) in self.cut:
                     continue
                 for _ in range(2 if self.random.random() < self.double else 1):
                     if self.random.random() >= self.loss:
@@ -129,9 +131,10 @@ class Wire:
         heapq.heappush(self._due, (when_ns, self._serial, index, event))
 
 
-def some_rules(random_: random.Random, count: int, *, preempt: bool | None = None) -> list[Rules]:
-    """Routers of one virtual router: same version and interval, own priorities and policies."""
-    version = random_.choice((2, 3))
+def some_rules(random_: random.Random, count: int, *, preempt: bool | None = None, six: bool = False) -> list[Rules]:
+    """Routers of one virtual router: same version and interval, own priorities and policies. `six`: over IPv6, with
+    addresses of which some differ in their upper half."""
+    version = 3 if six else random_.choice((2, 3))
     advert_int_ns = 1000 * MS if version == 2 else random_.choice((10, 100, 1000)) * MS
     return [
         replace(
@@ -139,7 +142,7 @@ def some_rules(random_: random.Random, count: int, *, preempt: bool | None = Non
             version=version,
             advert_int_ns=advert_int_ns,
             priority=random_.choice((1, 50, 100, 100, 101, 200, 254)),
-            own_ip=0x0A000001 + i,
+            own_ip=(0xFE80 << 112 | (i & 1) << 64 | i + 1) if six else 0x0A000001 + i,
             preempt=random_.random() < 0.7 if preempt is None else preempt,
             preempt_delay_ns=0 if preempt else random_.choice((0, 0, 2 * advert_int_ns)),
         )

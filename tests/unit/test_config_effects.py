@@ -35,7 +35,9 @@ ELSEWHERE = {
     ("SSL", "key"): "golden/config/checks_talk.conf",
     ("vrrp_sync_group", "group"): "golden/config/sync_groups.conf",
     ("BFD_CHECK", "name"): "golden/config/bfd.conf",
+    ("global_defs", "vmac_prefix"): "unit/test_config_vmac.py",
     ("SMTP_CHECK", "host"): "golden/config/checks_talk.conf",
+    ("track_group", "group"): "netns/test_vrrp_routes.py",
 }
 # Words that a block has with all its kind, and that mean nothing there: pings have no ports, HTTP_GET speaks no TLS,
 # and our expressions need no stack.
@@ -51,6 +53,7 @@ NOTHING = {
 INSIDE = {
     "vrrp_instance": "interface eth0\nvirtual_router_id 7\nvirtual_ipaddress {\n10.0.0.7\n}\n{X}",
     "authentication": "auth_pass first\n{X}",
+    "auth_hmac": f"key 1 {32 * 'a'}\nkey 2 {32 * 'b'}\nactive_key 1\n{{X}}",
     "virtual_server": "protocol TCP\n{X}\nreal_server 10.1.1.1 80 {\nHTTP_GET {\nurl {\npath /\n}\n}\n}",
     "real_server": "{X}\nHTTP_GET {\nurl {\npath /\n}\n}",
     "HTTP_GET": "{X}\nurl {\npath /\n}",
@@ -67,6 +70,12 @@ INSIDE = {
     "track_file": "file /tmp/first\n{X}",
     "bfd_instance": "neighbor_ip 10.9.9.7\n{X}",
     "vrrp_script": "script /bin/true\n{X}",
+    "static_addresses": "10.7.0.9",
+    "routes": "10.7.0.0/16 dev eth0",
+    "rules": "from 10.7.0.9 table 9 preference 9",
+    "virtual_routes": "10.7.0.0/16 dev eth0",
+    "virtual_rules": "from 10.7.0.9 table 9 preference 9",
+    "track_group": "group {\naround\n}\n{X}",
     "vrrp_sync_group": "group {\naround\n}\n{X}",
     "addresses": "10.0.0.8",
     "peers": "10.0.0.9",
@@ -82,9 +91,13 @@ HEADS = {
     "track_file": "track_file mine", "vrrp_track_file": "vrrp_track_file mine", "bfd_instance": "bfd_instance mine",
     "vrrp_script": "vrrp_script mine", "vrrp_sync_group": "vrrp_sync_group known",
     "vrrp_track_process": "vrrp_track_process known",
+    "track_group": "track_group known",
 }  # fmt: skip
 # What else the configuration has.
-AROUND = """vrrp_instance around {
+AROUND = """static_ipaddress {
+10.7.0.1
+}
+vrrp_instance around {
 interface eth1
 virtual_router_id 100
 virtual_ipaddress {
@@ -141,6 +154,7 @@ WITH: dict[str | tuple[str, str], str] = {
     "regex_no_match": "regex abc", "regex_options": "regex abc", "regex_stack": "regex abc",
     "regex_min_offset": "regex abc", "regex_max_offset": "regex abc", "max_reply_length": "require_reply",
     "min_reply_length": "require_reply", "bind_port": "bindto 10.8.8.8", "vrrp": "checker\n", "checker": "vrrp\n",
+    "accept": "no_accept", "vmac_xmit_base": "use_vmac", "staged_addresses": "use_vmac",
     "hoplimit": "", "max_hops": "", "sni_name": "enable_sni", "fall": "", "digest": "", "quorum_max": "quorum 1",
 }  # fmt: skip
 EXAMPLES: dict[str, tuple[str, ...]] = {
@@ -156,7 +170,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "regex": ("abc",), "regex_options": ("caseless",), "regex_stack": ("1 2",),
     "track_file": ("third", "other"), "vrrp_track_file": ("third",),
     "weight": ("7", "5 reverse"), "init_file": ("5",), "neighbor_ip": ("10.9.9.8",), "max_hops": ("3",),
-    "vrrp_instance": ("second",), "virtual_server_group": ("known",),
+    "vrrp_instance": ("second",), "track_group": ("other",), "umask": ("022",), "virtual_server_group": ("known",),
+    "key": (f"3 {32 * 'c'}",), "active_key": ("2",),
 }  # fmt: skip
 KINDS: dict[str, tuple[str, ...]] = {
     "BOOL": ("on", "off"), "ADDR": ("10.4.0.9",), "IF": ("eth7",), "PORT": ("77",), "CMD": ('"/bin/true a b"',),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fastha.config import keywords
+from fastha.config.build_processes import WORDS as PROCESS_WORDS
 from fastha.config.keywords import FREE, SCRIPT_WORDS, TABLE, Status
 from fastha.config.keywords.table import ROOT
 
@@ -108,6 +109,8 @@ OWN = {
     *(("SSL_GET", w) for w in TLS),
     *(("GRPC_CHECK", w) for w in ["service", "authority", "tls", "enable_sni", "sni_name", *TLS]),
     ("vrrp_instance", "track_virtual_server"),
+    ("vrrp_instance", "staged_addresses"),
+    ("global_defs", "address_lease"),
     ("global_defs", "nft_masquerade"),
     ("virtual_server", "nft_masquerade"),
     ("virtual_server", "panic_threshold"),
@@ -189,7 +192,7 @@ def handled_words() -> set[str]:
 
 
 def test_supported_words_have_code() -> None:
-    handled = handled_words()
+    handled = handled_words() | PROCESS_WORDS.keys()
     for block, words in TABLE.items():
         if block == "PING_CHECK":
             continue

@@ -92,7 +92,29 @@ def test_the_journal_gets_levels_instead_of_dates(monkeypatch: pytest.MonkeyPatc
     read, write = pipe
     stat = os.fstat(write)
     monkeypatch.setenv("JOURNAL_STREAM", f"{stat.st_dev}:{stat.st_ino}")
-    log = Log("fastha", fd=write)
+    log = Log("fastha", fd=write, journal="/nowhere")
     log.error("once")
     assert os.read(read, 65536) == b"<3>once\n"
+    log.close()
+
+
+def test_the_journal_gets_fields(monkeypatch: pytest.MonkeyPatch, pipe: tuple[int, int], tmp_path: Path) -> None:
+    read, write = pipe
+    stat = os.fstat(write)
+    monkeypatch.setenv("JOURNAL_STREAM", f"{stat.st_dev}:{stat.st_ino}")
+    path = str(tmp_path / "journal")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
+        journal.bind(path)
+        journal.settimeout(5)
+        log = Log("fastha-vrrp", fd=write, journal=path)
+        log.write(4, "VI_1: master\nPRIORITY=0", {"FASTHA_KIND": "state", "FASTHA_SUBJECT": "VI_1\nX=1"})
+        assert journal.recv(4096).splitlines() == [
+            b"MESSAGE=VI_1: master\\x0aPRIORITY=0",
+            b"PRIORITY=4",
+            b"SYSLOG_IDENTIFIER=fastha-vrrp",
+            b"FASTHA_KIND=state",
+            b"FASTHA_SUBJECT=VI_1\\x0aX=1",
+        ]
+    log.error("the journal restarts")
+    assert os.read(read, 65536) == b"<3>the journal restarts\n"
     log.close()

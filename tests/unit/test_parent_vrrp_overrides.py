@@ -97,3 +97,17 @@ def test_the_state_file_keeps_them() -> None:
     for nonsense in ('"x"', '{"a": {"hold": 1}}', '{"a": {"priority": 300}}', '{"a": {"other": 1}}', "[]"):
         with pytest.raises(ValueError, match="decision"):
             decode(f'{{"version": 1, "overrides": {{}}, "vrrp": {nonsense}}}'.encode())
+
+
+def test_a_sync_group_stands_for_its_members() -> None:
+    groups = {"inside": ("VI_1", "VI_2"), "VI_2": ("own",)}
+
+    def named(*words: str) -> list[str]:
+        asked = wish({"action": "priority", "instances": list(words), "priority": 9})
+        return [one.instance for one in decide(asked, CONFIGURED | {"own": 1}, {}, FACTS, NOW, "uid 0", groups)]
+
+    assert named("inside") == ["VI_1", "VI_2"]
+    assert named("in*", "VI_1") == ["VI_1", "VI_2"]
+    assert named("VI_2") == ["VI_2"], "an instance of that name comes first"
+    with pytest.raises(BadRequest, match="no instance or sync group is called 'outside'"):
+        named("outside")

@@ -132,7 +132,7 @@ def quick(program: type[Subject], sizes: Sizes, folder: Path) -> dict[str, float
         for _ in range(sizes.failovers):
             with Fastha(b, folder / "peer", instance("q", "eth0", 7, 200, [address(0)], "0.01")) as peer:
                 holds(b, 1)
-                conf = instance("q", "eth0", 7, 100, [address(0)], "0.01")
+                conf = instance("q", "eth0", 7, 150, [address(0)], "0.01")
                 with program(a, folder, conf), Adverts(a, "eth0") as heard, Addresses(a) as seen:
                     time.sleep(1.5)
                     assert not seen.added, "it listens first"

@@ -123,6 +123,7 @@ class BfdChild:
         """Make the prepared configuration the running one."""
         assert self._prepared is not None
         draft, previous, prepared_ns = self._prepared
+        self.child.environment.follow(draft.config.globals.processes)
         config = draft.config
         self._prepared = None
         reactor = self.child.reactor

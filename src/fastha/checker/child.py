@@ -219,6 +219,7 @@ class Checker:
         draft, marked, first = proposal.draft, proposal.marks, not self._running
         kernel = self._adopt_kernel(table, proposal) if first else {}
         defs = draft.config.globals
+        self.child.environment.follow(defs.processes)
         self._runner.configure(defaults(defs), defs.scripts.secure)
         suspends = any(s.ha_suspend for s in draft.config.virtual_servers)
         self._presence.listen(suspends)

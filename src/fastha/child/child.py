@@ -17,6 +17,7 @@ from typing import Any
 
 from fastha.channel.endpoint import Closed, Endpoint
 from fastha.channel.messages import MESSAGES, Message
+from fastha.child.environment import Environment
 from fastha.child.log import Limiter
 from fastha.child.patch import Patch, combine, conflicts
 from fastha.child.process import Memory
@@ -59,6 +60,7 @@ class Child:
         self._facts_timer: Timer | None = None
         self._facts_sent_ns = -FACTS_NS
         self._memory = Memory()
+        self.environment = Environment(role, self.log.log)
         self._heartbeat_ns = 0
         self._beaten_ns = 0
         self._stall_ns = 0
@@ -108,7 +110,7 @@ class Child:
     def event(self, kind: str, subject: str, text: str, level: int = logging.INFO, cause: str = "") -> None:
         """Something an operator should see: logged here, and kept by the parent (which does not log it again).
         `cause`: why, where `text` says more than that."""
-        self.log.log(level, "%s: %s", subject, text)
+        self.log.log(level, "%s: %s", subject, text, extra={"fields": {"FASTHA_KIND": kind, "FASTHA_SUBJECT": subject}})
         self.send("event", event={"kind": kind, "subject": subject, "text": text, "cause": cause})
 
     def script(self, script: Script | None, subject: str) -> None:
@@ -180,11 +182,13 @@ class Child:
     def beat(self) -> None:
         """A heartbeat now: also before an answer, so that who gets it knows what the work has cost."""
         self._beaten_ns = self.reactor.now_ns()
+        lag_ns = max(self.reactor.take_lag_ns(), self._stall_ns)
+        self.environment.late(lag_ns)
         if self._endpoint is not None:
             self.send(
                 "heartbeat",
                 turns=self.reactor.turns,
-                lag_ns=max(self.reactor.take_lag_ns(), self._stall_ns),
+                lag_ns=lag_ns,
                 lag=self.reactor.lag(),
                 rss_kb=self._memory.rss_kb(),
             )

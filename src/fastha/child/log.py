@@ -34,7 +34,7 @@ class Handler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         level = writer.ERROR if record.levelno >= logging.ERROR else _LEVELS.get(record.levelno, writer.DEBUG)
         for line in self.format(record).splitlines() or [""]:
-            self._log.write(level, line)
+            self._log.write(level, line, getattr(record, "fields", None))
 
     def close(self) -> None:
         self._log.close()

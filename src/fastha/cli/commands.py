@@ -29,7 +29,9 @@ COMMANDS: dict[str, Command] = {
     "check": Command("check a configuration and print every finding", "fastha.cli.check"),
     "plan": Command("what a reload would do to the running daemon; changes nothing", "fastha.cli.plan", "admin"),
     "dump": Command("print the effective configuration, of the daemon or of a file", "fastha.cli.dump", "admin"),
+    "doctor": Command("what on this host will bite, and the command that mends it", "fastha.cli.doctor", "read"),
     "status": Command("what the daemon does: instances, virtual and real servers", "fastha.cli.status", "read"),
+    "top": Command("a live full-screen view with keys, also of 10 000 real servers", "fastha.cli.top", "read"),
     "events": Command("what happened, in order, with the cause of each event", "fastha.cli.events", "read"),
     "vs": Command("virtual servers: list them, show one of them whole", "fastha.cli.vs", "read"),
     "rs": Command("drain, enable, disable, weigh real servers at run time", "fastha.cli.rs", "admin"),
@@ -40,6 +42,10 @@ COMMANDS: dict[str, Command] = {
         "have the daemon read its configuration again, and say how it went", "fastha.cli.reload", "admin"
     ),
     "stop": Command("stop the daemon in an orderly way", "fastha.cli.stop", "admin"),
+    "metrics": Command(
+        "what the daemon does, for Prometheus: print it once, or serve it", "fastha.cli.metrics", "read"
+    ),
+    "page": Command("a status page for browsers, live", "fastha.cli.page", "read"),
     "genhash": Command("the digest of a page, for digest of HTTP_GET and SSL_GET", "fastha.cli.genhash"),
     "lab": Command("the laboratory: two directors, three real servers, one client", "fastha.cli.lab"),
     "completion": Command("a script that lets bash, zsh or fish complete commands", "fastha.cli.completion"),

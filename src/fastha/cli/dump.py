@@ -16,7 +16,7 @@ from fastha.config.dump import dump
 from fastha.config.dump_words import HIDDEN
 from fastha.config.load import load
 from fastha.errors import Severity
-from fastha.model import Auth, Config
+from fastha.model import Auth, Config, VrrpInstance
 from fastha.parent.protocol import CONTROL_PATH
 
 DESCRIPTION = """\
@@ -77,12 +77,21 @@ def as_json(config: Config, noted: list[str], secrets: bool) -> str:
 
 def masked(config: Config) -> Config:
     """`config` with its passwords hidden."""
-    instances = tuple(replace(i, auth=Auth(i.auth.kind, HIDDEN)) if i.auth.password else i for i in config.instances)
+    instances = tuple(map(_instance_masked, config.instances))
     servers = tuple(
         replace(vs, real_servers=tuple(replace(rs, checks=tuple(map(_masked, rs.checks))) for rs in vs.real_servers))
         for vs in config.virtual_servers
     )
     return replace(config, instances=instances, virtual_servers=servers)
+
+
+def _instance_masked(instance: VrrpInstance) -> VrrpInstance:
+    if instance.auth.password:
+        instance = replace(instance, auth=Auth(instance.auth.kind, HIDDEN))
+    if instance.hmac is not None:
+        keys = tuple(replace(key, value=HIDDEN) for key in instance.hmac.keys)
+        instance = replace(instance, hmac=replace(instance.hmac, keys=keys))
+    return instance
 
 
 def _masked(check: Any) -> Any:

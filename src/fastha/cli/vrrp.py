@@ -28,10 +28,10 @@ ACTIONS = {
     "list": "every decision that is in force",
 }
 NAMES = """\
-INSTANCE is the name of a vrrp_instance, or a shell pattern in quotes ('VI_*'). All that are named are changed, or none;
-failover concerns those of them that are master. Decisions are kept over reloads and restarts until they are released;
-a failover is over when the instance becomes master again because it hears no other. What takes mastership from an
-instance for which no other router was ever heard is refused without --force.
+INSTANCE is the name of a vrrp_instance or of a vrrp_sync_group (all its members), or a pattern in quotes. All that
+are named are changed, or none; failover concerns those of them that are master. Decisions are kept over reloads and
+restarts until they are released; a failover is over when the instance becomes master again because it hears no other.
+What takes mastership from an instance for which no other router was ever heard is refused without --force.
 """
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address
 
 from fastha.config import values
 from fastha.config.keywords import TABLE
@@ -30,12 +29,12 @@ def _begins(words: list[str], i: int) -> bool:
     return words[i - 1] not in ("min_ttl", "max_ttl") and begins(words, i)
 
 
-def build_addresses(block: list[Statement], faults: Faults) -> list[VirtualAddress]:
-    """The addresses of a `virtual_ipaddress`; IPv6 is an error, for half an instance must never run."""
+def build_addresses(block: list[Statement], faults: Faults, static: bool = False) -> list[VirtualAddress]:
+    """The addresses of a `virtual_ipaddress`, `virtual_ipaddress_excluded` or `static_ipaddress`, of either family."""
     out: list[VirtualAddress] = []
     seen: dict[tuple[str, int, str], Statement] = {}
     for statement in entries(block, faults):
-        built = _address(statement, faults)
+        built = _address(statement, faults, static)
         if built is None:
             continue
         key = (built.ip, built.prefixlen, built.dev)
@@ -47,23 +46,20 @@ def build_addresses(block: list[Statement], faults: Faults) -> list[VirtualAddre
     return out
 
 
-def _address(statement: Statement, faults: Faults) -> VirtualAddress | None:
+def _address(statement: Statement, faults: Faults, static: bool) -> VirtualAddress | None:
     try:
-        found = read_address(Line(statement, faults))
+        found = read_address(Line(statement, faults), static)
     except Wrong as wrong:
         hint = wrong.hint or (_why(statement.words[0]) if wrong.index == 0 else "")
         faults.error(statement.place(wrong.index), wrong.message, hint)
         return None
     ip = found.ip
-    if not isinstance(ip, IPv4Address):
-        faults.error(statement.place(), "VRRP over IPv6 is not supported yet")
-        return None
     if ip.is_multicast or ip.is_unspecified:
         faults.error(statement.place(), f"{ip} cannot be the address of a router")
         return None
     for index, option in found.without_effect:
         faults.not_supported(statement.place(index), f"address option {option} has no effect")
-    return VirtualAddress(str(ip), found.prefixlen, found.dev, found.label, found.scope)
+    return found.value()
 
 
 def _why(word: str) -> str:
@@ -77,9 +73,6 @@ def build_peers(block: list[Statement], faults: Faults) -> list[str]:
     for statement in entries(block, faults):
         ip = values.address(statement, 0, faults)
         if ip is None:
-            continue
-        if not isinstance(ip, IPv4Address):
-            faults.error(statement.place(), "VRRP over IPv6 is not supported yet")
             continue
         if str(ip) in out:
             faults.warning(statement.place(), f"{ip} is there already", f"line {out[str(ip)].line}")

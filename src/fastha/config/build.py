@@ -15,10 +15,13 @@ from fastha.config.build_file import build_track_files
 from fastha.config.build_globals import Globals, build_globals
 from fastha.config.build_group import build_groups, warn_unused
 from fastha.config.build_lvs import build_virtual_server
+from fastha.config.build_processes import KNOWN, read_process
 from fastha.config.build_scripts import build_vrrp_scripts
+from fastha.config.build_statics import build_statics
 from fastha.config.build_sync import build_sync_groups
 from fastha.config.build_tls import build_ssl_block, with_material
 from fastha.config.build_trackers import Known
+from fastha.config.build_vmac import with_names
 from fastha.config.build_vrrp import build_instance
 from fastha.config.crosscheck import check_instances, check_services, check_sync, check_virtual_servers
 from fastha.config.inherit import Timing
@@ -45,6 +48,8 @@ def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) ->
     for item in top:
         if item.name == "global_defs":
             build_globals(item.statement.block or [], globals_, faults)
+        elif item.name in KNOWN:
+            globals_.processes = read_process(item, globals_.processes, faults)
     files = build_track_files([item for item in top if item.name == "track_file"], faults)
     above = Timing(log_all_failures=globals_.log_all_failures, files=files)
     bfds = build_bfds([item for item in top if item.name == "bfd_instance"], faults)
@@ -70,6 +75,7 @@ def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) ->
         for item in top
         if item.name == "vrrp_instance" and (i := build_instance(item, globals_, servers, known, faults))
     ]
+    instances = with_names(instances, globals_.vmac_prefix, faults)
     sync_groups, instances = build_sync_groups(
         [item for item in top if item.name == "vrrp_sync_group"], instances, known, faults
     )
@@ -83,12 +89,14 @@ def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) ->
     lvs = settle_balancer(globals_.balancer, [i.value for i in instances], faults)
     if globals_.balancer.daemon_at is not None and lvs.sync_daemon is not None:
         check_sync(globals_.balancer.daemon_at.place(), servers.values(), faults)
+    statics = build_statics(top, globals_.default_interface, frozenset(i.value.name for i in instances), faults)
     config = Config(
         globals=globals_.defs(lvs, globals_.notify.settle(faults)),
         instances=tuple(i.value for i in instances),
         virtual_servers=tuple(servers.values()),
         track_files=tuple(files.values()),
         bfds=tuple(bfds.values()),
+        statics=statics,
         sync_groups=sync_groups,
         vrrp_scripts=tuple(scripts.values()),
     )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from fastha.config import values
 from fastha.config.build_balancer import WORDS, Balancer, read_balancer
 from fastha.config.build_notify import NOTIFY_WORDS, Notify, read_notify
+from fastha.config.build_processes import KNOWN, read_process
 from fastha.config.shape import Item, items
-from fastha.config.tree import Faults, Statement
+from fastha.config.tree import Faults, Statement, shown
 from fastha.config.words import check_words
 from fastha.lean import dataclass, field, replace
-from fastha.model import Fifo, Garp, GlobalDefs, LvsDefs
+from fastha.model import Fifo, FirewallDefs, Garp, GlobalDefs, LvsDefs, Processes
 
 # keyword (without the vrrp_ of global_defs) -> field of Garp, how it is read
 GARP = {
@@ -22,6 +24,7 @@ GARP = {
     "garp_lower_prio_delay": ("lower_prio_delay_ns", values.whole_seconds_ns),
     "garp_lower_prio_repeat": ("lower_prio_repeat", values.number),
 }
+TABLE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_/\\.-]{0,250}")
 RELOAD_FILE = "/run/fastha/keepalived.reload"  # of `reload_file` without a path
 # What vrrp_min_garp makes of fields that global_defs does not set.
 MIN_GARP = {"master_delay_ns": 0, "master_repeat": 1, "master_refresh_ns": 0, "master_refresh_repeat": 1}
@@ -38,14 +41,20 @@ class Globals:
     down_timer_adverts: int = 3
     min_garp: bool = False
     garp_interval_ns: int = 0
+    gna_interval_ns: int = 0
     garp: dict[str, int] | None = None
     masquerade: bool = True
+    vmac_prefix: str = "vrrp"
+    firewall: FirewallDefs = FirewallDefs()
     reload_time_file: str = ""
     reload_repeat: bool = False
     reload_file: str = ""
     log_all_failures: bool = False
     notify_priority: bool = False
     states_on_reload: bool = False
+    default_interface: str = "eth0"
+    processes: Processes = Processes()
+    address_lease_s: int = 0
     balancer: Balancer = field(default_factory=Balancer)
     notify: Notify = field(default_factory=Notify)
 
@@ -61,6 +70,9 @@ class Globals:
             self.reload_repeat,
             self.reload_file,
             self.states_on_reload,
+            self.processes,
+            self.address_lease_s,
+            self.firewall,
         )
 
     def garp_with(self, own: dict[str, int]) -> Garp:
@@ -71,7 +83,7 @@ class Globals:
         for name in ("delay_ns", "repeat"):
             if f"master_{name}" in fields:
                 fields.setdefault(f"lower_prio_{name}", fields[f"master_{name}"])
-        return Garp(interval_ns=self.garp_interval_ns, **(fields | own))
+        return Garp(interval_ns=self.garp_interval_ns, gna_interval_ns=self.gna_interval_ns, **(fields | own))
 
 
 def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None:
@@ -86,10 +98,16 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
                 into.notify.defs = replace(into.notify.defs, user_supplementary=wide)
             case "vrrp_version":
                 into.version = values.number(item, faults) or into.version
+            case "address_lease":
+                into.address_lease_s = values.number(item, faults) or 0
+            case "default_interface":
+                into.default_interface = values.interface(item.statement, 1, faults) or into.default_interface
             case "vrrp_down_timer_adverts":
                 into.down_timer_adverts = values.number(item, faults) or into.down_timer_adverts
             case "vrrp_garp_interval":
                 into.garp_interval_ns = values.seconds_ns(item, faults) or 0
+            case "vrrp_gna_interval":
+                into.gna_interval_ns = values.seconds_ns(item, faults) or 0
             case "vrrp_min_garp":
                 into.min_garp = bool(values.boolean(item, faults))
             case "vrrp_notify_priority_changes":
@@ -102,12 +120,18 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
                 check_words(item, faults)  # the reader has obeyed it
             case "nft_masquerade":
                 into.masquerade = values.boolean(item, faults) is not False
+            case "nftables" | "nftables_priority" | "nftables_counters":
+                into.firewall = _firewall(item, into.firewall, faults)
+            case "vmac_prefix":
+                into.vmac_prefix = words[1]
             case "reload_time_file":
                 into.reload_time_file = words[1]
             case "reload_repeat":
                 into.reload_repeat = True
             case "reload_file":
                 into.reload_file = words[1] if len(words) > 1 else RELOAD_FILE
+            case name if name in KNOWN:
+                into.processes = read_process(item, into.processes, faults)
             case name if name in NOTIFY_WORDS:
                 read_notify(item, into.notify, faults)
             case name if name in WORDS:
@@ -115,6 +139,21 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
             case _:
                 into.garp = into.garp or {}
                 read_garp(item, into.garp, faults)
+
+
+def _firewall(item: Item, before: FirewallDefs, faults: Faults) -> FirewallDefs:
+    statement = item.statement
+    match item.name:
+        case "nftables_counters":
+            return replace(before, counters=True)
+        case "nftables_priority":
+            priority = values.number(item, faults)
+            return before if priority is None else replace(before, priority=priority)
+    name = statement.words[1] if len(statement.words) > 1 else before.table
+    if not TABLE_NAME.fullmatch(name):
+        faults.error(statement.place(1), f"'{shown(name)}' is not a name for a table of nftables")
+        return before
+    return replace(before, table=name)
 
 
 def read_garp(item: Item, into: dict[str, int], faults: Faults) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from ipaddress import IPv4Address
+from collections.abc import Callable, Mapping
 
 from fastha.config import values
 from fastha.config.addresses import build_addresses, build_peers
+from fastha.config.build_auth import HmacDraft, build_authentication, build_hmac, settled_hmac
 from fastha.config.build_globals import GARP, Globals, read_garp
 from fastha.config.build_track import build_track_virtual_servers
 from fastha.config.build_trackers import LISTS, Known, build_trackers, without_own
+from fastha.config.build_vmac import WORDS as VMAC_WORDS
+from fastha.config.build_vmac import Vmac, device_of, read_vmac
+from fastha.config.lines import read_lines
 from fastha.config.placed import Built
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
@@ -18,6 +21,8 @@ from fastha.lean import dataclass, field
 from fastha.model import (
     Auth,
     InstanceNotify,
+    Route,
+    Rule,
     Script,
     Tracker,
     TrackVirtualServer,
@@ -29,7 +34,6 @@ from fastha.model.units import NS_PER_CS, NS_PER_S
 
 ADVERT_INT_US = 10_000, 255_000_000
 V3_MAX_CS = 4095  # RFC 9568 section 5.2.7: Max Advertise Interval is 12 bits of centiseconds
-AUTH_BYTES = 8  # RFC 2338 section 5.3.10
 MAX_ADDRESSES = 255  # RFC 9568 section 5.2.5: the count is one byte
 
 
@@ -59,14 +63,22 @@ class _Draft:
     preempt_delay_ns: int = 0
     down_timer_adverts: int | None = None
     addresses: list[VirtualAddress] = field(default_factory=list)
+    excluded: list[VirtualAddress] = field(default_factory=list)
+    family: int = 4
     unicast_src: str = ""
     unicast_peers: list[str] = field(default_factory=list)
     auth: Auth = field(default_factory=Auth)
+    hmac: HmacDraft | None = None
     garp: dict[str, int] = field(default_factory=dict)
     track: list[TrackVirtualServer] = field(default_factory=list)
     trackers: list[Tracker] = field(default_factory=list)
     notify: dict[str, Script] = field(default_factory=dict)
     notify_priority: bool | None = None
+    routes: list[Route] = field(default_factory=list)
+    rules: list[Rule] = field(default_factory=list)
+    promote_secondaries: bool = False
+    vmac: Vmac = field(default_factory=Vmac)
+    accept: bool = True
     said: dict[str, Item] = field(default_factory=dict)  # keyword -> where it was said last
 
 
@@ -95,7 +107,8 @@ def build_instance(
         faults.error(statement.place(1), f"{shown(name)}: no interface")
     if draft.vrid is None and "virtual_router_id" not in draft.said:
         faults.error(statement.place(1), f"{shown(name)}: no virtual_router_id")
-    version = draft.version or globals_.version
+    draft.family = _family(draft)
+    version = _version(draft, globals_, statement, faults)
     _settle(
         draft, version, name, statement, faults, clean=not any(f.severity is Severity.ERROR for f in faults[before:])
     )
@@ -115,15 +128,23 @@ def build_instance(
         preempt=draft.preempt,
         preempt_delay_ns=draft.preempt_delay_ns,
         addresses=tuple(draft.addresses),
+        excluded=tuple(draft.excluded),
+        family=draft.family,
         unicast_src=draft.unicast_src if draft.unicast_peers else "",
         unicast_peers=tuple(draft.unicast_peers),
         auth=draft.auth,
+        hmac=settled_hmac(draft.hmac, draft.advert_int_ns),
         garp=globals_.garp_with(draft.garp),
         down_timer_adverts=draft.down_timer_adverts or globals_.down_timer_adverts,
         track_virtual_servers=tuple(draft.track),
         track=tuple(draft.trackers),
         notify=InstanceNotify(**draft.notify),
         notify_priority=globals_.notify_priority if draft.notify_priority is None else draft.notify_priority,
+        accept=draft.accept,
+        routes=tuple(dict.fromkeys(draft.routes)),
+        rules=tuple(dict.fromkeys(draft.rules)),
+        promote_secondaries=draft.promote_secondaries,
+        vmac=device_of(draft.vmac, draft.interface, draft.vrid, draft.family == 6),
     )
     return Built(instance, statement)
 
@@ -155,17 +176,31 @@ def _keyword(item: Item, draft: _Draft, servers: Mapping[str, VirtualServer], fa
             draft.down_timer_adverts = values.number(item, faults)
         case "virtual_ipaddress":
             draft.addresses += build_addresses(statement.block or [], faults)
+        case "virtual_routes":
+            draft.routes += read_lines("virtual_routes", statement.block or [], faults)
+        case "virtual_rules":
+            draft.rules += read_lines("virtual_rules", statement.block or [], faults)
+        case "promote_secondaries":
+            draft.promote_secondaries = True
+        case "virtual_ipaddress_excluded":
+            draft.excluded += build_addresses(statement.block or [], faults)
         case "unicast_src_ip":
             _unicast_src(statement, draft, faults)
         case "unicast_peer":
             draft.unicast_peers += build_peers(statement.block or [], faults)
+        case "accept" | "no_accept":
+            draft.accept = item.name == "accept"
+        case name if name in VMAC_WORDS:
+            read_vmac(item, draft.vmac, faults)
         case name if name in NOTIFY:
             if (script := values.script(item, faults)) is not None:
                 draft.notify[NOTIFY[name]] = script
         case "notify_priority_changes":
             draft.notify_priority = values.boolean(item, faults)
         case "authentication":
-            draft.auth = _authentication(statement, faults)
+            draft.auth = build_authentication(statement, faults)
+        case "auth_hmac":
+            draft.hmac = build_hmac(statement, faults)
         case "track_virtual_server":
             draft.track += build_track_virtual_servers(statement.block or [], servers, faults)
         case name:
@@ -175,33 +210,36 @@ def _keyword(item: Item, draft: _Draft, servers: Mapping[str, VirtualServer], fa
 
 def _unicast_src(statement: Statement, draft: _Draft, faults: Faults) -> None:
     found = values.address(statement, 1, faults)
-    if found is not None and not isinstance(found, IPv4Address):
-        faults.error(statement.place(1), "VRRP over IPv6 is not supported yet")
-    elif found is not None:
+    if found is not None:
         draft.unicast_src = str(found)
 
 
-def _authentication(statement: Statement, faults: Faults) -> Auth:
-    kind = password = ""
-    for item in items(statement.block or [], "authentication", faults):
-        word, place = item.statement.words[1], item.statement.place(1)
-        if item.name == "auth_type":
-            kind = word
-            if word == "AH":
-                faults.error(place, "auth_type AH is not supported yet, and running without it would be dangerous")
-            elif word != "PASS":
-                faults.error(place, f"auth_type '{shown(word)}' is neither PASS nor AH")
-        elif item.name == "auth_pass":
-            password = word
-            if len(word.encode()) > AUTH_BYTES:
-                password = word.encode()[:AUTH_BYTES].decode(errors="ignore")
-                faults.warning(place, f"only the first {AUTH_BYTES} bytes of auth_pass count", code="auth-pass-long")
-    if kind == "PASS" and not password:
-        # keepalived runs such an instance without authentication; its peers would not believe it, nor it them.
-        faults.error(statement.place(), "authentication without auth_pass")
-    if password and not kind:
-        faults.warning(statement.place(), "auth_pass without auth_type has no effect", "auth_type PASS")
-    return Auth("pass", password) if kind == "PASS" and password else Auth()
+def _family(draft: _Draft) -> int:
+    """What VRRP speaks: the family of its addresses, which adverts carry; without any, that of its peers."""
+    said = next(iter((*(a.ip for a in draft.addresses), *draft.unicast_peers, draft.unicast_src)))
+    return 6 if ":" in said else 4
+
+
+def _version(draft: _Draft, globals_: Globals, statement: Statement, faults: Faults) -> int:
+    """IPv6 has version 3 alone, RFC 9568 section 1."""
+    if draft.family == 4:
+        return draft.version or globals_.version
+    if draft.version == 2:
+        faults.warning(draft.said["version"].statement.place(1), "VRRP over IPv6 is version 3, which is used")
+    return 3
+
+
+def _one_family(draft: _Draft, at: Callable[[str], tuple[str, int, int]], faults: Faults) -> None:
+    """Adverts carry addresses of one family, between peers of the same."""
+    family = draft.family
+    for keyword, ips in (
+        ("virtual_ipaddress", [a.ip for a in draft.addresses]),
+        ("unicast_peer", draft.unicast_peers),
+        ("unicast_src_ip", [draft.unicast_src] if draft.unicast_src else []),
+    ):
+        if other := [ip for ip in ips if (":" in ip) != (family == 6)]:
+            hint = "virtual_ipaddress_excluded takes both" if keyword == "virtual_ipaddress" else ""
+            faults.error(at(keyword), f"{other[0]} is not IPv{family}, which this instance speaks", hint)
 
 
 def _settle(draft: _Draft, version: int, name: str, statement: Statement, faults: Faults, clean: bool) -> None:
@@ -228,7 +266,15 @@ def _settle(draft: _Draft, version: int, name: str, statement: Statement, faults
         why = "nopreempt" if not draft.preempt else "state MASTER or priority 255"
         faults.warning(at("preempt_delay"), f"preempt_delay has no effect with {why}")
         draft.preempt_delay_ns = 0
+    _one_family(draft, at, faults)
     draft.advert_int_ns = _rounded_interval(draft.advert_int_ns, version, at("advert_int"), faults)
+    if draft.hmac is not None and draft.auth.kind != "none":
+        faults.warning(at("authentication"), "authentication has no effect with auth_hmac")
+        draft.auth = Auth()
+    if draft.auth.kind == "ah" and draft.state == "MASTER":
+        faults.warning(at("state"), "state MASTER has no effect with auth_type AH")
+        draft.priority = 255 if draft.priority is None else draft.priority
+        draft.state = "BACKUP"
     if version == 3 and draft.auth.kind != "none":
         faults.warning(
             at("authentication"), "VRRP version 3 has no authentication; it is ignored"

@@ -121,8 +121,8 @@ def check_instances(instances: list[Built[VrrpInstance]], faults: Faults) -> Non
                 place, f"virtual_router_id {instance.vrid} on {instance.interface} is used already",
                 f"first at {first_at(at, place)}",
             )  # fmt: skip
-        for address in instance.addresses:
-            key = (address.ip, address.dev or instance.interface)
+        for address in instance.carried:
+            key = (address.ip, address.dev or instance.carrier)
             other, at = addresses.setdefault(key, (instance.name, place))
             if at is not place:
                 where = f"at {first_at(at, place)}"

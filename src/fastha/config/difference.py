@@ -12,6 +12,7 @@ from typing import TypeVar
 from fastha.config.dump import dump
 from fastha.config.dump_checks import dump_check
 from fastha.config.dump_lvs import dump_real_server, dump_virtual_server
+from fastha.config.dump_routes import static_lines
 from fastha.config.dump_track import dump_bfd, dump_track_file, dump_vrrp_script
 from fastha.config.dump_vrrp import dump_instance, dump_sync_group
 from fastha.config.dump_words import Page
@@ -54,8 +55,8 @@ class Word:
 @dataclass(frozen=True, slots=True)
 class Change:
     """One thing that a reload does. `action`: added, removed, changed, moved, restarted; `kind`: global_defs, instance,
-    address, virtual_server, service, real_server, check, track_file, bfd_instance, vrrp_sync_group, vrrp_script;
-    `inside`: what it belongs to."""
+    address, virtual_server, service, real_server, check, track_file, bfd_instance, vrrp_sync_group, vrrp_script,
+    track_group, static_ipaddress, static_routes, static_rules; `inside`: what it belongs to."""
 
     kind: str
     action: str
@@ -69,6 +70,7 @@ def difference(old: Config, new: Config) -> list[Change]:
     """Every change, in the order of the new configuration; empty exactly if the two mean the same."""
     out = list(_globals(old, new))
     out += _instances(old, new)
+    out += _statics(old, new)
     out += _named("track_file", old.track_files, new.track_files, dump_track_file)
     out += _named("bfd_instance", old.bfds, new.bfds, dump_bfd)
     out += _named("vrrp_sync_group", old.sync_groups, new.sync_groups, dump_sync_group)
@@ -127,8 +129,18 @@ def _globals(old: Config, new: Config) -> Iterator[Change]:
 
 def _global_words(config: Config) -> dict[str, str]:
     page = _page()
-    page.lines += dump(Config(globals=config.globals), full=True).splitlines()
+    lines = dump(Config(globals=config.globals), full=True).splitlines()
+    page.lines += [*([] if lines[:1] == ["global_defs {"] else ["{"]), *filter(None, lines), "}"]
     return _said(page)
+
+
+def _statics(old: Config, new: Config) -> Iterator[Change]:
+    """Line by line: what stays is not touched."""
+    before, after = ({keyword: dict.fromkeys(lines) for keyword, lines in static_lines(c)} for c in (old, new))
+    for keyword in dict.fromkeys([*before, *after]):
+        had, has = before.get(keyword, {}), after.get(keyword, {})
+        yield from (Change(keyword, "removed", line) for line in had if line not in has)
+        yield from (Change(keyword, "added", line) for line in has if line not in had)
 
 
 def _named(
@@ -155,17 +167,17 @@ def _instances(old: Config, new: Config) -> Iterator[Change]:
     found = diff([(i.identity, i) for i in old.instances], [(i.identity, i) for i in new.instances])
     came = {i.name for i in found.added}
     names = {i.name for i in found.removed}
-    lost = {(address.ip, i.identity): i.name for i in old.instances for address in i.addresses}
-    kept = {(address.ip, i.identity) for i in new.instances for address in i.addresses}
+    lost = {(address.ip, i.identity): i.name for i in old.instances for address in i.carried}
+    kept = {(address.ip, i.identity) for i in new.instances for address in i.carried}
     gone = {ip: name for (ip, identity), name in lost.items() if (ip, identity) not in kept}
     for instance in found.removed:
         again = "it starts anew: its virtual_router_id, interface or unicast source is another"
         note = again if instance.name in came else "gives up its addresses with an advert of priority 0"
         yield Change("instance", "removed", instance.name, note=note)
-    new_ips = {a.ip for i in new.instances for a in i.addresses}
+    new_ips = {a.ip for i in new.instances for a in i.carried}
     for instance in found.removed:
         yield from (
-            Change("address", "removed", str(a), instance.name) for a in instance.addresses if a.ip not in new_ips
+            Change("address", "removed", str(a), instance.name) for a in instance.carried if a.ip not in new_ips
         )
     for before, instance in found.changed:
         yield from _instance(before, instance, old, new, gone, new_ips)
@@ -183,22 +195,24 @@ def _instance(
         said = (Word("name", before.name, after.name), *said)
     if before.auth != after.auth and not any(word.word == "authentication" for word in said):
         said = (*said, Word("auth_pass", "(hidden)", "(another)"))
+    if before.hmac is not None and after.hmac is not None and before.hmac.keys != after.hmac.keys:
+        said = (*said, Word("key", "(hidden)", "(another)"))
     yield Change("instance", "changed", after.name, words=said)
-    for address in before.addresses:
-        if address not in after.addresses and address.ip not in new_ips:
+    for address in before.carried:
+        if address not in after.carried and address.ip not in new_ips:
             yield Change("address", "removed", str(address), after.name)
-    yield from _came(after, before.addresses, gone)
+    yield from _came(after, before.carried, gone)
 
 
 def _instance_words(instance: VrrpInstance, config: Config) -> dict[str, str]:
     dump_instance(instance, config.virtual_servers, page := _page())
-    return _said(page, frozenset({"virtual_ipaddress"}))
+    return _said(page, frozenset({"virtual_ipaddress", "virtual_ipaddress_excluded"}))
 
 
 def _came(instance: VrrpInstance, before: Iterable[VirtualAddress], gone: dict[str, str]) -> Iterator[Change]:
     had = set(before)
     had_ips = {a.ip for a in had}
-    for address in instance.addresses:
+    for address in instance.carried:
         if address in had:
             continue
         if address.ip in had_ips:

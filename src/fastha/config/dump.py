@@ -6,11 +6,13 @@ and inheritance are resolved.
 
 from __future__ import annotations
 
+from fastha.config.build_processes import FIELDS, ROLES
 from fastha.config.dump_lvs import dump_group, dump_virtual_server
+from fastha.config.dump_routes import dump_statics
 from fastha.config.dump_track import common_ca, dump_bfd, dump_ssl, dump_track_file, dump_vrrp_script
 from fastha.config.dump_vrrp import dump_instance, dump_sync_group
 from fastha.config.dump_words import Page, owner, script, seconds, word
-from fastha.model import Config, Fifo, LvsDefs, ScriptDefs
+from fastha.model import Config, Fifo, FirewallDefs, LvsDefs, Processes, ScriptDefs
 from fastha.model.units import NS_PER_S
 
 
@@ -26,6 +28,9 @@ def dump(config: Config, full: bool = False, secrets: bool = True) -> str:
     for bfd in config.bfds:
         page.gap()
         dump_bfd(bfd, page)
+    for statics in config.statics:
+        page.gap()
+        dump_statics(statics, page)
     for vrrp_script in config.vrrp_scripts:
         page.gap()
         dump_vrrp_script(vrrp_script, page)
@@ -55,10 +60,15 @@ def _globals(config: Config, page: Page) -> None:
         if defs.script_user or defs.script_group:
             page.say("script_user", owner(defs.script_user, defs.script_group, defs.scripts.user_supplementary))
         _scripts(defs.scripts, page)
+        _processes(defs.processes, page)
+        if defs.address_lease_s:
+            page.say("address_lease", defs.address_lease_s)
         for fifo in defs.fifos:
             _fifo(fifo, page)
         if interval_ns:
             page.say("vrrp_garp_interval", seconds(interval_ns))
+        if gna_interval_ns := max((i.garp.gna_interval_ns for i in config.instances), default=0):
+            page.say("vrrp_gna_interval", seconds(gna_interval_ns))
         if defs.reload_time_file:
             page.say("reload_time_file", word(defs.reload_time_file))
         if defs.reload_repeat:
@@ -67,9 +77,45 @@ def _globals(config: Config, page: Page) -> None:
             page.say("reload_file", word(defs.reload_file))
         if defs.states_on_reload:
             page.say("fifo_write_vrrp_states_on_reload")
+        page.unless(FirewallDefs().table, "nftables", defs.firewall.table)
+        page.unless(FirewallDefs().priority, "nftables_priority", defs.firewall.priority)
+        if defs.firewall.counters:
+            page.say("nftables_counters")
         _balancer(defs.lvs, page)
     if page.lines[-2].endswith("{"):
         del page.lines[-2:]
+    _daemon(defs.processes, page)
+
+
+def _processes(processes: Processes, page: Page) -> None:
+    if processes.name:
+        page.say("process_name", word(processes.name))
+    if processes.names:
+        page.say("process_names")
+    for role in ROLES:
+        defs = processes.of(role)
+        for behind, field in FIELDS.items():
+            value = getattr(defs, field)
+            if value is True:
+                page.say(f"{role}_{behind}")
+            elif value:
+                text = word(value) if field == "name" else " ".join(map(str, value)) if field == "cpus" else value
+                page.say(f"{role}_{behind}", text)
+    default = Processes()
+    page.unless(default.auto_priority, "max_auto_priority", processes.auto_priority)
+    page.unless(default.auto_delay_us, "min_auto_priority_delay", processes.auto_delay_us)
+    if processes.umask >= 0:
+        page.say("umask", f"0{processes.umask:o}")
+
+
+def _daemon(processes: Processes, page: Page) -> None:
+    """Words of the top level."""
+    for keyword, name in (("net_namespace", processes.namespace), ("instance", processes.instance)):
+        if name:
+            page.say(keyword, word(name))
+    if processes.pid_dir:
+        page.say("use_pid_dir")
+    page.unless(Processes().child_wait_s, "child_wait_time", processes.child_wait_s)
 
 
 def _scripts(scripts: ScriptDefs, page: Page) -> None:

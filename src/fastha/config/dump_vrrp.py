@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
+from fastha.config.build_vmac import virtual_mac
 from fastha.config.build_vrrp import NOTIFY
-from fastha.config.dump_words import Page, script, seconds, word
-from fastha.config.line import SCOPES
-from fastha.model import Garp, SyncGroup, Tracker, TrackVirtualServer, VirtualAddress, VirtualServer, VrrpInstance
+from fastha.config.dump_routes import address_line, dump_lines, route_line, rule_line
+from fastha.config.dump_words import HIDDEN, Page, script, seconds, word
+from fastha.model import Garp, Hmac, SyncGroup, Tracker, TrackVirtualServer, VirtualServer, VrrpInstance
 from fastha.model.units import NS_PER_S
-
-SCOPE_NAMES = {number: name for name, number in reversed(SCOPES.items())}
 
 
 def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page: Page) -> None:
@@ -28,15 +27,27 @@ def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page
             page.say("preempt_delay", seconds(instance.preempt_delay_ns))
         page.unless(3, "down_timer_adverts", instance.down_timer_adverts)
         _garp(instance.garp, page)
+        if not instance.accept:
+            page.say("no_accept")
+        if (vmac := instance.vmac) is not None:
+            group = ["group", vmac.group] if vmac.group >= 0 else []
+            mac = [vmac.mac] if vmac.mac != virtual_mac(instance.vrid, vmac.ipv6) else []
+            page.say("use_vmac", "name", word(vmac.name), *mac, *group)
+            if vmac.xmit_base:
+                page.say("vmac_xmit_base")
+            if vmac.staged:
+                page.say("staged_addresses")
         if instance.unicast_src:
             page.say("unicast_src_ip", instance.unicast_src)
         if instance.unicast_peers:
             with page.block("unicast_peer"):
                 for peer in instance.unicast_peers:
                     page.say(peer)
-        if instance.auth.kind == "pass":
+        if instance.hmac is not None:
+            _hmac(instance.hmac, page)
+        if instance.auth.kind != "none":
             with page.block("authentication"):
-                page.say("auth_type", "PASS")
+                page.say("auth_type", instance.auth.kind.upper())
                 page.secret("auth_pass", instance.auth.password)
         if instance.track_virtual_servers:
             by_key = {server.key: server for server in servers}
@@ -51,7 +62,27 @@ def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page
         if instance.addresses:
             with page.block("virtual_ipaddress"):
                 for address in instance.addresses:
-                    page.say(_address(address))
+                    page.say(address_line(address))
+        if instance.excluded:
+            with page.block("virtual_ipaddress_excluded"):
+                for address in instance.excluded:
+                    page.say(address_line(address))
+        if instance.promote_secondaries:
+            page.say("promote_secondaries")
+        dump_lines("virtual_routes", [route_line(route) for route in instance.routes], page)
+        dump_lines("virtual_rules", [rule_line(rule) for rule in instance.rules], page)
+
+
+def _hmac(hmac: Hmac, page: Page) -> None:
+    with page.block("auth_hmac"):
+        for key in hmac.keys:  # what is hidden has the length of a key, so that it reads back
+            page.say("key", key.number, f"hex:{key.value}" if page.secrets else 4 * HIDDEN)
+        page.say("active_key", hmac.active)
+        page.unless("enforce", "mode", hmac.mode)
+        if hmac.window_s:
+            page.say("time_window", hmac.window_s)
+        else:
+            page.say("anti_replay", "monotonic")
 
 
 def dump_sync_group(group: SyncGroup, page: Page) -> None:
@@ -86,13 +117,6 @@ def _garp(garp: Garp, page: Page) -> None:
     page.unless(default.master_repeat, "garp_master_repeat", garp.master_repeat)
     page.unless(default.master_refresh_repeat, "garp_master_refresh_repeat", garp.master_refresh_repeat)
     page.unless(default.lower_prio_repeat, "garp_lower_prio_repeat", garp.lower_prio_repeat)
-
-
-def _address(address: VirtualAddress) -> str:
-    dev = f" dev {word(address.dev)}" if address.dev else ""
-    label = f" label {word(address.label)}" if address.label else ""
-    scope = f" scope {SCOPE_NAMES.get(address.scope, address.scope)}" if address.scope else ""
-    return f"{address}{dev}{label}{scope}"
 
 
 def _tracked(tracked: TrackVirtualServer, server: VirtualServer | None) -> str:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 
-from fastha.config import values
+from fastha.config import iproute, values
 from fastha.config.near import meant
 from fastha.config.tree import Faults, Statement, shown
 
@@ -114,13 +114,21 @@ class Line:
             raise self.wrong(f"{option}: '{shown(word)}' is not {' or '.join(words)}")
         return word
 
-    def name_or_number(self, option: str, high: int) -> str:
-        """A number, or a name that iproute2's files may have; whether they do is seen where it is used."""
+    def named(self, option: str, kind: str, high: int) -> int:
+        """A number, or a name that iproute2's files of this `kind` have."""
         word = self.take(option)
         if NAME.fullmatch(word):
-            return word
+            found = iproute.number(kind, word)
+            if found is None:
+                raise self.wrong(f"{option}: '{shown(word)}' is not in rt_{kind}", "/etc/iproute2 has the names")
+            return found
         self.at -= 1
-        return str(self.unsigned(option, high))
+        return self.unsigned(option, high)
+
+    def realms(self, option: str) -> int:
+        """`[SOURCE/]DESTINATION`, as the kernel has it: (source << 16) | destination."""
+        first, last = self.pair(option, "/", 0, 65535)
+        return last if "/" not in self.words[self.at - 1] else first << 16 | last
 
     def address(self, option: str, family: int = 0) -> int:
         """An address; its family (4, 6), which is the line's from now on unless `family` says what it must be."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
 
 from fastha.config import values
 from fastha.config.line import Line, Wrong
 from fastha.config.tree import shown
 from fastha.lean import dataclass
+from fastha.model.vrrp import FOREVER, NOT_SAID, VirtualAddress
 
-FLAGS = ("home", "-nodad", "mngtmpaddr", "noprefixroute", "autojoin", "no_track")
-EFFECTIVE = ("dev", "label", "scope")
-WITH_VALUE = (*EFFECTIVE, "brd", "broadcast", "peer", "preferred_lft", "track_group")
-OPTIONS = (*WITH_VALUE, *FLAGS, "use_vmac")
+FLAGS = {"home": "home", "-nodad": "nodad", "mngtmpaddr": "mngtmpaddr", "noprefixroute": "noprefixroute",
+    "autojoin": "autojoin"}  # fmt: skip
+WITH_VALUE = ("dev", "label", "scope", "brd", "broadcast", "peer", "preferred_lft", "track_group")
+OPTIONS = (*WITH_VALUE, *FLAGS, "no_track", "use_vmac")
 
 
 @dataclass(slots=True)
@@ -24,7 +25,19 @@ class AddressLine:
     dev: str = ""
     label: str = ""
     scope: int = 0
+    broadcast: str = ""
+    peer: str = ""
+    flags: tuple[str, ...] = ()
+    preferred_s: int = NOT_SAID
+    tracked: bool = True
+    track_group: str = ""
     without_effect: tuple[tuple[int, str], ...] = ()
+
+    def value(self) -> VirtualAddress:
+        return VirtualAddress(
+            str(self.ip), self.prefixlen, self.dev, self.label, self.scope, self.broadcast, self.peer, self.flags,
+            self.preferred_s, self.tracked, self.track_group,
+        )  # fmt: skip
 
 
 def begins(words: list[str], i: int) -> bool:
@@ -63,26 +76,40 @@ def read_address(line: Line, static: bool = False) -> AddressLine:
             case "scope":
                 out.scope = line.scope(option)
             case "brd" | "broadcast":
-                _broadcast(line, option, four, out.prefixlen)
+                out.broadcast = _broadcast(line, option, out)
             case "peer":
                 if slash:
                     raise line.wrong("an address with a peer has no prefix length of its own")
-                line.address(option, 4 if four else 6)
+                line.prefix(option)
+                line.settle(4 if ":" not in line.words[line.at - 1] else 6, 4 if four else 6)
+                out.peer, out.prefixlen = _peer(line.words[line.at - 1])
             case "preferred_lft":
-                if not line.accept("forever"):
-                    line.number(option)
+                out.preferred_s = FOREVER if line.accept("forever") else line.number(option)
             case "track_group":
-                line.take(option)
-        if option not in EFFECTIVE:
-            out.without_effect += ((at, option),)
+                out.track_group = line.take(option)
+            case "no_track":
+                out.tracked = False
+            case "use_vmac":
+                out.without_effect += ((at, option),)
+            case flag if flag in FLAGS:
+                out.flags += (FLAGS[flag],)
     return out
 
 
-def _broadcast(line: Line, option: str, four: bool, prefixlen: int) -> None:
-    if not four:
+def _peer(word: str) -> tuple[str, int]:
+    text, slash, length = word.partition("/")
+    peer = ip_address(text)
+    return str(peer), int(length) if slash else peer.max_prefixlen
+
+
+def _broadcast(line: Line, option: str, out: AddressLine) -> str:
+    """An address; + is the last one of the network, - the first."""
+    if not isinstance(out.ip, IPv4Address):
         raise line.wrong("an IPv6 address has no broadcast address")
-    if line.accept("+", "-"):
-        if prefixlen > 30:
-            raise line.wrong(f"{option}: a network of /{prefixlen} has no broadcast address")
-        return
+    if sign := line.accept("+", "-"):
+        if out.prefixlen > 30:
+            raise line.wrong(f"{option}: a network of /{out.prefixlen} has no broadcast address")
+        network = IPv4Network((out.ip, out.prefixlen), strict=False)
+        return str(network.broadcast_address if sign == "+" else network.network_address)
     line.address(option, 4)
+    return line.words[line.at - 1]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from fastha.config import values
 from fastha.config.line import Line, Wrong, plain
 from fastha.config.line_address import read_address
-from fastha.config.line_routes import Route
+from fastha.config.line_routes import RouteLine
 from fastha.config.line_rules import read_rule
 from fastha.config.tree import Faults, Statement, shown
+from fastha.model.routes import Route, Rule
 
 DELAY_US = 255_000_000  # interface_up_down_delays: at most 255 s
 LINKBEAT = ("MII", "ETHTOOL", "IOCTL")
@@ -18,15 +20,20 @@ WEIGHT = 254  # beyond it any priority would be at its end
 
 def check_lines(kind: str, block: list[Statement], faults: Faults) -> None:
     """Faults for the lines of a list that has no effect yet."""
-    read = READERS.get(kind)
-    if read is None:
-        return
+    if kind in READERS:
+        read_lines(kind, block, faults)
+
+
+def read_lines(kind: str, block: list[Statement], faults: Faults) -> list[Any]:
+    """What the lines of a list say, without those that are wrong."""
+    read = READERS[kind]
+    out = []
     for statement in plain(block, faults):
         line = Line(statement, faults)
         try:
             while line.more:
                 before = line.at
-                read(line)
+                out.append(read(line))
                 # On a line with braces several entries may follow one another: { a b }.
                 if not statement.inline or line.at == before:
                     break
@@ -34,22 +41,23 @@ def check_lines(kind: str, block: list[Statement], faults: Faults) -> None:
                 raise Wrong(line.at, f"'{shown(line.peek)}' cannot stand here", "one entry per line")
         except Wrong as wrong:
             faults.error(statement.place(wrong.index), wrong.message, wrong.hint)
+    return out
 
 
-def _route(line: Line) -> None:
-    Route(line, groups=True).read()
+def _route(line: Line) -> Route:
+    return RouteLine(line, groups=True).read()
 
 
-def _rule(line: Line) -> None:
-    read_rule(line, groups=True)
+def _rule(line: Line) -> Rule:
+    return read_rule(line, groups=True)
 
 
-def _virtual_route(line: Line) -> None:
-    Route(line, groups=False).read()
+def _virtual_route(line: Line) -> Route:
+    return RouteLine(line, groups=False).read()
 
 
-def _virtual_rule(line: Line) -> None:
-    read_rule(line, groups=False)
+def _virtual_rule(line: Line) -> Rule:
+    return read_rule(line, groups=False)
 
 
 def _names(line: Line) -> None:
@@ -95,7 +103,7 @@ def _static_address(line: Line) -> None:
     read_address(line, static=True)
 
 
-READERS: dict[str, Callable[[Line], None]] = {
+READERS: dict[str, Callable[[Line], object]] = {
     "addresses": _address,
     "static_addresses": _static_address,
     "routes": _route,

@@ -45,7 +45,7 @@ WHY = (
     ("private MAC addresses", r"vmac|ipvlan|garp_extra_if", "adverts and addresses use the interface itself"),
     ("more than addresses", r"static_|virtual_(routes|rules)|_excluded|garp_group|iproute|default_interface|promote",
      "routes, rules and further addresses are not set yet"),
-    ("strictness", r"strict|accept|nftables|iptables|ipsets", "what the RFC forbids is not blocked by packet filters"),
+    ("strictness", r"strict|nftables|iptables|ipsets", "nftables does it; strict_mode is not judged"),
     ("adverts", r"advert|unicast|mcast|auth_hmac|checksum|skip_check|track_src|dont_track|timer_expired|startup_delay"
      r"|delay_after_boot|gna_interval|log_unknown|local_igmp|no_virtual|native_ipv6|vrf|debug",
      "adverts are sent and judged in one way; what would be dangerous to ignore is refused"),

@@ -28,6 +28,7 @@ NARROW = ("track_interface", "track_script", "track_bfd")
 # keyword of vrrp_instance -> without one of these it means nothing
 NEEDS = {
     "vmac_xmit_base": ("use_vmac",),
+    "staged_addresses": ("use_vmac",),
     "unicast_ttl": ("unicast_peer",),
     "check_unicast_src": ("unicast_peer",),
     "old_unicast_checksum": ("unicast_peer",),
@@ -56,7 +57,7 @@ def check_references(statements: list[Statement], faults: Faults) -> None:
             before = names.setdefault(word, {}).setdefault(name, statement)
             where[id(statement)] = number
             if before is not statement and word != "vrrp_instance" and noted(word):
-                report = faults.error if word in ("vrrp_sync_group", "track_group") else faults.warning
+                report = faults.error if word == "vrrp_sync_group" else faults.warning
                 report(statement.place(1), f"{word} {shown(name)} is there already", f"line {before.line}")
         uses.append((number, statement))
     book = _Book(names, where, faults)
@@ -65,7 +66,7 @@ def check_references(statements: list[Statement], faults: Faults) -> None:
     book.check_members()
 
 
-DEFINED = (*TRACKED.values(), "vrrp_instance", "vrrp_sync_group", "track_group")
+DEFINED = (*TRACKED.values(), "vrrp_instance", "vrrp_sync_group")
 
 
 def inner(statement: Statement, word: str) -> Iterator[Statement]:
@@ -100,16 +101,10 @@ class _Book:
                 self._sync_group(statement)
             else:
                 self._needs(statement)
-        elif word == "track_group":
-            self._track_group(statement)
-        elif word == "garp_group":
-            if not any(True for w in ("garp_interval", "gna_interval") for _ in inner(statement, w)):
-                self.faults.warning(statement.place(), "garp_group without garp_interval or gna_interval does nothing")
-        elif word in ("static_ipaddress", "static_routes", "static_rules"):
-            for line in statement.block or ():
-                if "track_group" in line.words[1:-1]:
-                    at = line.words.index("track_group") + 1
-                    self._find("track_group", line, at, number)
+        elif word == "garp_group" and not any(
+            True for w in ("garp_interval", "gna_interval") for _ in inner(statement, w)
+        ):
+            self.faults.warning(statement.place(), "garp_group without garp_interval or gna_interval does nothing")
 
     def _find(self, kind: str, line: Statement, index: int, number: int) -> None:
         """The name at word `index` must be that of a `kind`, defined before statement `number`."""
@@ -189,13 +184,7 @@ class _Book:
                 members.add(name)
         if len(members) < 2:
             many = "only one instance" if members else "no instance"
-            self.faults.warning(statement.place(1), f"sync group {shown(statement.words[1])} has {many}")
-
-    def _track_group(self, statement: Statement) -> None:
-        known = self.names.get("vrrp_instance", {})
-        for name, line, i in self._members(statement):
-            if name not in known:
-                self.faults.warning(line.place(i), f"there is no vrrp_instance '{shown(name)}'")
+            self.faults.warning(statement.place(1), f"sync group {shown(statement.words[-1])} has {many}")
 
     def check_members(self) -> None:
         """What an instance and its sync group say together."""

@@ -83,7 +83,7 @@ def _secondaries(instances: Sequence[Built[VrrpInstance]], host: Host, faults: F
     for built in instances:
         instance = built.value
         place = at(built.statement, "virtual_ipaddress")
-        for address in instance.addresses:
+        for address in instance.carried:
             if ":" in address.ip or address.prefixlen >= 31:
                 continue
             network = str(IPv4Interface(str(address)).network)

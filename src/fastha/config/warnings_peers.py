@@ -43,10 +43,10 @@ def instances_of(tree: Tree) -> Instances:
 def advise(by_director: Mapping[str, Instances], faults: Faults) -> None:
     """Warnings about two directors that both want to be master, or have one priority."""
     for (one, theirs), (other, ours) in combinations(by_director.items(), 2):
-        known = {(b.value.interface, b.value.vrid): b.value for b in theirs}
+        known = {(b.value.interface, b.value.vrid, b.value.family): b.value for b in theirs}
         for built in ours:
             instance = built.value
-            peer = known.get((instance.interface, instance.vrid))
+            peer = known.get((instance.interface, instance.vrid, instance.family))
             if peer is None or not {a.ip for a in peer.addresses} & {a.ip for a in instance.addresses}:
                 continue
             if peer.wants_master and instance.wants_master:

@@ -58,11 +58,11 @@ def _fast_adverts(built: Built[VrrpInstance], faults: Faults) -> None:
 
 
 def _vrid_clash(instances: Instances, faults: Faults) -> None:
-    """Different identities (unicast and multicast, or two sources) of one VRID and link; equal ones are an error."""
-    first: dict[tuple[str, int], Built[VrrpInstance]] = {}
+    """Different identities (unicast and multicast, two sources) of one VRID, link and family; equal are an error."""
+    first: dict[tuple[str, int, int], Built[VrrpInstance]] = {}
     for built in instances:
         instance = built.value
-        other = first.setdefault((instance.interface, instance.vrid), built)
+        other = first.setdefault((instance.interface, instance.vrid, instance.family), built)
         if other is built or other.value.identity == instance.identity:
             continue
         place = at(built.statement, "virtual_router_id")
@@ -103,7 +103,7 @@ def _garp_storm(instances: Instances, faults: Faults) -> None:
             continue
         link = instance.interface
         before = frames[link]
-        frames[link] += len(instance.addresses) * instance.garp.master_repeat
+        frames[link] += len(instance.carried) * instance.garp.master_repeat
         if before < FRAMES <= frames[link]:
             warn(
                 faults, "garp-storm", built.statement.place(1),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,18 +22,20 @@ if TYPE_CHECKING:
 
 BATCH = 32  # messages per send
 SLICE_NS = NS_PER_MS  # of work per turn; the kernel needs 20 us to add an address and up to 1 ms to remove one
-HARMLESS = {errno.EEXIST, errno.EADDRNOTAVAIL}  # adding what is there, removing what is not
+HARMLESS = frozenset((errno.EEXIST, errno.EADDRNOTAVAIL))  # adding what is there, removing what is not
 
 Key = tuple[int, str, int]  # interface index, IP, prefix length
+BELONGING: Key = (0, "", 0)  # of what is no address
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A prebuilt message. `done(errno)` is told 0 for success and for what was so already."""
+    """A prebuilt message. `done(errno)` is told 0 for success and for what is `harmless`: was so already."""
 
     key: Key
     message: bytes
     done: Callable[[int], object]
+    harmless: Container[int] = HARMLESS
 
 
 class AddressQueue:
@@ -50,10 +52,11 @@ class AddressQueue:
         self.operations = 0
         self.errors = 0
 
-    def submit(self, operations: Iterable[Operation]) -> None:
-        """Queue them; `pump` (or the next turn) sends."""
+    def submit(self, operations: Iterable[Operation], urgent: bool = False) -> None:
+        """Queue them; `pump` (or the next turn) sends. `urgent`: before what is there already, the last one first."""
+        put = self._queue.appendleft if urgent else self._queue.append
         for operation in operations:
-            self._queue.append(operation)
+            put(operation)
             self._queued[operation.key] += 1
         self._schedule()
 
@@ -92,8 +95,8 @@ class AddressQueue:
                 del self._queued[operation.key]
             result = results.get(sequence, unanswered)
             self.operations += 1
-            self.errors += result not in HARMLESS and result != 0
-            operation.done(0 if result in HARMLESS else result)
+            self.errors += result not in operation.harmless and result != 0
+            operation.done(0 if result in operation.harmless else result)
 
     def _exchange(self, buffer: bytearray, batch: dict[int, Operation]) -> dict[int, int]:
         """{sequence number: errno} of what was answered."""

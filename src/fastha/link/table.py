@@ -7,6 +7,11 @@ from collections.abc import Container, Iterable
 from fastha.link.rtnl import Address, Gone, Link, Reply
 
 
+def link_local(ip: str) -> bool:
+    """fe80::/10, RFC 4291 section 2.5.6."""
+    return ip.startswith(("fe8", "fe9", "fea", "feb")) and ":" in ip[:5]
+
+
 class Table:
     """`apply` takes what `rtnl.parse` yields; `links` by index; addresses in the kernel's order."""
 
@@ -60,8 +65,8 @@ class Table:
         """Some interface has the address."""
         return any(have == ip for addresses in self._addresses.values() for have, _ in addresses)
 
-    def primary(self, index: int, others: Container[str] = ()) -> str:
-        """The first address that is none of `others` (the service addresses); the first of all if there is no other
-        (an owner's); "" if there is none."""
-        have = [ip for ip, _ in self._addresses.get(index, {})]
+    def primary(self, index: int, others: Container[str] = (), family: int = 4) -> str:
+        """The first IPv4 address (IPv6: link-local address) that is none of `others` (the service addresses); the first
+        of all if there is no other (an owner's); "" if there is none."""
+        have = [ip for ip, _ in self._addresses.get(index, {}) if (link_local(ip) if family == 6 else ":" not in ip)]
         return next((ip for ip in have if ip not in others), have[0] if have else "")

@@ -23,12 +23,26 @@ from fastha.model.checks import (
     Tls,
     UdpCheck,
 )
-from fastha.model.config import Config, Fifo, GlobalDefs, LvsDefs, ScriptDefs, SyncDaemon
+from fastha.model.config import Config, Fifo, FirewallDefs, GlobalDefs, LvsDefs, ScriptDefs, SyncDaemon
+from fastha.model.device import Device
 from fastha.model.group import SyncGroup
 from fastha.model.lvs import GroupMember, RealServer, SorryServer, Tunnel, VirtualServer
+from fastha.model.process import ProcessDefs, Processes
+from fastha.model.routes import Encap, Metric, Nexthop, Route, Rule
 from fastha.model.script import Script
+from fastha.model.statics import Statics, TrackGroup
 from fastha.model.track import BfdInstance, TrackFile, VrrpScript
-from fastha.model.vrrp import Auth, Garp, InstanceNotify, Tracker, TrackVirtualServer, VirtualAddress, VrrpInstance
+from fastha.model.vrrp import (
+    Auth,
+    Garp,
+    Hmac,
+    HmacKey,
+    InstanceNotify,
+    Tracker,
+    TrackVirtualServer,
+    VirtualAddress,
+    VrrpInstance,
+)
 
 __all__ = [
     "Auth",
@@ -36,33 +50,46 @@ __all__ = [
     "BfdInstance",
     "Check",
     "Config",
+    "Device",
     "DnsCheck",
+    "Encap",
     "Fifo",
     "FileCheck",
+    "FirewallDefs",
     "Garp",
     "GlobalDefs",
     "GroupMember",
     "GrpcCheck",
+    "Hmac",
+    "HmacKey",
     "HttpCheck",
     "HttpUrl",
     "InstanceNotify",
     "LvsDefs",
+    "Metric",
     "MiscCheck",
     "Networked",
+    "Nexthop",
     "PingCheck",
+    "ProcessDefs",
+    "Processes",
     "RealServer",
     "Regex",
+    "Route",
+    "Rule",
     "Scheduled",
     "Script",
     "ScriptDefs",
     "SmtpCheck",
     "SorryServer",
     "SslCheck",
+    "Statics",
     "SyncDaemon",
     "SyncGroup",
     "TcpCheck",
     "Tls",
     "TrackFile",
+    "TrackGroup",
     "TrackVirtualServer",
     "Tracker",
     "Tunnel",

@@ -8,7 +8,9 @@ from typing import Generic, TypeVar
 from fastha.lean import dataclass, field
 from fastha.model.group import SyncGroup
 from fastha.model.lvs import VirtualServer
+from fastha.model.process import Processes
 from fastha.model.script import Script
+from fastha.model.statics import Statics
 from fastha.model.track import BfdInstance, TrackFile, VrrpScript
 from fastha.model.units import NS_PER_S
 from fastha.model.vrrp import VrrpInstance
@@ -72,6 +74,15 @@ class Fifo:
 
 
 @dataclass(frozen=True, slots=True)
+class FirewallDefs:
+    """`nftables*` without `nftables_ipvs*`: the table for instances that do not accept packets, and for VMACs."""
+
+    table: str = "keepalived"
+    priority: int = -1
+    counters: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class GlobalDefs:
     """`global_defs` and the single-line roots that have meaning so far."""
 
@@ -85,6 +96,9 @@ class GlobalDefs:
     reload_repeat: bool = False
     reload_file: str = ""  # a path; "": none
     states_on_reload: bool = False  # FIFOs are told all states of instances and groups after a reload
+    processes: Processes = Processes()
+    address_lease_s: int = 0  # 0: none
+    firewall: FirewallDefs = FirewallDefs()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +110,7 @@ class Config:
     virtual_servers: tuple[VirtualServer, ...] = ()
     track_files: tuple[TrackFile, ...] = ()
     bfds: tuple[BfdInstance, ...] = ()
+    statics: tuple[Statics, ...] = ()  # none or one
     sync_groups: tuple[SyncGroup, ...] = ()
     vrrp_scripts: tuple[VrrpScript, ...] = ()
 

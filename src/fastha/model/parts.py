@@ -14,9 +14,12 @@ from zlib import crc32
 import orjson
 
 from fastha.model.codec import Pool, dumps, read
+from fastha.model.codec import loads as codec_loads
 from fastha.model.config import Config, GlobalDefs
 from fastha.model.group import SyncGroup
 from fastha.model.lvs import RealServer, VirtualServer, host_port
+from fastha.model.routes import Belonging, Route, Rule
+from fastha.model.statics import Statics
 from fastha.model.track import BfdInstance, TrackFile, VrrpScript
 from fastha.model.vrrp import VrrpInstance
 
@@ -25,7 +28,7 @@ CHUNK_MOST = 64
 
 Key = tuple[str, str]  # kind, name
 GLOBALS: Key = ("globals", "")
-Value = GlobalDefs | SyncGroup | VrrpInstance | VirtualServer | TrackFile | BfdInstance | VrrpScript
+Value = GlobalDefs | SyncGroup | VrrpInstance | VirtualServer | TrackFile | BfdInstance | VrrpScript | Statics
 
 # kind -> its class and the field of Config, in the order they are handed on
 CLASSES: dict[str, tuple[type[Any], str]] = {
@@ -34,6 +37,7 @@ CLASSES: dict[str, tuple[type[Any], str]] = {
     "bfd": (BfdInstance, "bfds"),
     "vrrp_script": (VrrpScript, "vrrp_scripts"),
     "sync_group": (SyncGroup, "sync_groups"),
+    "static": (Statics, "statics"),
     "instance": (VrrpInstance, "instances"),
     "virtual_server": (VirtualServer, "virtual_servers"),
 }
@@ -63,11 +67,30 @@ def split(config: Config) -> Iterator[Part]:
         yield Part(("vrrp_script", script.name), dumps(script))
     for group in config.sync_groups:
         yield Part(("sync_group", group.name), dumps(group))
+    for static in config.statics:
+        owns = tuple(f"{a.dev} {a}" for a in static.addresses)
+        yield Part(("static", static.name), dumps(static), owns=owns + tuple(map(owned, static.belongings)))
     for instance in config.instances:
-        owns = tuple(f"{a.dev or instance.interface} {a}" for a in instance.addresses)
-        yield Part(("instance", instance.name), dumps(instance), owns=owns)
+        owns = tuple(f"{a.dev or instance.carrier} {a}" for a in instance.carried)
+        yield Part(("instance", instance.name), dumps(instance), owns=owns + tuple(map(owned, instance.belongings)))
     for server in config.virtual_servers:
         yield part_of(server)
+
+
+def owned(one: Belonging) -> str:
+    """How the state file names a route or rule; `disowned` reads it."""
+    return f"{'route' if isinstance(one, Route) else 'rule'} {dumps(one).decode()}"
+
+
+def disowned(text: str) -> Belonging | None:
+    """None if the text names something else, or what another release wrote."""
+    kind, _, plain = text.partition(" ")
+    try:
+        if kind == "route":
+            return codec_loads(Route, plain.encode())
+        return codec_loads(Rule, plain.encode()) if kind == "rule" else None
+    except (TypeError, KeyError, ValueError):
+        return None
 
 
 def part_of(server: VirtualServer) -> Part:

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 from fastha.lean import dataclass, field
+from fastha.model.device import Device
+from fastha.model.routes import Belonging, Route, Rule
 from fastha.model.script import Script
 from fastha.model.units import NS_PER_S
+
+NOT_SAID, FOREVER = -1, (1 << 32) - 1
+GROUPS = {4: "224.0.0.18", 6: "ff02::12"}
+SOMEBODY = {4: "0.0.0.0", 6: "::"}  # the interface's own address, whatever it is
 
 
 @dataclass(frozen=True, slots=True)
 class VirtualAddress:
-    """One line of `virtual_ipaddress`. `dev` empty: the instance's interface. `scope`: kernel rtm scope number."""
+    """One line of `virtual_ipaddress` or `static_ipaddress`. `dev` empty: the instance's interface. `scope`: kernel rtm
+    scope number. `prefixlen` is the peer's where there is one; `flags`: of home, nodad, mngtmpaddr, noprefixroute,
+    autojoin; `preferred_s`: how long it is preferred as a source, NOT_SAID: as is usual, FOREVER."""
 
     ip: str
     prefixlen: int = 32
     dev: str = ""
     label: str = ""
     scope: int = 0
+    broadcast: str = ""
+    peer: str = ""
+    flags: tuple[str, ...] = ()
+    preferred_s: int = NOT_SAID
+    tracked: bool = True
+    track_group: str = ""
 
     def __str__(self) -> str:
         return f"{self.ip}/{self.prefixlen}"
@@ -23,15 +37,36 @@ class VirtualAddress:
 
 @dataclass(frozen=True, slots=True)
 class Auth:
-    """`authentication`: kind "none" or "pass" (RFC 2338 section 5.3.6.2, VRRPv2 only, at most 8 bytes)."""
+    """`authentication`: kind "none", "pass" (RFC 2338 section 5.3.6.2) or "ah" (5.3.6.3); VRRPv2 only, at most 8
+    bytes."""
 
     kind: str = "none"
     password: str = ""
 
 
 @dataclass(frozen=True, slots=True)
+class HmacKey:
+    """One `key` of `auth_hmac`: its number on the wire and its 32 to 64 bytes in hex."""
+
+    number: int
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hmac:
+    """`auth_hmac`. `active`: the number of the key that signs. `mode`: "enforce", "permissive" (what is unsigned counts
+    too) or "receive-only" (the same, and nothing is signed). `window_s` 0: `anti_replay monotonic`."""
+
+    keys: tuple[HmacKey, ...]
+    active: int
+    mode: str = "enforce"
+    window_s: int = 5
+
+
+@dataclass(frozen=True, slots=True)
 class Garp:
-    """Gratuitous ARP policy. Repeats count frames per address in one block; 0 ns delays mean "no such block"."""
+    """Policy of gratuitous ARP and neighbour advertisements. Repeats count frames per address in one block; 0 ns delays
+    mean "no such block"."""
 
     master_delay_ns: int = 5 * NS_PER_S
     master_repeat: int = 5
@@ -40,6 +75,7 @@ class Garp:
     lower_prio_delay_ns: int = 5 * NS_PER_S
     lower_prio_repeat: int = 5
     interval_ns: int = 0
+    gna_interval_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,20 +129,49 @@ class VrrpInstance:
     wants_master: bool = False  # `state MASTER`
     preempt: bool = True
     preempt_delay_ns: int = 0
-    addresses: tuple[VirtualAddress, ...] = ()
+    addresses: tuple[VirtualAddress, ...] = ()  # in adverts, all of `family`
+    excluded: tuple[VirtualAddress, ...] = ()  # `virtual_ipaddress_excluded`: of any family
+    family: int = 4  # that VRRP speaks: 4 or 6
     unicast_src: str = ""
     unicast_peers: tuple[str, ...] = ()
     auth: Auth = field(default_factory=Auth)
+    hmac: Hmac | None = None
     garp: Garp = field(default_factory=Garp)
     down_timer_adverts: int = 3
     track_virtual_servers: tuple[TrackVirtualServer, ...] = ()
     track: tuple[Tracker, ...] = ()  # everything else
     notify: InstanceNotify = InstanceNotify()
     notify_priority: bool = False  # FIFOs are told of another effective priority
+    routes: tuple[Route, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    promote_secondaries: bool = False
+
+    @property
+    def belongings(self) -> tuple[Belonging, ...]:
+        """Routes and rules, in the order they are added."""
+        return (*self.routes, *self.rules)
+
+    vmac: Device | None = None
+    accept: bool = True  # packets to the addresses; an owner always does
+
+    @property
+    def carrier(self) -> str:
+        """The interface of the addresses that name none."""
+        return self.interface if self.vmac is None else self.vmac.name
 
     @property
     def unicast(self) -> bool:
         return bool(self.unicast_peers)
+
+    @property
+    def carried(self) -> tuple[VirtualAddress, ...]:
+        """Every address a master holds."""
+        return (*self.addresses, *self.excluded)
+
+    @property
+    def group(self) -> str:
+        """Where multicast adverts go, RFC 9568 sections 5.1.1.2 and 5.1.2.2."""
+        return GROUPS[self.family]
 
     @property
     def trackers(self) -> tuple[Tracker, ...]:
@@ -116,5 +181,6 @@ class VrrpInstance:
 
     @property
     def identity(self) -> tuple[int, str, str]:
-        """(VRID, interface, unicast source or "" for multicast): what makes it the same virtual router."""
-        return self.vrid, self.interface, self.unicast_src if self.unicast else ""
+        """(VRID, interface, unicast source or the multicast group): what makes it the same virtual router. Those of
+        IPv4 and IPv6 are two, RFC 9568 section 5.2.3."""
+        return self.vrid, self.interface, self.unicast_src or SOMEBODY[self.family] if self.unicast else self.group

@@ -21,16 +21,17 @@ from typing import Any, Protocol
 from fastha.channel.endpoint import Closed, Endpoint
 from fastha.channel.messages import Message
 from fastha.log import Log
+from fastha.model import Processes
 from fastha.model.units import NS_PER_MS, NS_PER_S
 from fastha.parent import changes, watchdog
 from fastha.parent.configuration import Configuration
 from fastha.parent.loop import READ, WRITE, Loop, Timer
 from fastha.parent.restart import Ending, History, Then, died, ending_of
+from fastha.parent.setting import PidFiles
 from fastha.parent.spawn import Process, spawn
 
 SLICE_NS = 2 * NS_PER_MS  # of a proposal per turn
 QUEUED_BYTES = 1 << 17  # more is not worked out before the child has taken some of it
-CHILD_WAIT_NS = 5 * NS_PER_S  # an orderly end may take so long
 
 
 class State(Enum):
@@ -63,20 +64,21 @@ class Owner(Protocol):
 class Child:
     """Starts and ends again and again; the object stays."""
 
-    def __init__(self, process: Process, loop: Loop, log: Log, owner: Owner) -> None:
+    def __init__(self, process: Process, loop: Loop, log: Log, owner: Owner, pids: PidFiles) -> None:
         self.process = process
         self.role = process.role
         self.state = State.IDLE
         self.pid = 0
         self.started_ns = 0
         self.starts = 0
+        self.wait_ns = Processes().child_wait_s * NS_PER_S  # an orderly end may take so long
         self.generation = 0  # of the last proposal it was sent
         self.sign_of_life_ns = 0  # last one while it did its work; outlives the process
         self.pulse: Mapping[str, Any] = {}  # its last heartbeat
         self.worst_lag_ns = 0  # of the heartbeats since somebody set it to 0
         self.last_end = ""
         self.ended_well = False  # the last process ended with status 0
-        self._loop, self._log, self._owner = loop, log, owner
+        self._loop, self._log, self._owner, self._pids = loop, log, owner, pids
         self._history = History()
         self._watch = watchdog.Pulse(0)
         self._endpoint: Endpoint | None = None
@@ -112,6 +114,7 @@ class Child:
         self._loop.add(self._endpoint.fileno(), READ, self._channel_event)
         self._loop.add(self._pidfd, READ, self._exit_event)
         self._log.info(f"{self.role} started, pid {self.pid}")
+        self._pids.write(self.role, self.pid)
 
     def revive(self) -> None:
         """An operator's reload: start it now if it is waiting or held, with a clean record."""
@@ -174,7 +177,7 @@ class Child:
         self._watch = watchdog.settled(self.sign_of_life_ns)
 
     def stop(self, ending: Ending = Ending.ASKED) -> None:
-        """Ask it to give everything up; SIGKILL after CHILD_WAIT_NS."""
+        """Ask it to give everything up; SIGKILL after `wait_ns`."""
         if self.state is State.STOPPING:
             return
         self._cancel_timer()
@@ -183,7 +186,7 @@ class Child:
             return
         self.state = State.STOPPING
         self._ending = ending
-        self._timer = self._loop.call_later(CHILD_WAIT_NS, self._stop_expired)
+        self._timer = self._loop.call_later(self.wait_ns, self._stop_expired)
         self._outgoing = None
         self.send(type="stop")
 
@@ -215,6 +218,11 @@ class Child:
             self.kill(Ending.LATE)
         elif watchdog.hung(self._watch, now):
             self.kill(Ending.LATE if self.state is State.STARTING else Ending.HUNG)
+
+    @property
+    def stuck(self) -> bool:
+        """It hangs, and killing it does not end it."""
+        return self.alive and self.state is not State.STOPPING and watchdog.stuck(self._watch, self._loop.now_ns())
 
     # -- from the child --
 
@@ -281,6 +289,7 @@ class Child:
 
     def _after(self, ending: Ending, text: str) -> None:
         self._cancel_timer()
+        self._pids.remove(self.role)
         self.pid = 0
         self.last_end = text
         now = self._loop.now_ns()
@@ -298,7 +307,7 @@ class Child:
         self._owner.ended(self, ending, text)
 
     def _stop_expired(self) -> None:
-        self._log.warning(f"{self.role}[{self.pid}] did not stop within {CHILD_WAIT_NS // NS_PER_MS} ms: killed")
+        self._log.warning(f"{self.role}[{self.pid}] did not stop within {self.wait_ns // NS_PER_MS} ms: killed")
         self.kill(Ending.ASKED)
 
     def _watch_channel(self) -> None:

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 
 import orjson
 
-from fastha.model import Config, GlobalDefs, TrackFile, VirtualServer, VrrpInstance, codec
+from fastha.model import Config, GlobalDefs, SyncGroup, TrackFile, VirtualServer, VrrpInstance, codec
 from fastha.model.lvs import host_port
 from fastha.model.parts import GLOBALS, Key, Part, brief, split
 from fastha.model.parts import value as value_of
@@ -43,6 +43,16 @@ class Configuration:
             value = value_of("instance", orjson.loads(part.head))
             assert isinstance(value, VrrpInstance)
             found[value.name] = value.priority
+        return found
+
+    @cached_property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """Names of instances by name of sync group."""
+        found = {}
+        for part in self.of("sync_group"):
+            value = value_of("sync_group", orjson.loads(part.head))
+            assert isinstance(value, SyncGroup)
+            found[value.name] = value.members
         return found
 
     def of(self, kind: str) -> Iterator[Part]:

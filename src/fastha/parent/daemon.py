@@ -18,7 +18,7 @@ import fastha
 from fastha.channel.status import Exit
 from fastha.errors import ConfigError, FasthaError, SystemFault
 from fastha.log import Log
-from fastha.model import ScriptDefs
+from fastha.model import Processes, ScriptDefs
 from fastha.model.units import NS_PER_MS, NS_PER_S
 from fastha.parent import protocol
 from fastha.parent.accept import accepted
@@ -33,14 +33,15 @@ from fastha.parent.marker import clear
 from fastha.parent.memory import Memory
 from fastha.parent.place import Place
 from fastha.parent.protocol import BadRequest, Request
-from fastha.parent.readiness import notify
+from fastha.parent.readiness import Feeder, notify, watchdog_ns
 from fastha.parent.reading import ARGV, Read
 from fastha.parent.reloads import Outcome, Reloads
 from fastha.parent.scripts import Scripts
+from fastha.parent.setting import Setting, enter, run_folder
 from fastha.parent.signals import Signals
 from fastha.parent.spawn import PROCESSES, Process
 from fastha.parent.state import STATE_PATH
-from fastha.parent.status import document
+from fastha.parent.status import document, sentence
 from fastha.parent.stream import Stream
 from fastha.parent.supervisor import Supervisor
 from fastha.parent.timed import Timed
@@ -92,6 +93,13 @@ class Daemon:
             committed=self._committed,
         )
         self._timed = Timed(self._loop, self._log, self._reloads.request)
+        self._feeder = Feeder(
+            self._loop,
+            watchdog_ns(os.environ, os.getpid()),
+            lambda: [child.role for child in self._supervisor.children.values() if child.stuck],
+            lambda: sentence(self._supervisor),
+        )
+        self._setting = Setting(self._log)
         self._server: Server | None = None
         self._state = "starting"
         self._exit = Exit.OK
@@ -107,6 +115,7 @@ class Daemon:
                 read = self._read_first()
                 if read is None or read.configuration is None:
                     return self._exit  # told to stop meanwhile
+                self._settle(read.configuration.globals.processes)
                 self._server = Server(
                     self._loop, self._control_path, self._command, access(self._readers, self._admins)
                 )
@@ -117,7 +126,7 @@ class Daemon:
                     self._supervisor.unexpected = self._not_alone
                 self._memory.load()  # after the control socket: nobody else is using the file now
                 self._log.info(f"fastha {fastha.__version__} starts with {self._config_path}")
-                if not any(read.configuration.has(kind) for kind in ("instance", "virtual_server", "bfd")):
+                if not any(read.configuration.has(kind) for kind in ("instance", "virtual_server", "bfd", "static")):
                     self._log.warning(f"{self._config_path}: no vrrp_instance and no virtual_server: nothing to do")
                 self._started(read.configuration, lambda: self._reloads.first(read, self._begun))
                 self._loop.run()
@@ -133,6 +142,21 @@ class Daemon:
         finally:
             self._close()
         return self._exit
+
+    def _settle(self, wanted: Processes) -> None:
+        """Where this daemon lives: its namespace, and a folder of its own if it has a name. SystemFault."""
+        if wanted.namespace:
+            enter(wanted.namespace)
+        folder = run_folder(wanted)
+        if wanted.tag and self._control_path == protocol.CONTROL_PATH:
+            os.makedirs(folder, mode=0o755, exist_ok=True)
+            self._control_path = f"{folder}/control.sock"
+            self._memory.path = beside(self._control_path)
+            self._log.info(f"control socket {self._control_path}")
+        if wanted.uses_pid_dir:
+            self._supervisor.pids.folder = folder
+            self._pid_path = self._pid_path or self._supervisor.pids.path("fastha")
+            os.makedirs(folder, mode=0o755, exist_ok=True)
 
     def _read_first(self) -> Read | None:
         """What the start needs before anything else; None if a signal ended the daemon meanwhile. FasthaError."""
@@ -151,6 +175,7 @@ class Daemon:
         """A configuration has taken effect: what the parent itself takes from it."""
         config = self._supervisor.config
         assert config is not None
+        self._setting.follow(config.globals.processes)
         self._timed.follow(config.globals.reload_time_file, config.globals.reload_repeat)
 
     def _started(self, configuration: Configuration, then: Callable[[], object]) -> None:
@@ -167,6 +192,7 @@ class Daemon:
         if outcome.status is Exit.OK:
             self._state = "running"
             notify(f"READY=1\nMAINPID={os.getpid()}")
+            self._feeder.start()
         elif self._state == "starting":
             self._log.error(f"not started: {outcome.text}")
             self._stop(outcome.status)
@@ -203,6 +229,7 @@ class Daemon:
         self._scripts.when_idle(self._loop.stop)
 
     def _close(self) -> None:
+        self._feeder.close()
         self._scripts.abandon()
         self._fifos.close()
         if self._server is not None:

@@ -42,7 +42,7 @@ class Events:
     def log(self, kind: str, subject: str, text: str, level: int = INFO, cause: str = "") -> None:
         """Something the parent itself has seen."""
         self.add("parent", kind, subject, text, cause)
-        self._log.write(level, text)
+        self._log.write(level, text, {"FASTHA_KIND": kind, "FASTHA_SUBJECT": subject})
 
     def add(self, source: str, kind: str, subject: str, text: str, cause: str = "") -> Event:
         """Something that `source` has seen, and logged."""

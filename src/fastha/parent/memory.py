@@ -104,7 +104,8 @@ class Memory:
         """Carry out the `vrrp` command; what it changed, or would (dry_run). BadRequest: nothing was changed."""
         wish = vrrp_overrides.wish(fields)
         configured = config.priorities if config is not None else {}
-        changes = vrrp_overrides.decide(wish, configured, self._state.vrrp, facts, time.time(), f"uid {uid}")
+        groups = config.groups if config is not None else {}
+        changes = vrrp_overrides.decide(wish, configured, self._state.vrrp, facts, time.time(), f"uid {uid}", groups)
         real = [change for change in changes if change.before != change.after]
         if wish.dry_run or not real:
             return changes

@@ -26,6 +26,7 @@ from fastha.parent.readiness import notify
 from fastha.parent.reading import ARGV, Read, Reading
 from fastha.parent.reload import Phase, Proposal
 from fastha.parent.restart import Ending
+from fastha.parent.setting import fixed
 from fastha.parent.slices import finish
 from fastha.parent.supervisor import Supervisor
 
@@ -150,6 +151,9 @@ class Reloads:
             self._log.warning(f"{more} more findings: fastha check -f {self._path}")
         if read.configuration is None:
             return ConfigError([fault for fault in read.faults if fault.severity is Severity.ERROR])
+        running = self._supervisor.config
+        if running is not None and (why := fixed(running.globals.processes, read.configuration.globals.processes)):
+            return FasthaError(why)
         try:
             demand(read.configuration, self._dataplane)
         except FasthaError as error:

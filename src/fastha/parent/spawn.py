@@ -15,6 +15,10 @@ import signal
 import socket
 import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastha.parent.configuration import Configuration
 
 CHANNEL_FD = 3
 # What an unprivileged or careless environment must not decide for a process that runs as root.
@@ -24,17 +28,22 @@ DROPPED = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_PID", "LIST
 @dataclass(frozen=True, slots=True)
 class Process:
     """One row of the table. `sees`: the kinds of parts (model/parts.py) this process may ever see; `works_on`: the kind
-    without which it has nothing to do."""
+    without which (or `also`) it has nothing to do."""
 
     role: str
     argv: tuple[str, ...]  # after the interpreter
     sees: frozenset[str]
     works_on: str
+    also: str = ""
     wants_quorums: bool = False  # it is told which virtual servers have quorum
     wants_bfds: bool = False  # it is told which BFD sessions are up
     owned: str = ""  # the field of `previous` that names what earlier daemons put into the kernel
     elects: bool = False  # it is told operators' decisions about instances
     balances: bool = False  # it puts services into the kernel, and is told operators' decisions and vrrp's states
+
+    def works(self, config: Configuration) -> bool:
+        """Whether this configuration has work for it."""
+        return any(kind and config.has(kind) for kind in (self.works_on, self.also))
 
 
 # Started in this order, stopped in this order: addresses move to the peer before rows are removed, and nobody who
@@ -43,8 +52,9 @@ PROCESSES: tuple[Process, ...] = (
     Process(
         role="vrrp",
         argv=("-m", "fastha.vrrp"),
-        sees=frozenset(("globals", "sync_group", "vrrp_script", "instance", "track_file")),
+        sees=frozenset(("globals", "sync_group", "vrrp_script", "instance", "track_file", "static")),
         works_on="instance",
+        also="static",
         wants_quorums=True,
         wants_bfds=True,
         owned="owned_addresses",
@@ -62,7 +72,7 @@ PROCESSES: tuple[Process, ...] = (
     Process(
         role="bfd",
         argv=("-m", "fastha.bfd"),
-        sees=frozenset(("bfd",)),
+        sees=frozenset(("globals", "bfd")),
         works_on="bfd",
     ),
 )

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from fastha.parent.child import Child
@@ -28,6 +29,16 @@ def document(supervisor: Supervisor, daemon: dict[str, Any], now_ns: int) -> dic
         "quorums": supervisor.quorums,
         **supervisor.picture.all(),
     }
+
+
+def sentence(supervisor: Supervisor) -> str:
+    """What runs, for systemd's STATUS=."""
+    states = Counter(str(one.get("state")) for one in supervisor.picture.of("vrrp").get("instances", {}).values())
+    servers = supervisor.servers.values()
+    parts = [f"{count} {state}" for state, count in sorted(states.items())]
+    if servers:
+        parts.append(f"{sum(bool(one.get('up')) for one in servers)} of {len(servers)} virtual servers up")
+    return ", ".join(parts) or "running"
 
 
 def of_child(child: Child, now_ns: int) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from fastha.parent.memory import Memory
 from fastha.parent.reload import Phase, Proposal
 from fastha.parent.restart import Ending
 from fastha.parent.scripts import Scripts
+from fastha.parent.setting import PidFiles
 from fastha.parent.spawn import Process
 from fastha.parent.tickets import Tickets
 from fastha.parent.watchdog import PREPARE_NS, START_NS, TICK_NS
@@ -53,7 +54,8 @@ class Supervisor:
         self.config: Configuration | None = None
         self.running: dict[str, Configuration] = {}
         self.generation = 0
-        self.children = {p.role: Child(p, loop, log, self) for p in processes}
+        self.pids = PidFiles(log)
+        self.children = {p.role: Child(p, loop, log, self, self.pids) for p in processes}
         self.unexpected: Callable[[str], object] = lambda _text: None  # a child ended that nobody had asked to
         self._keep: Collection[str] = ()
         self.processes_changed: Callable[[], object] = lambda: None  # a child lives, or lives no more
@@ -89,7 +91,7 @@ class Supervisor:
         self._next_running = {
             role: config
             for role, child in self.children.items()
-            if config.has(child.process.works_on) or self._has_leftovers(child)
+            if child.process.works(config) or self._has_leftovers(child)
         }
         concerned = [
             role
@@ -168,6 +170,9 @@ class Supervisor:
         init_files.make(self._next.track_files, self.config.track_files if self.config else (), self._log)
         self.config, self.running = self._next, self._next_running
         self._scripts.configure(self.config.globals)
+        wait_ns = self.config.globals.processes.child_wait_s * NS_PER_S
+        for child in self.children.values():
+            child.wait_ns = wait_ns
         self._fifos.commit(self.config.globals)
         for role, child in self.children.items():
             if child.process.owned:
@@ -188,7 +193,8 @@ class Supervisor:
             self._step(reload.expired(proposal))
 
     def _owned(self, role: str, config: Configuration) -> frozenset[str]:
-        return config.owned(self.children[role].process.works_on, self.servers)
+        process = self.children[role].process
+        return config.owned(process.works_on, self.servers) | config.owned(process.also, self.servers)
 
     def _abandon(self) -> None:
         proposal = self._proposal
@@ -221,7 +227,7 @@ class Supervisor:
             if child.state is State.RUNNING and role in self.running:
                 if child.process.owned:
                     self.memory.own(role, self._owned(role, self.running[role]))
-                if not self.running[role].has(child.process.works_on):
+                if not child.process.works(self.running[role]):
                     del self.running[role]
                     child.stop()
                     child.sign_of_life_ns = 0

@@ -1,6 +1,6 @@
 """Operators' decisions about VRRP instances: a request in, changes out, all of them or none. Pure.
 
-Instances are named by their names or by shell patterns.
+Instances are named by their names, by the name of their sync group, or by shell patterns of either.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from fastha.parent.protocol import BadRequest
 ACTIONS = ("failover", "hold", "unhold", "priority", "unset", "release")
 OWNER = 255
 
+EMPTY: Mapping[str, Collection[str]] = {}
 Decided = Mapping[str, VrrpOverride]  # by name of instance
 Facts = Mapping[str, Any]
 
@@ -60,12 +61,19 @@ def wish(fields: Mapping[str, Any]) -> Wish:
 
 
 def decide(
-    wish: Wish, configured: Mapping[str, int], decided: Decided, facts: Facts, wall: float, by: str
+    wish: Wish,
+    configured: Mapping[str, int],
+    decided: Decided,
+    facts: Facts,
+    wall: float,
+    by: str,
+    groups: Mapping[str, Collection[str]] = EMPTY,
 ) -> list[VrrpChange]:
     """What `wish` changes, also where before equals after. `configured`: the priorities of the instances that run;
-    `facts`: what vrrp reports of them. BadRequest if a word means nothing, or it cannot be done for one of them."""
+    `groups`: members by sync group; `facts`: what vrrp reports of instances. BadRequest if a word means nothing, or it
+    cannot be done for one of them."""
     forgets = wish.action in ("unhold", "unset", "release")
-    names = match(wish.instances, [*configured, *(decided.keys() - configured.keys() if forgets else ())])
+    names = match(wish.instances, [*configured, *(decided.keys() - configured.keys() if forgets else ())], groups)
     if wish.action == "failover":
         masters = [name for name in names if facts.get(name, {}).get("state") == "master"]
         if not masters:
@@ -142,13 +150,17 @@ def describe(override: VrrpOverride | None) -> str:
     return ", ".join(words)
 
 
-def match(words: Iterable[str], names: Collection[str]) -> list[str]:
-    """The names that the words mean, each once. BadRequest for one that means nothing."""
+def match(words: Iterable[str], names: Collection[str], groups: Mapping[str, Collection[str]] = EMPTY) -> list[str]:
+    """The names that the words mean, each once: of instances, or all of a sync group. BadRequest for one that means
+    nothing."""
     found: dict[str, None] = {}
     for word in words:
-        meant = [word] if word in names else [name for name in names if fnmatchcase(name, word)]
+        meant = [word] if word in names else list(groups.get(word, ()))
         if not meant:
-            raise BadRequest("unmatched", f"no instance is called {word!r}")
+            meant = [name for name in names if fnmatchcase(name, word)]
+            meant += [name for group, members in groups.items() if fnmatchcase(group, word) for name in members]
+        if not meant:
+            raise BadRequest("unmatched", f"no instance or sync group is called {word!r}")
         found.update(dict.fromkeys(meant))
     return list(found)
 

@@ -15,6 +15,7 @@ TICK_NS = 100 * NS_PER_MS  # how often the parent judges: what it adds to SILENC
 LATE_NS = 50 * NS_PER_MS  # a tick later than this was not mere scheduling
 SILENCE_NS = 1 * NS_PER_S
 START_NS = 20 * NS_PER_S  # from spawn to hello: a machine that boots is slow, and nothing is lost by waiting
+STUCK_NS = 2 * NS_PER_S  # killed for so long, and still there: it hangs in the kernel
 PREPARE_NS = 20 * NS_PER_S  # to read, prepare or take up a configuration: 37 000 real servers, cold caches
 
 
@@ -59,6 +60,11 @@ def lost(pulse: Pulse, late_ns: int) -> Pulse:
 def hung(pulse: Pulse, now_ns: int) -> bool:
     """Its loop does not turn."""
     return now_ns >= pulse.deadline_ns
+
+
+def stuck(pulse: Pulse, now_ns: int) -> bool:
+    """It was killed for that, and has not ended."""
+    return now_ns >= pulse.deadline_ns + STUCK_NS
 
 
 def overdue(pulse: Pulse, now_ns: int) -> bool:

@@ -26,15 +26,18 @@ from fastha.child.parts import Draft, Parts
 from fastha.child.turns import Turns
 from fastha.child.work import Steps, Work, run
 from fastha.errors import SystemFault
-from fastha.link import rtnl
-from fastha.link.addresses import Operation
+from fastha.link import routes, rtnl
+from fastha.link.addresses import BELONGING, Operation
 from fastha.link.monitor import Changes
 from fastha.link.rtnl import Link
 from fastha.loop.reactor import Reactor
-from fastha.model import Config, VrrpInstance
+from fastha.model import Config, Statics, VrrpInstance
 from fastha.model.override import VrrpOverride
+from fastha.model.parts import disowned, split
+from fastha.model.routes import Belonging
 from fastha.model.units import NS_PER_MS
 from fastha.vrrp import frames, lane, machine, notify
+from fastha.vrrp.belongings import GONE, TELL_PER_S
 from fastha.vrrp.followed import Followed
 from fastha.vrrp.house import House
 from fastha.vrrp.router import Router, resumable
@@ -46,6 +49,7 @@ COUNT_NS = 100 * NS_PER_MS  # a tenth of the routers publish their counters
 REPAIR_NS = 100 * NS_PER_MS  # from a change of addresses to the look whether a master's are there
 REPORTED = ("virtual_server", "bfd")  # by other processes
 
+SOMEONE = {4: "127.0.0.1", 6: "fe80::1"}
 SOMEWHERE = Link(1, "lo", bytes(6), 1500, True, True, True)
 
 
@@ -132,12 +136,14 @@ class VrrpChild:
                     raise ValueError(f"{instance.name}: same interface and VRID as {other}")
         for instance in draft.instances:
             try:
-                frames.advert_frames(instance, instance.unicast_src or "127.0.0.1", SOMEWHERE)
+                frames.advert_frames(instance, instance.unicast_src or SOMEONE[instance.family], SOMEWHERE)
             except ValueError as error:
                 raise ValueError(f"{instance.name}: {error}") from None
             yield
         if self._house is None:
-            self._house = House(self.child, self._host_changed)
+            self._house = House(self.child, self._host_changed, self._disturbed, self._resurvey)
+        if draft.changed:
+            self.house.firewall.prepare(draft.config.instances, draft.config.globals.firewall)
         self._prepared = draft, previous, prepared_ns
 
     def _abandon(self, message: Message) -> None:
@@ -159,6 +165,8 @@ class VrrpChild:
         draft, previous, prepared_ns = self._prepared
         self._prepared = None
         house, config, first = self.house, draft.config, not self._beat
+        self.child.environment.follow(config.globals.processes)
+        leased, house.lease.seconds = house.lease.seconds, config.globals.address_lease_s
         of_name = {router.instance.name: key for key, router in self.routers.items()}
         now = {instance.identity for instance in draft.instances}
         gone = [
@@ -170,7 +178,7 @@ class VrrpChild:
         house.states = {one: up for one, up in house.states.items() if one in tracked}
         self._followed.follow(config, tracked)
         if draft.instances or gone:
-            house.service_ips = {a.ip for i in config.instances for a in i.addresses}
+            house.service_ips = {a.ip for i in config.instances for a in i.carried}
         if self.child.by_hand:
             self._assume(config)
         wanted = {i.identity for i in config.instances} if gone else set()
@@ -180,8 +188,20 @@ class VrrpChild:
             if key not in now and key not in wanted and key in self.routers:  # also one that changed its identity
                 self._remove(self.routers[key].instance)
                 yield
+        owned = previous.get("owned_addresses", ())
         if first:
-            self._remove_leftovers(config, previous.get("owned_addresses", ()))
+            for instance in config.instances:  # before any is looked for: a note on one tells how its base was
+                if instance.vmac is not None:
+                    house.interfaces.wanted[instance.vmac.name] = instance.vmac
+            self._remove_leftovers(config, owned)
+            house.interfaces.remove_leftovers()
+        if draft.values("static") or draft.gone_of("static"):
+            house.statics.change(config.statics[0] if config.statics else Statics())
+            if first:
+                house.statics.adopt(frozenset(owned))
+            house.addresses.pump()
+            yield
+        house.firewall.commit(config.instances, config.globals.firewall)
         told: dict[str, dict[str, Any]] = previous.get("instances", {})
         for instance in draft.instances:
             self._put(instance, told.get(instance.name, {}), previous, prepared_ns)
@@ -189,7 +209,12 @@ class VrrpChild:
         if draft.instances or gone or regrouped:
             self._syncs.settle(self.routers.values(), self.child.reactor.now_ns())
         if draft.instances or gone:
-            house.close_stale_receivers({i.interface for i in config.instances})
+            house.close_stale_receivers({name for i in config.instances for name in (i.interface, i.carrier)})
+        if leased != house.lease.seconds:
+            for router in tuple(self.routers.values()):
+                router.survey(self.child.reactor.now_ns())
+                yield
+            house.lease.renew(self.routers.values)
         house.addresses.pump()
         yield from self.parts.commit(draft)
         if first:
@@ -203,6 +228,11 @@ class VrrpChild:
         """Make one instance what it shall be. `known`: what a predecessor of this process reported of it."""
         reactor = self.child.reactor
         router = self.routers.get(instance.identity)
+        if router is not None and router.instance.vmac != instance.vmac:
+            self._remove(router.instance, notify.STOP)  # on other interfaces it is another virtual router to its hosts
+            router = None
+        if instance.vmac is not None:
+            self.house.interfaces.want(instance.vmac)
         if router is not None:
             self._syncs.place(router, reactor.now_ns(), instance.name)
             router.change(instance, reactor.now_ns())
@@ -220,8 +250,13 @@ class VrrpChild:
     def _remove_leftovers(self, config: Config, owned: Sequence[str]) -> None:
         """Addresses that an earlier daemon may have added and that left the configuration while none ran."""
         table = self.house.monitor.table
-        wanted = {f"{a.dev or i.interface} {a}" for i in config.instances for a in i.addresses}
+        wanted = {name for part in split(config) for name in part.owns}
+        links = {link.name: link.index for link in table.links.values()}
         for text in owned:
+            if (one := disowned(text)) is not None:
+                if text not in wanted:
+                    self._remove_belonging(one, links)
+                continue
             interface, _, address = text.partition(" ")
             ip, _, prefixlen = address.partition("/")
             link = table.link(interface)
@@ -230,19 +265,31 @@ class VrrpChild:
                 key = link.index, ip, int(prefixlen)
                 self.house.addresses.submit([Operation(key, rtnl.delete_address(*key), partial(self._left, text))])
 
+    def _remove_belonging(self, one: Belonging, links: dict[str, int]) -> None:
+        house = self.house
+        try:
+            found = routes.messages(one, links, house.upkeep.vrf_tables() if getattr(one, "vrf", "") else {})
+        except routes.Missing:
+            return  # it went with its interface
+        if house.upkeep.has(found.seen):
+            self.child.event("leftover", str(one), "an earlier daemon's, configured no more: removed")
+            house.addresses.submit([Operation(BELONGING, found.delete, partial(self._left, str(one)), GONE)])
+
     def _left(self, text: str, errno: int) -> None:
         if errno:
             self.child.log.error("%s: cannot be removed: %s", text, os.strerror(errno))
 
-    def _remove(self, instance: VrrpInstance) -> None:
+    def _remove(self, instance: VrrpInstance, last: str = notify.DELETED) -> None:
         router = self.routers.pop(instance.identity)
-        router.give_up(self.child.reactor.now_ns(), notify.DELETED)
+        router.give_up(self.child.reactor.now_ns(), last)
         del self._by_index[router.index]
         self._to_survey.pop(router, None)
         self._events = deque(e for e in self._events if e[0] != router.index)  # the index will be used again
         if router.sync is not None:
             router.sync.remove(router, self.child.reactor.now_ns())
         router.close()
+        if instance.vmac is not None:
+            self.house.let_go(instance.vmac)
         self.child.facts({"instances": {instance.name: None}})
 
     def _assume(self, config: Config) -> None:
@@ -272,6 +319,7 @@ class VrrpChild:
             if router is None:
                 continue
             if what == lane.ADVERT:
+                router.meet(priority, src, heard_ns)
                 router.happen(machine.Advert(priority, src, adver_ns), heard_ns)
             elif what == lane.ZERO:
                 router.happen(machine.AdvertZero(src), heard_ns)
@@ -280,6 +328,7 @@ class VrrpChild:
             else:
                 text = f"{machine.dotted(src)} announces other addresses than ours; honoured"
                 self.child.event("addresses", router.instance.name, text)
+                router.differing.add(src)
             if reactor.now_ns() >= end_ns:
                 break
         if events:
@@ -291,7 +340,9 @@ class VrrpChild:
     def _host_changed(self, changes: Changes | None) -> None:
         house = self.house
         if changes is None or any(not ip for _, ip in changes):
-            house.close_stale_receivers({r.instance.interface for r in self.routers.values()})
+            house.interfaces.mend()
+            used = (name for r in self.routers.values() for name in (r.instance.interface, r.instance.carrier))
+            house.close_stale_receivers(set(used))
         if changes is None:
             self._survey(self.routers.values())
         # Our own service addresses come and go by the thousand; they concern `repair` alone.
@@ -299,9 +350,19 @@ class VrrpChild:
             names = {link.name for index in links if (link := house.monitor.table.links.get(index)) is not None}
             gone = bool(links - house.monitor.table.links.keys())
             self._survey(r for r in self.routers.values() if gone or not names.isdisjoint(r.follows))
+        if house.statics and (changes is None or any(not ip for _, ip in changes)):
+            house.statics.survey()
+        self._disturbed()
+
+    def _disturbed(self) -> None:
+        """Something may have been taken away: of addresses the monitor knows; routes and rules want a look. The kernel
+        drops IPv4 routes without a word when a link or an address goes."""
         if not self._repair_due:
             self._repair_due = True
             self.child.reactor.call_later(REPAIR_NS, self._repair)
+
+    def _resurvey(self, names: set[str]) -> None:
+        self._survey(router for router in self.routers.values() if router.instance.name in names)
 
     def _survey(self, routers: Iterable[Router]) -> None:
         """Have them look at the host again, in slices like events."""
@@ -323,6 +384,12 @@ class VrrpChild:
 
     def _repair(self) -> None:
         self._repair_due = False
+        if self.house.statics or any(router.belongings for router in self.routers.values()):
+            try:
+                self.house.upkeep.look()
+            except SystemFault as error:
+                self.child.limited("routes", TELL_PER_S, str(error))
+        self.house.statics.repair()
         for router in self.routers.values():
             router.repair()
             self._breathe()
@@ -356,19 +423,22 @@ class VrrpChild:
                 self._breathe()
         if self._beat % 10 == 0:
             self._count_interfaces()
+            self.house.statics.publish()
+            if self.house.statics.uneasy:
+                self._disturbed()
+            self.house.interfaces.mend()
         self._beat += 1
         self.child.reactor.call_later(COUNT_NS, self._count)
 
     def _count_interfaces(self) -> None:
         """What was heard and belongs to no router of ours."""
         lane = self.house.lane
-        now: dict[str, dict[str, Any]] = {
-            r.link.name: {
-                **lane.socket_counters(r.slot),
-                "strangers": [[vrid, machine.dotted(ip)] for vrid, ip in lane.strangers(r.slot).items()],
-            }
-            for r in self.house.receivers.values()
-        }
+        now: dict[str, dict[str, Any]] = {}
+        for receiver in self.house.receivers.values():
+            one = now.setdefault(receiver.link.name, {"strangers": []})
+            for name, value in lane.socket_counters(receiver.slot).items():
+                one[name] = one.get(name, 0) + value
+            one["strangers"] += [[vrid, machine.dotted(ip)] for vrid, ip in lane.strangers(receiver.slot).items()]
         self._followed.publish()
         gone = dict.fromkeys(self._interfaces.keys() - now.keys())
         patch = gone | {name: counters for name, counters in now.items() if self._interfaces.get(name) != counters}
@@ -385,6 +455,8 @@ class VrrpChild:
     def _keep(self) -> None:
         for router in self.routers.values():
             router.keeps = True
+        if self._house is not None:
+            self._house.statics.keeps = True
 
     def _stop(self, code: int) -> None:
         if self._stopping:
@@ -394,8 +466,13 @@ class VrrpChild:
         for router in self.routers.values():
             router.give_up(self.child.reactor.now_ns())
         if self._house is not None:
+            self._house.statics.give_up()
             while not self._house.addresses.idle:
                 self._house.addresses.pump()
+            self._house.promotion.close()
+            if not any(router.keeps for router in self.routers.values()):
+                self._house.interfaces.remove_all()
+                self._house.firewall.stop()
         self.child.finish(code)
 
     def run(self) -> int:

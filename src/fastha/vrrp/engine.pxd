@@ -16,7 +16,7 @@ from fastha.loop.wheel cimport wheel_node
 from fastha.loop.lateness cimport LATE_STEPS
 from fastha.loop.mmsg cimport iovec, mmsghdr
 from fastha.vrrp.peers cimport PEERS, peer_t
-from fastha.wire.advert cimport ADVERT_VERDICTS
+from fastha.vrrp.seal cimport SEAL_REASONS, seal_t
 from fastha.wire.ip cimport ip_t
 
 cdef enum lane_role:                        # machine.Role, in the order of its definition
@@ -25,9 +25,9 @@ cdef enum lane_role:                        # machine.Role, in the order of its 
     LANE_MASTER
     LANE_FAULT
 
-# Why an advert was dropped: first wire.advert's verdicts, then what only an instance can know.
+# Why an advert was dropped: first wire.advert's verdicts, then those of seal.pxd, then what only an instance can know.
 cdef enum lane_reason:
-    LANE_OTHER_VERSION = ADVERT_VERDICTS    # the instance speaks another version
+    LANE_OTHER_VERSION = SEAL_REASONS    # the instance speaks another version
     LANE_AUTH_TYPE
     LANE_AUTH_PASSWORD
     LANE_INTERVAL                           # version 2: not our interval, RFC 3768 section 7.1
@@ -65,6 +65,7 @@ cdef struct lane_router:
     lane_router *next_dirty
     uint32_t index
     int slot                                # of the receiving socket; -1: none
+    int second_slot                         # of one that hears for it (a VMAC's); -1: none
     bint dirty
     bint used
     # rules
@@ -79,6 +80,7 @@ cdef struct lane_router:
     ns_t silence_ns
     uint8_t auth_type
     uint8_t auth[8]
+    seal_t *seal                            # auth_type AH or auth_hmac; NULL: neither
     uint8_t count
     uint8_t width                           # bytes of an address: 4 or 16
     uint8_t *addresses                      # count x width bytes, network order, as configured
@@ -119,6 +121,7 @@ cdef struct lane_router:
 
 cdef struct lane_socket:
     int fd
+    int hears_for                           # slot of the socket whose routers hear what this one receives
     bint six                                # an IPv6 raw socket: it delivers payloads, and the rest beside them
     lane_router *by_vrid[256]
     uint64_t unknown_vrid
@@ -133,6 +136,8 @@ cdef struct lane_t:
     uint32_t router_count
     lane_socket **sockets
     uint32_t socket_count
+    uint32_t *slot_of_fd
+    uint32_t fd_count
     lane_router *dirty_first
     lane_router *dirty_last
     # receiving

@@ -14,7 +14,9 @@ from fastha.loop.wheel cimport node_armed, wheel_arm, wheel_pop
 from fastha.loop.lateness cimport note_lateness
 from fastha.loop.mmsg cimport MSG_DONTWAIT, mmsghdr, msghdr, recvmmsg, sendmmsg
 from fastha.vrrp.peers cimport note_peer
+from fastha.vrrp.seal cimport seal_decode4, seal_decode6, seal_next, seal_sign
 from fastha.wire.advert cimport ADVERT_OK, advert_decode, advert_decode6, advert_set_priority, advert_t
+from fastha.wire.ah cimport AH_PROTOCOL, AH_SIZE
 from fastha.wire.ip cimport ip4_read, ip6_read, ip_less, ip_same, ip_t
 
 cdef extern from * nogil:
@@ -146,7 +148,7 @@ cdef int acceptable(const lane_router *r, const advert_t *a) noexcept nogil:
     if r.version == 2:
         if a.auth_type != r.auth_type:
             return LANE_AUTH_TYPE           # RFC 2338 section 7.1
-        if r.auth_type and memcmp(a.auth, r.auth, 8) != 0:
+        if r.auth_type == 1 and memcmp(a.auth, r.auth, 8) != 0:
             return LANE_AUTH_PASSWORD
         if a.adver_cs * <ns_t>NS_PER_CS != r.advert_int_ns:
             return LANE_INTERVAL            # RFC 3768 section 7.1
@@ -169,10 +171,11 @@ cdef bint lane_hear(lane_t *lane, lane_socket *s, const uint8_t *packet, size_t 
     cdef advert_t a
     cdef lane_router *r
     cdef size_t header
+    cdef bint check_ttl
     if size < 20:
         s.malformed += 1
         return False
-    header = (packet[0] & 15) * 4
+    header = (packet[0] & 15) * 4 + (AH_SIZE if packet[9] == AH_PROTOCOL else 0)
     if header < 20 or size < header + 2:
         s.malformed += 1
         return False
@@ -180,7 +183,10 @@ cdef bint lane_hear(lane_t *lane, lane_socket *s, const uint8_t *packet, size_t 
     if r == NULL:
         return False
     # RFC 9568 5.1.1.3: TTL 255; unicast crosses routers, so there it is not looked at (as keepalived)
-    return judged(lane, r, advert_decode(packet, size, packet[16] & 0xf0 == 0xe0, &a), &a, now_ns)
+    check_ttl = packet[16] & 0xf0 == 0xe0
+    if r.seal != NULL:
+        return judged(lane, r, seal_decode4(r.seal, packet, size, check_ttl, &a, now_ns), &a, now_ns)
+    return judged(lane, r, advert_decode(packet, size, check_ttl, &a), &a, now_ns)
 
 
 cdef bint lane_hear6(
@@ -195,6 +201,9 @@ cdef bint lane_hear6(
     r = find(s, payload[1], ip6_read(src), ip6_read(dst))
     if r == NULL:
         return False
+    if r.seal != NULL:
+        return judged(lane, r, seal_decode6(
+            r.seal, payload, size, src, dst, <uint8_t>hops, dst[0] == 0xff, &a, now_ns), &a, now_ns)
     return judged(lane, r, advert_decode6(payload, size, src, dst, <uint8_t>hops, dst[0] == 0xff, &a), &a, now_ns)
 
 
@@ -261,6 +270,9 @@ cdef bint drain(lane_t *lane, lane_socket *s, int rounds) noexcept nogil:
     cdef int n, i
     cdef ns_t now_ns
     cdef bint dirty = False
+    cdef lane_socket *hearer = lane.sockets[s.hears_for]
+    if hearer == NULL:
+        hearer = s
     cdef mmsghdr *messages = &lane.rx6_messages[0] if s.six else &lane.rx_messages[0]
     while rounds > 0:
         rounds -= 1
@@ -275,10 +287,10 @@ cdef bint drain(lane_t *lane, lane_socket *s, int rounds) noexcept nogil:
             break
         now_ns = monotonic_ns()
         if s.six:
-            dirty = hear_batch6(lane, s, n, now_ns) or dirty
+            dirty = hear_batch6(lane, hearer, n, now_ns) or dirty
         else:
             for i in range(n):
-                if lane_hear(lane, s, lane.rx_room + i * ROOM, lane.rx_messages[i].msg_len, now_ns):
+                if lane_hear(lane, hearer, lane.rx_room + i * ROOM, lane.rx_messages[i].msg_len, now_ns):
                     dirty = True
         if n < BATCH:
             break
@@ -287,11 +299,11 @@ cdef bint drain(lane_t *lane, lane_socket *s, int rounds) noexcept nogil:
 
 cdef int lane_on_readable(void *ctx, int fd, uint32_t events, ns_t now_ns) noexcept nogil:
     cdef lane_t *lane = <lane_t *>ctx
-    cdef uint32_t i
-    for i in range(lane.socket_count):      # as many as interfaces with routers
-        if lane.sockets[i] != NULL and lane.sockets[i].fd == fd:
-            return drain(lane, lane.sockets[i], ROUNDS)
-    return 0
+    cdef lane_socket *s
+    if <uint32_t>fd >= lane.fd_count:
+        return 0
+    s = lane.sockets[lane.slot_of_fd[fd]]
+    return drain(lane, s, ROUNDS) if s != NULL and s.fd == fd else 0
 
 
 # -- sending -------------------------------------------------------------------------------------------------------
@@ -323,6 +335,10 @@ cdef void lane_flush(lane_t *lane) noexcept nogil:
 cdef void router_enqueue(lane_t *lane, lane_router *r, ns_t due_ns) noexcept nogil:
     cdef uint32_t i, k
     cdef lane_frame *frame
+    if r.seal != NULL:                      # one number for all copies
+        seal_next(r.seal)
+        for i in range(r.frame_count):
+            seal_sign(r.seal, r.frames[i].data + r.frames[i].ip_offset, r.frames[i].size - r.frames[i].ip_offset)
     for i in range(r.frame_count):
         if lane.tx_count == BATCH or (lane.tx_count and lane.tx_fd != r.tx_fd):
             lane_flush(lane)
@@ -361,6 +377,8 @@ cdef bint router_due(lane_t *lane, lane_router *r, ns_t now_ns) noexcept nogil:
     if r.slot >= 0 and (r.role == LANE_BACKUP or silent_ns > patience_ns):
         # What has come is heard before a backup believes in silence, or a late master in itself.
         dirty = drain(lane, lane.sockets[r.slot], DRAIN_ROUNDS)
+        if r.second_slot >= 0:
+            dirty = drain(lane, lane.sockets[r.second_slot], DRAIN_ROUNDS) or dirty
     if r.role == LANE_MASTER and silent_ns <= (patience_ns if r.dirty else r.silence_ns):
         # machine._master_timer, (630)-(635)
         router_enqueue(lane, r, r.deadline_ns)

@@ -1,49 +1,66 @@
-"""Everything an instance will ever send, built beforehand: advert frames and ARP blocks. Pure."""
+"""Everything an instance will ever send, built beforehand: advert frames, ARP and neighbour advertisements. Pure."""
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from fastha.link.rtnl import Link
+from fastha.link.table import link_local
 from fastha.model import VrrpInstance
 from fastha.model.units import NS_PER_CS
 from fastha.vrrp.rules import on_the_wire_ns
-from fastha.vrrp.sockets import ETH_P_ARP, ETH_P_IP, GROUP, frame_address, packet_address
-from fastha.wire import advert, arp, ether
+from fastha.vrrp.sealed import ah_of, hmac_of
+from fastha.vrrp.sockets import ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, frame_address, packet_address
+from fastha.wire import address, advert, ah, arp, ether, na, trailer
 
 BROADCAST = b"\xff" * 6
 PASSWORD_BYTES = 8
 
 
+ALL_NODES = ether.multicast_mac("ff02::1")
+
+
 @dataclass(frozen=True, slots=True)
 class ArpBlock:
-    """One gratuitous ARP request for each address of an instance on one interface, one after another."""
+    """One gratuitous ARP request (or unsolicited neighbour advertisement) for each address of an instance and a family
+    on one interface, one after another."""
 
     index: int
     frames: bytes
     to: bytes  # sockaddr_ll
+    size: int = arp.FRAME_SIZE  # of one of them
 
 
-def advert_frames(instance: VrrpInstance, src: str, link: Link) -> list[tuple[bytes, int, bytes]]:
+def advert_frames(instance: VrrpInstance, src: str, link: Link, mac: bytes = b"") -> list[tuple[bytes, int, bytes]]:
     """(bytes, offset of the IP packet, socket address) for the lane; the priority is stamped in when sent.
 
-    Multicast: one Ethernet frame for the packet socket. Unicast: one IP packet per peer for the raw socket.
+    Multicast: one Ethernet frame for the packet socket, from `mac` (a VMAC's; empty: that of `link`). It leaves by
+    `link` also with a VMAC: on the wire that is the same, and a VMAC that is still down need not be waited for.
+    Unicast: one IP packet per peer for the raw socket.
     """
     version = instance.version
     adver_cs = on_the_wire_ns(version, instance.advert_int_ns) // NS_PER_CS
     addresses = [a.ip for a in instance.addresses]
     auth = password(instance)
+    kind = 1 if auth else 2 if ah_of(instance) else 0  # RFC 2338 section 5.3.6
     packets = [
-        advert.encode(src, dst, version, instance.vrid, instance.priority, adver_cs, addresses, 1 if auth else 0, auth)
-        for dst in instance.unicast_peers or (GROUP,)
+        advert.encode(src, dst, version, instance.vrid, instance.priority, adver_cs, addresses, kind, auth)
+        for dst in instance.unicast_peers or (instance.group,)
     ]
+    if ah_of(instance):
+        packets = [ah.wrap(packet) for packet in packets]
+    elif (seal := hmac_of(instance)) is not None and seal.active:
+        packets = [trailer.wrap(packet) for packet in packets]
     if instance.unicast:
-        return [(p, 0, packet_address(peer)) for p, peer in zip(packets, instance.unicast_peers, strict=True)]
-    mac = ether.multicast_mac(GROUP)
-    to = frame_address(link.index, ETH_P_IP, mac)
-    return [(ether.frame(mac, link.mac or bytes(6), packet), 14, to) for packet in packets]
+        return [
+            (packet, 0, packet_address(peer, link.index if link_local(peer) else 0))
+            for packet, peer in zip(packets, instance.unicast_peers, strict=True)
+        ]
+    group = ether.multicast_mac(instance.group)
+    protocol = ETH_P_IPV6 if instance.family == 6 else ETH_P_IP
+    to = frame_address(link.index, protocol, group)
+    return [(ether.frame(group, mac or link.mac or bytes(6), packet, protocol), 14, to) for packet in packets]
 
 
 def password(instance: VrrpInstance) -> bytes:
@@ -53,25 +70,32 @@ def password(instance: VrrpInstance) -> bytes:
     return instance.auth.password.encode()[:PASSWORD_BYTES].ljust(PASSWORD_BYTES, b"\0")
 
 
-def arp_blocks(instance: VrrpInstance, links: Mapping[str, Link]) -> list[ArpBlock]:
-    """Blocks for the interfaces (by name) that know ARP."""
-    by_dev: dict[str, list[str]] = {}
-    for address in instance.addresses:
-        by_dev.setdefault(address.dev or instance.interface, []).append(address.ip)
+def arp_blocks(instance: VrrpInstance, links: Mapping[str, Link], routers: Iterable[str] = ()) -> list[ArpBlock]:
+    """Blocks for the interfaces (by name) that know ARP. `routers`: those where this host forwards IPv6, which it says
+    in neighbour advertisements (RFC 4861 section 4.4)."""
+    by_dev: dict[tuple[str, bool], list[str]] = {}
+    for one in instance.carried:
+        by_dev.setdefault((one.dev or instance.carrier, ":" in one.ip), []).append(one.ip)
     blocks = []
-    for dev, addresses in by_dev.items():
+    for (dev, six), addresses in by_dev.items():
         link = links.get(dev)
-        if link is not None and link.arp and len(link.mac) == 6:
+        if link is None or not link.arp or len(link.mac) != 6:
+            continue
+        if six:
+            to = frame_address(link.index, ETH_P_IPV6, ALL_NODES)
+            frames = na.encode(link.mac, addresses, dev in routers)
+            blocks.append(ArpBlock(link.index, frames, to, na.FRAME_SIZE))
+        else:
             to = frame_address(link.index, ETH_P_ARP, BROADCAST)
             blocks.append(ArpBlock(link.index, arp.encode(link.mac, addresses), to))
     return blocks
 
 
-def packed(ips: list[str]) -> bytes:
-    """4 bytes each."""
-    return b"".join(map(socket.inet_aton, ips))
+def packed(ips: Iterable[str]) -> bytes:
+    """4 (IPv6: 16) bytes each."""
+    return b"".join(map(address.pack_any, ips))
 
 
 def number(ip: str) -> int:
     """0x0a000001 for 10.0.0.1; 0 for none."""
-    return int.from_bytes(socket.inet_aton(ip), "big") if ip else 0
+    return address.number(ip)

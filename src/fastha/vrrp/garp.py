@@ -1,8 +1,9 @@
-"""Gratuitous ARP: which copies leave when. One copy of every address first, across all instances, then the repeats.
+"""Gratuitous ARP and unsolicited neighbour advertisements: which copies leave when. One copy of every address first,
+across all instances, then the repeats.
 
 A *block* is `repeat` copies of every address. After a transition: one block, another after master_delay, then one
 of refresh_repeat copies every master_refresh (the first at delay + refresh, as keepalived). On an interface with a
-`garp_interval` one frame leaves per interval; otherwise a slice of frames per turn of the reactor.
+`garp_interval` (`gna_interval`) one frame leaves per interval; otherwise a slice of frames per turn of the reactor.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from fastha.model import Garp
 from fastha.vrrp.frames import ArpBlock
-from fastha.wire.arp import FRAME_SIZE
+from fastha.wire import na
 
 if TYPE_CHECKING:
     from fastha.loop.reactor import Reactor, Timer
@@ -30,21 +31,27 @@ class Token:
     """One occasion to announce; cancelled when its instance stops being master."""
 
     blocks: list[ArpBlock]
-    interval_ns: int
+    garp: Garp
     timers: list[Timer] = field(default_factory=list)
     live: bool = True
+
+    def interval_ns(self, block: ArpBlock) -> int:
+        """Least time between two frames of this kind on one interface."""
+        return self.garp.gna_interval_ns if block.size == na.FRAME_SIZE else self.garp.interval_ns
 
 
 @dataclass(slots=True)
 class Chunk:
     token: Token
     frames: memoryview
+    size: int
     to: bytes
+    interval_ns: int
 
 
 @dataclass(slots=True)
 class Line:
-    """What waits to leave on one interface."""
+    """What waits to leave on one interface, of one kind."""
 
     first: deque[Chunk] = field(default_factory=deque)
     again: deque[Chunk] = field(default_factory=deque)
@@ -53,18 +60,18 @@ class Line:
 
 
 class Announcer:
-    """All gratuitous ARP of a process. `sent` and `errors` count frames."""
+    """All gratuitous ARP and neighbour advertisements of a process. `sent` and `errors` count frames."""
 
     def __init__(self, reactor: Reactor, send: Send) -> None:
         self._reactor = reactor
         self._send = send
-        self._lines: dict[int, Line] = {}
+        self._lines: dict[tuple[int, int], Line] = {}  # (interface index, size of a frame)
         self.sent = 0
         self.errors = 0
 
     def announce(self, blocks: list[ArpBlock], garp: Garp, occasion: str) -> Token:
         """Begin; `occasion` is machine.Garp's: "master" or "lower_prio"."""
-        token = Token(blocks, garp.interval_ns)
+        token = Token(blocks, garp)
         if occasion == "master":
             delay_ns, repeat = garp.master_delay_ns, garp.master_repeat
             if garp.master_refresh_ns:
@@ -93,12 +100,16 @@ class Announcer:
 
     def _block(self, token: Token, repeat: int) -> None:
         for block in token.blocks:
-            line = self._lines.setdefault(block.index, Line())
+            line = self._lines.setdefault((block.index, block.size), Line())
+            interval_ns = token.interval_ns(block)
             for copy in range(repeat):
                 frames = memoryview(block.frames)
-                step = FRAME_SIZE * (1 if token.interval_ns else SLICE)
+                step = block.size * (1 if interval_ns else SLICE)
                 queue = line.again if copy else line.first
-                queue.extend(Chunk(token, frames[i : i + step], block.to) for i in range(0, len(frames), step))
+                queue.extend(
+                    Chunk(token, frames[i : i + step], block.size, block.to, interval_ns)
+                    for i in range(0, len(frames), step)
+                )
             self._schedule(line)
 
     def _schedule(self, line: Line) -> None:
@@ -113,11 +124,11 @@ class Announcer:
             chunk = (line.first or line.again).popleft()
             if not chunk.token.live:
                 continue
-            sent, failed = self._send(chunk.frames, FRAME_SIZE, chunk.to)
+            sent, failed = self._send(chunk.frames, chunk.size, chunk.to)
             self.sent += sent
-            self.errors += len(chunk.frames) // FRAME_SIZE - sent
+            self.errors += len(chunk.frames) // chunk.size - sent
             if failed:
                 logging.getLogger("fastha").debug("gratuitous ARP: errno %d", failed)
-            line.not_before_ns = self._reactor.now_ns() + chunk.token.interval_ns
+            line.not_before_ns = self._reactor.now_ns() + chunk.interval_ns
             break
         self._schedule(line)

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fastha.errors import SystemFault
 from fastha.link.addresses import AddressQueue
 from fastha.link.monitor import Changes, Monitor
 from fastha.link.rtnl import Link
+from fastha.link.upkeep import Upkeep
+from fastha.model import Device, VrrpInstance
 from fastha.vrrp import burst
+from fastha.vrrp.firewall import Firewall
 from fastha.vrrp.garp import Announcer
+from fastha.vrrp.interfaces import Interfaces, mac_bytes
 from fastha.vrrp.lane import Lane
-from fastha.vrrp.sockets import open_packet, open_receive, open_unicast
+from fastha.vrrp.lease import Lease
+from fastha.vrrp.promotion import Promotion
+from fastha.vrrp.sockets import AH, FAMILIES, VRRP, hear_only, join, open_packet, open_receive, open_unicast
+from fastha.vrrp.statics import StaticThings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,28 +30,44 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Receiver:
-    """The receiving socket of one interface and its slot in the lane."""
+    """The receiving socket of one interface and kind, its slot in the lane, and the groups it is a member of."""
 
     link: Link
     socket: socket.socket
     slot: int
+    groups: set[str] = field(default_factory=set)
+    hears_for: int = -1  # slot of the base of a VMAC
 
 
 class House:
     """Opened once, when the first configuration is proposed; SystemFault says what is missing."""
 
-    def __init__(self, child: Child, host_changed: Callable[[Changes | None], object]) -> None:
+    def __init__(
+        self,
+        child: Child,
+        host_changed: Callable[[Changes | None], object],
+        disturbed: Callable[[], object],
+        resurvey: Callable[[set[str]], object],
+    ) -> None:
+        """`resurvey(names)`: these instances have to look again."""
+        self.resurvey, self.disturbed = resurvey, disturbed
         self.child = child
         self.reactor = child.reactor
         self.packet = open_packet()
-        self.unicast = open_unicast()
+        self.unicast = {family: open_unicast(family) for family in FAMILIES}
         self.lane = Lane(child.reactor)
-        self.monitor = Monitor(child.reactor, host_changed)
+        self.monitor = Monitor(child.reactor, host_changed, inet6=True)
         self.addresses = AddressQueue(child.reactor)
+        self.upkeep = Upkeep(child.reactor, disturbed)
+        self.promotion = Promotion()
+        self.lease = Lease(child.reactor, self.lane.breathe)
+        self.statics = StaticThings(self)
+        self.interfaces = Interfaces(child, self.monitor)
+        self.firewall = Firewall(child)
         self.announcer = Announcer(
             child.reactor, lambda frames, size, to: burst.send(self.packet.fileno(), frames, size, to)
         )
-        self.receivers: dict[int, Receiver] = {}
+        self.receivers: dict[tuple[int, int], Receiver] = {}  # (interface index, kind: 4, 6 or AH)
         self.states: dict[tuple[str, str], int] = {}  # of what instances track: trackers.States
         self.service_ips: set[str] = set()  # of all instances: none of them is an interface's own address
         self.refused: dict[str, str] = {}  # interface -> why it cannot be heard
@@ -52,27 +75,86 @@ class House:
     def link(self, name: str) -> Link | None:
         return self.monitor.table.link(name)
 
-    def slot(self, link: Link) -> int:
-        """The slot that hears `link`, opened if need be; -1 if the kernel refuses (see `refused`)."""
-        receiver = self.receivers.get(link.index)
-        if receiver is None:
-            try:
-                sock = open_receive(link.name, link.index)
-            except SystemFault as error:
-                self.refused[link.name] = str(error)
-                return -1
-            self.refused.pop(link.name, None)
-            receiver = self.receivers[link.index] = Receiver(link, sock, self.lane.add_socket(sock.fileno()))
+    def slot(self, link: Link, group: str, ah: bool = False) -> int:
+        """The slot that hears this group (and unicast of its family) on `link`, opened if need be; -1 if the kernel
+        refuses (see `refused`). `ah`: what has an authentication header; who comes without is heard besides, as a
+        stranger."""
+        if ah and self.slot(link, group) < 0:
+            return -1
+        kind = _kind(group, ah)
+        try:
+            receiver = self.receivers.get((link.index, kind)) or self._open(link, kind)
+            self._join(receiver, group)
+        except SystemFault as error:
+            self.refused[link.name] = str(error)
+            return -1
+        self.refused.pop(link.name, None)
+        return receiver.slot
+
+    def _open(self, link: Link, kind: int, hears_for: int = -1) -> Receiver:
+        sock = open_receive(link.name, link.index, 6 if kind == 6 else 4, AH if kind == AH else VRRP)
+        if hears_for >= 0:
+            hear_only(sock, link.mac)
+        slot = self.lane.add_socket(sock.fileno(), kind == 6, hears_for)
+        receiver = self.receivers[link.index, kind] = Receiver(link, sock, slot, hears_for=hears_for)
+        return receiver
+
+    def _join(self, receiver: Receiver, group: str) -> None:
+        if group not in receiver.groups:
+            join(receiver.socket, receiver.link.name, receiver.link.index, group)
+            receiver.groups.add(group)
+
+    def let_go(self, vmac: Device) -> None:
+        """An instance that had it is gone: its addresses are taken off first, for it may have been there before us."""
+        while not self.addresses.idle:
+            self.addresses.pump()
+        if (link := self.link(vmac.name)) is not None:
+            for key in [key for key in self.receivers if key[0] == link.index]:
+                self._close(key)
+        self.interfaces.forget(vmac)
+
+    def why_not(self, vmac: Device) -> list[str]:
+        """Why an instance cannot use its own interface."""
+        refused = [self.interfaces.refused.get(vmac.name), self.refused.get(vmac.name)]
+        reasons = [reason for reason in refused if reason]
+        if not reasons and self.link(vmac.name) is None:
+            return [f"interface {vmac.name} does not exist"]
+        return reasons
+
+    def source_mac(self, instance: VrrpInstance, base: Link) -> bytes:
+        """Where its adverts come from."""
+        vmac = instance.vmac
+        return base.mac if vmac is None or vmac.xmit_base else mac_bytes(vmac.mac)
+
+    def second_slot(self, vmac: Link, slot: int, group: str, ah: bool = False) -> int:
+        """The slot of a VMAC: adverts that come from its own address (a peer's VMAC has the same) are given to it and
+        not to its base, whose `slot` they are for (the kernel's macvlan_handle_frame). All others come to the base."""
+        key = vmac.index, _kind(group, ah)
+        receiver = self.receivers.get(key)
+        if receiver is not None and (receiver.hears_for != slot or receiver.link.mac != vmac.mac):
+            self._close(key)
+            receiver = None
+        try:
+            if receiver is None:
+                receiver = self._open(vmac, key[1], slot)
+            self._join(receiver, group)
+        except SystemFault as error:
+            self.refused[vmac.name] = str(error)
+            return -1
+        self.refused.pop(vmac.name, None)
         return receiver.slot
 
     def close_stale_receivers(self, wanted: set[str]) -> None:
         """Those whose interface has gone, was renamed, or has no router any more."""
-        for index, receiver in list(self.receivers.items()):
-            link = self.monitor.table.links.get(index)
+        for key, receiver in list(self.receivers.items()):
+            link = self.monitor.table.links.get(key[0])
             if link is None or link.name != receiver.link.name or link.name not in wanted:
-                self.lane.remove_socket(receiver.slot)
-                receiver.socket.close()
-                del self.receivers[index]
+                self._close(key)
+
+    def _close(self, key: tuple[int, int]) -> None:
+        receiver = self.receivers.pop(key)
+        self.lane.remove_socket(receiver.slot)
+        receiver.socket.close()
 
     def close(self) -> None:
         """Release everything. Kernel state stays as it is."""
@@ -82,5 +164,14 @@ class House:
         self.receivers.clear()
         self.monitor.close()
         self.addresses.close()
+        self.upkeep.close()
+        self.interfaces.close()
+        self.firewall.close()
         self.packet.close()
-        self.unicast.close()
+        for sock in self.unicast.values():
+            sock.close()
+
+
+def _kind(group: str, ah: bool) -> int:
+    """Of a receiver."""
+    return AH if ah else 6 if ":" in group else 4

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from fastha.loop.reactor import Reactor
+from fastha.vrrp.sealed import Seal
 
 REASONS: tuple[str, ...]
 
@@ -16,9 +17,10 @@ class Lane:
 
     reactor: Reactor
     def __init__(self, reactor: Reactor) -> None: ...
-    def add_socket(self, fd: int, six: bool = False) -> int:
+    def add_socket(self, fd: int, six: bool = False, hears_for: int = -1) -> int:
         """Receive from this non-blocking raw socket (the caller keeps and closes it); returns its slot. `six`: an IPv6
-        one, which says hop limit and destination (IPV6_RECVHOPLIMIT, IPV6_RECVPKTINFO)."""
+        one, which says hop limit and destination (IPV6_RECVHOPLIMIT, IPV6_RECVPKTINFO). `hears_for`: a slot whose
+        routers hear what comes here."""
     def remove_socket(self, slot: int) -> None:
         """Forget it, before it is closed. Its routers hear nothing until configured with another."""
     def add(self) -> int:
@@ -42,13 +44,19 @@ class Lane:
         addresses: bytes,
         tx_fd: int,
         frames: Sequence[tuple[bytes, int, bytes]],
+        second_slot: int = -1,
     ) -> None:
         """Set rules and frames; state and counters stay.
 
-        `slot` -1 and `tx_fd` -1: none. `listen_ip`: 4 or 16 bytes, the destination this router's adverts come to.
-        `auth`: empty or the 8 bytes of a type 1 password. `addresses`: as many bytes each. Each frame is (bytes, offset
-        of the IP packet in it, socket address as the kernel's struct, empty for a connected socket).
+        `slot` -1 and `tx_fd` -1: none. `second_slot`: one that hears for `slot`; drained as it is before silence
+        counts. `listen_ip`: 4 or 16 bytes, the destination this router's adverts come to. `auth`: empty or the 8 bytes
+        of a type 1 password. `addresses`: as many bytes each. Each frame is (bytes, offset of the IP packet in it,
+        socket address as the kernel's struct, empty for a connected socket).
         """
+    def seal(self, index: int, spec: Seal | None, silence_ns: int, sequence: int = 0) -> None:
+        """How adverts are signed and verified; before `configure`, whose frames have room for it. Numbers and what was
+        heard stay, unless the kind changes. `sequence`: a number that peers may have heard already. OSError: libcrypto
+        lacks the digest."""
     def load(
         self,
         index: int,
@@ -69,8 +77,9 @@ class Lane:
     def take(self) -> list[tuple[int, int, int, int, int, int]]:
         """(index, TIMER | ADVERT | ZERO | ADDRESSES, priority, src, adver_ns, heard_ns) of all dirty routers."""
     def counters(self, index: int) -> dict[str, object]:
-        """sent, send_errors, last_errno, received, zero_received, addresses_differ, late_max_ns, late (a list: the
-        steps of loop/lateness.pxd), discarded {reason: n, only those above 0}."""
+        """sent, send_errors, last_errno, received, zero_received, addresses_differ, sequence (the last number; only if
+        adverts are signed), late_max_ns, late (a list: the steps of loop/lateness.pxd), discarded {reason: n, only
+        those above 0}."""
     def socket_counters(self, slot: int) -> dict[str, int]:
         """unknown_vrid, malformed, errors."""
     def peers(self, index: int) -> list[tuple[int, int, int, int]]:

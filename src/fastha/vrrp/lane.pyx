@@ -1,6 +1,6 @@
 # The Python coat of engine.pyx: owns the memory, checks what it is given, and hands over what is pending.
 
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 
@@ -15,6 +15,7 @@ from fastha.vrrp.engine cimport (
     router_unlink_dirty, router_unlink_vrid,
 )
 from fastha.vrrp.peers cimport PEERS
+from fastha.vrrp.seal cimport seal_free, seal_new, seal_t
 from fastha.wire.advert cimport ADVERT_VERDICTS
 from fastha.wire.ip cimport IP4_SIZE, IP6_SIZE, ip4_read, ip6_read, ip_number, ip_of
 
@@ -26,7 +27,10 @@ cdef extern from "<sys/epoll.h>" nogil:
     enum:
         EPOLLIN
 
-REASONS = (*VERDICTS[:ADVERT_VERDICTS], "version_differs", "auth_type", "auth_password", "interval", "self")
+SEALS = (
+    "auth_missing", "auth_shape", "auth_stranger", "auth_key", "auth_time", "auth_digest", "auth_replay",
+)
+REASONS = (*VERDICTS[:ADVERT_VERDICTS], *SEALS, "version_differs", "auth_type", "auth_password", "interval", "self")
 
 TIMER = PENDING_TIMER
 ADVERT = PENDING_ADVERT
@@ -68,6 +72,7 @@ cdef class Lane:
                 wheel_disarm(&lane.reactor.wheel, &lane.routers[i].timer)
                 router_free_frames(lane.routers[i])
                 free(lane.routers[i].addresses)
+                seal_free(lane.routers[i].seal)
                 free(lane.routers[i])
         for i in range(lane.socket_count):
             if lane.sockets[i] != NULL:
@@ -75,6 +80,7 @@ cdef class Lane:
                 free(lane.sockets[i])
         free(lane.routers)
         free(lane.sockets)
+        free(lane.slot_of_fd)
         free(lane.rx_room)
         free(lane)
 
@@ -83,11 +89,21 @@ cdef class Lane:
             raise IndexError(f"no router {index}")
         return self.lane.routers[index]
 
-    def add_socket(self, int fd, bint six=False) -> int:
+    def add_socket(self, int fd, bint six=False, int hears_for=-1) -> int:
         cdef lane_t *lane = self.lane
         cdef uint32_t slot = 0
         cdef lane_socket **grown
+        cdef uint32_t *slots
         cdef int rc
+        if hears_for >= 0:
+            self.socket(hears_for)
+        if <uint32_t>fd >= lane.fd_count:
+            slots = <uint32_t *>realloc(lane.slot_of_fd, 2 * (fd + 1) * sizeof(uint32_t))
+            if slots == NULL:
+                raise MemoryError
+            memset(slots + lane.fd_count, 0, (2 * (fd + 1) - lane.fd_count) * sizeof(uint32_t))
+            lane.slot_of_fd = slots
+            lane.fd_count = 2 * (fd + 1)
         while slot < lane.socket_count and lane.sockets[slot] != NULL:
             slot += 1
         if slot == lane.socket_count:
@@ -105,6 +121,8 @@ cdef class Lane:
             reactor_remove(lane.reactor, fd)
             raise MemoryError
         lane.sockets[slot].fd = fd
+        lane.sockets[slot].hears_for = hears_for if hears_for >= 0 else <int>slot
+        lane.slot_of_fd[fd] = slot
         lane.sockets[slot].six = six
         return slot
 
@@ -119,6 +137,11 @@ cdef class Lane:
         for i in range(self.lane.router_count):
             if self.lane.routers[i].slot == slot:
                 router_unlink_vrid(self.lane, self.lane.routers[i])
+            if self.lane.routers[i].second_slot == slot:
+                self.lane.routers[i].second_slot = -1
+        for i in range(self.lane.socket_count):
+            if self.lane.sockets[i] != NULL and self.lane.sockets[i].hears_for == slot:
+                self.lane.sockets[i].hears_for = <int>i
         reactor_remove(self.lane.reactor, s.fd)
         free(s)
         self.lane.sockets[slot] = NULL
@@ -145,6 +168,7 @@ cdef class Lane:
         node_init(&r.timer, lane.kind, index)
         r.index = index
         r.slot = -1
+        r.second_slot = -1
         r.tx_fd = -1
         r.deadline_ns = -1
         r.used = True
@@ -158,12 +182,14 @@ cdef class Lane:
         router_free_frames(r)
         free(r.addresses)
         r.addresses = NULL
+        seal_free(r.seal)
+        r.seal = NULL
         r.used = False
 
     def configure(
         self, int index, *, int slot, bytes listen_ip, uint8_t version, uint8_t vrid, own_ip,
         ns_t advert_int_ns, ns_t silence_ns, uint8_t down_adverts, bint preempt, bint patient, bytes auth,
-        bytes addresses, int tx_fd, frames,
+        bytes addresses, int tx_fd, frames, int second_slot=-1,
     ) -> None:
         cdef lane_router *r = self.router(index)
         cdef lane_frame *frame
@@ -176,7 +202,10 @@ cdef class Lane:
                 raise ValueError("a frame is too long or too short, or its socket address of another kind")
         if slot >= 0 and self.socket(slot).six != (width == IP6_SIZE):
             raise ValueError("listen_ip and the socket are of different families")
+        if second_slot >= 0:
+            self.socket(second_slot)
         router_unlink_vrid(self.lane, r)
+        r.second_slot = second_slot
         r.version = version
         r.vrid = vrid
         r.own_ip = ip_of(own_ip)
@@ -186,7 +215,7 @@ cdef class Lane:
         r.down_adverts = down_adverts
         r.preempt = preempt
         r.patient = patient
-        r.auth_type = 1 if auth else 0
+        r.auth_type = 1 if auth else 2 if r.seal != NULL and r.seal.ah else 0      # RFC 2338 section 5.3.6
         if auth:
             memcpy(r.auth, <const uint8_t *>auth, 8)
         free(r.addresses)
@@ -218,6 +247,16 @@ cdef class Lane:
             r.slot = slot
             r.next_vrid = self.lane.sockets[slot].by_vrid[vrid]
             self.lane.sockets[slot].by_vrid[vrid] = r
+
+    def seal(self, int index, spec, ns_t silence_ns, uint64_t sequence=0) -> None:
+        cdef lane_router *r = self.router(index)
+        cdef seal_t *made = NULL
+        if spec is not None:
+            made = seal_new(spec, silence_ns, r.seal)
+            if sequence > made.sent:
+                made.sent = sequence
+        seal_free(r.seal)
+        r.seal = made
 
     def load(
         self, int index, uint8_t role, uint8_t priority, ns_t deadline_ns, ns_t master_adver_ns, master_ip,
@@ -284,6 +323,7 @@ cdef class Lane:
             "received": r.received,
             "zero_received": r.zero_received,
             "addresses_differ": r.addresses_differ,
+            **({"sequence": r.seal.sent} if r.seal != NULL else {}),
             "late_max_ns": r.late_max_ns,
             "late": [r.late[i] for i in range(<int>LATE_STEPS)],
             "discarded": {REASONS[i]: r.discarded[i] for i in range(<int>LANE_REASONS) if r.discarded[i]},

@@ -423,6 +423,8 @@ def _backup_waits(rules: Rules, state: State, event: GroupWaits, now_ns: int) ->
 
 
 def _backup_leads(rules: Rules, state: State, event: GroupLeads, now_ns: int) -> Outcome:
+    if rules.held:
+        return state, ()
     return _become_master(rules, state, now_ns, event.why)
 
 

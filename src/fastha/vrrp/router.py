@@ -11,23 +11,29 @@ from functools import partial
 from typing import Any
 
 from fastha.child.told import Told
-from fastha.link import rtnl
-from fastha.link.addresses import Key, Operation
-from fastha.link.rtnl import Link
+from fastha.link import links, messages, rtnl
+from fastha.link.addresses import BELONGING, Key, Operation
+from fastha.link.rtnl import FOREVER_S, Link
 from fastha.model import VrrpInstance
 from fastha.model.override import VrrpOverride
 from fastha.model.units import NS_PER_S
 from fastha.scripts import lines
 from fastha.vrrp import frames, group, machine, notify, trackers
+from fastha.vrrp.belongings import Belongings
 from fastha.vrrp.frames import ArpBlock
 from fastha.vrrp.garp import Token
 from fastha.vrrp.house import House
+from fastha.vrrp.interfaces import ours
 from fastha.vrrp.machine import Event, Role, State
 from fastha.vrrp.peers_seen import Peers
+from fastha.vrrp.rivals import Rivals
 from fastha.vrrp.rules import Rules, rules_of
-from fastha.vrrp.sockets import GROUP
+from fastha.vrrp.sealed import beyond, seal_of
+from fastha.vrrp.sockets import forwarding
 from fastha.vrrp.sync import Sync
 
+HOST6 = 128
+QUIET_NS = 5 * NS_PER_S  # counters of very many instances are looked at less often than once a second
 ROLES = list(Role)  # lane_role is the position
 TELL_PER_S = 1 / 60
 
@@ -50,7 +56,11 @@ class Router:
         self.released_master = int(previous.get("released_master", 0))
         self.zero_sent = int(previous.get("zero_sent", 0))
         self.repaired = 0
+        self._sequence = int(previous.get("sequence", 0))  # of signed adverts: peers have heard it
         self.peers = Peers(previous.get("peers", ()))
+        self.rivals = Rivals()
+        self._master_ns = 0  # since when its role is what it is
+        self.differing: set[int] = set()  # peers whose address list is not ours
         self.messages: Messages = {}
         self.arp: list[ArpBlock] = []
         self.token: Token | None = None
@@ -59,14 +69,23 @@ class Router:
         self._last = notify.STOP  # what the end is called
         self._announce = ""  # the occasion to announce when they have come
         self._built: object = None
+        self._untracked: set[Key] = set()
+        self._renewals: dict[Key, bytes] = {}
+        self._lift_to = False  # what its VMAC shall be
+        self._staged_as: object = None  # the _built whose addresses are on the VMAC
         self._told = Told(house.child, "instances")
         self.sync: Sync | None = None
         self.keeps = False  # its addresses stay when it gives up
         self.rules = rules_of(instance, 0, override)
         self._build()
-        holding = previous.get("state") == "master" or any(house.monitor.table.has(*key) for key in self.messages)
+        self.belongings = Belongings(house, instance.name)
+        self.belongings.build(instance.belongings)
+        self.belongings.adopt()
+        found = self.belongings.holds or self._finds_addresses()
+        holding = previous.get("state") == "master" or found
         self.state = State(priority=self._priority(), holding=holding)
         self._load()
+        self._stage()
 
     # -- events --
 
@@ -86,6 +105,23 @@ class Router:
         self.state = new
         if new != old:
             self._load()
+
+    def meet(self, priority: int, src: int, now_ns: int) -> None:
+        """Somebody else's advert: two masters, if this is one and is to stay it. One that has just taken over may still
+        hear its predecessor, and the loser cannot tell this from being taken over from."""
+        state, rules = self.state, self.rules
+        if state.role is not Role.MASTER or (priority, src) >= (state.priority, rules.own_ip):
+            return
+        if now_ns - self._master_ns < rules.advert_int_ns:
+            return
+        ip, differs = machine.dotted(src), src in self.differing
+        self._two_masters(
+            self.rivals.heard(ip, priority, state.priority, differs, now_ns, time.time(), rules.silence_ns)
+        )
+
+    def _two_masters(self, text: str) -> None:
+        if text:
+            self.house.child.event("two_masters", self.instance.name, text, logging.WARNING, text.partition("): ")[2])
 
     def present(self) -> State:
         """The state with what the lane has moved since it was loaded."""
@@ -110,13 +146,23 @@ class Router:
 
     @property
     def interfaces(self) -> set[str]:
-        """Names of all it uses."""
-        return {self.instance.interface, *(a.dev for a in self.instance.addresses if a.dev)}
+        """Names of all it needs and does not make itself."""
+        instance = self.instance
+        addresses = (a.dev for a in instance.carried if a.dev and a.tracked)
+        return {instance.interface, *addresses, *(dev for one in instance.belongings for dev in one.watched_devs)}
 
     @property
     def follows(self) -> set[str]:
         """Names of all interfaces whose changes concern it."""
-        return self.interfaces | {t.name for t in self.instance.track if t.kind == "interface"}
+        instance = self.instance
+        tracked = {t.name for t in instance.track if t.kind == "interface"}
+        return (
+            {instance.carrier}
+            | self.interfaces
+            | tracked
+            | {a.dev for a in instance.carried if a.dev}
+            | self.belongings.devs
+        )
 
     # -- what the host says --
 
@@ -138,11 +184,14 @@ class Router:
             self.happen(machine.FaultRaised(reason), now_ns)
         for reason in sorted(group.own_faults(self.state) - faults):
             self.happen(machine.FaultCleared(reason), now_ns)
+        self.belongings.build(self.instance.belongings)
         if self.state.role is Role.INIT:
             if waiting := trackers.unknown(self.instance, self._tracked(self.instance)):
                 self.why = f"waits for the first word about {waiting[0]}"
             else:
                 self.happen(machine.Startup(resume), now_ns)
+        if self._staged_as is not self._built:
+            self._stage()
 
     def _tracked(self, instance: VrrpInstance) -> trackers.States:
         """What is known of the things `instance` follows."""
@@ -171,7 +220,7 @@ class Router:
 
     def _faults(self) -> frozenset[str]:
         instance, table = self.instance, self.house.monitor.table
-        reasons = trackers.faults(instance, self._tracked(instance))
+        reasons = trackers.faults(instance, self._tracked(instance)) + self.house.statics.faults(instance.name)
         for name in self.interfaces:
             link = table.link(name)
             if link is None:
@@ -180,16 +229,21 @@ class Router:
                 reasons.append(f"interface {name} is down")
             elif name == instance.interface:
                 if not self._own_ip(link):
-                    reasons.append(f"interface {name} has no IPv4 address")
+                    kind = "IPv4" if instance.family == 4 else "link-local IPv6"
+                    reasons.append(f"interface {name} has no {kind} address")
                 if name in self.house.refused:
                     reasons.append(self.house.refused[name])
+        if instance.vmac is not None:
+            reasons += self.house.why_not(instance.vmac)
         return frozenset(reasons)
 
     def _own_ip(self, link: Link) -> str:
         table = self.house.monitor.table
         if self.instance.unicast_src:
             return self.instance.unicast_src
-        return table.primary(link.index, self.house.service_ips)
+        own = table.primary(link.index, self.house.service_ips, self.instance.family)
+        # A link-local address that only a master has is none to speak from, except for the owner of the addresses.
+        return own if self.instance.family == 4 or self.rules.owner or own not in self.house.service_ips else ""
 
     # -- what is built beforehand --
 
@@ -197,29 +251,32 @@ class Router:
         """Frames, address messages and ARP for the interfaces as they are now; nothing if they are as they were."""
         instance, house = self.instance, self.house
         link = house.link(instance.interface)
-        devs = {a.dev or instance.interface for a in instance.addresses}
+        devs = {a.dev or instance.carrier for a in instance.carried} | {instance.carrier}
         links = {dev: found for dev in devs if (found := house.link(dev)) is not None}
         own = self._own_ip(link) if link is not None else ""
-        slot = house.slot(link) if link is not None else -1
-        built = (
-            instance,
-            self.override,
-            _constant(link),
-            own,
-            slot,
-            {dev: _constant(found) for dev, found in links.items()},
-        )
+        ah = instance.auth.kind == "ah"
+        slot = house.slot(link, instance.group, ah) if link is not None else -1
+        vmac = links.get(instance.carrier) if instance.vmac is not None else None
+        second_slot = -1
+        if vmac is not None and slot >= 0 and not instance.unicast:
+            second_slot = house.second_slot(vmac, slot, instance.group, ah)
+        constants = {dev: _constant(found) for dev, found in links.items()}
+        valid_s = self._valid_s
+        built = (instance, valid_s, self.override, _constant(link), own, slot, second_slot, constants)
         if built == self._built:
             return
         self._built = built
         # Without an address it still takes part in its end with the one it had.
         self.rules = rules_of(instance, frames.number(own) if own else self.rules.own_ip, self.override)
         rules = self.rules
-        source = house.unicast if instance.unicast else house.packet
+        source = house.unicast[instance.family] if instance.unicast else house.packet
+        seal = seal_of(instance)
+        house.lane.seal(self.index, seal, rules.silence_ns, beyond(seal, self._sequence))
+        nobody = "0.0.0.0" if instance.family == 4 else "::"
         house.lane.configure(
             self.index,
             slot=slot,
-            listen_ip=frames.packed([own or "0.0.0.0" if instance.unicast else GROUP]),
+            listen_ip=frames.packed([own or nobody if instance.unicast else instance.group]),
             version=rules.version,
             vrid=instance.vrid,
             own_ip=rules.own_ip,
@@ -231,16 +288,28 @@ class Router:
             auth=frames.password(instance),
             addresses=frames.packed([a.ip for a in instance.addresses]),
             tx_fd=source.fileno() if link is not None else -1,
-            frames=frames.advert_frames(instance, own, link) if link is not None and own else [],
+            frames=frames.advert_frames(instance, own, link, house.source_mac(instance, link)) if link and own else [],
+            second_slot=second_slot,
         )
         self.messages = {}
-        for a in instance.addresses:
-            if found := links.get(a.dev or instance.interface):
+        for a in instance.carried:
+            if found := links.get(a.dev or instance.carrier):
                 self.messages[found.index, a.ip, a.prefixlen] = (
-                    rtnl.add_address(found.index, a.ip, a.prefixlen, a.scope, a.label),
-                    rtnl.delete_address(found.index, a.ip, a.prefixlen),
+                    messages.add(found.index, a, valid_s),
+                    messages.delete(found.index, a),
                 )
-        self.arp = frames.arp_blocks(instance, links)
+        self.arp = frames.arp_blocks(instance, links, forwarding(links))
+        self._renewals = {
+            (found.index, a.ip, a.prefixlen): messages.add(found.index, a, valid_s, renew=True)
+            for a in instance.carried
+            if (found := links.get(a.dev or instance.carrier))
+        }
+        self._untracked = {
+            (found.index, a.ip, a.prefixlen)
+            for a in instance.carried
+            if not a.tracked and (found := links.get(a.dev or instance.carrier))
+        }
+        house.promotion.want(self.index, frozenset(links) if instance.promote_secondaries else frozenset())
 
     def change(self, new: VrrpInstance, now_ns: int) -> None:
         """A reload changed this instance: role, timers and counters stay, only the difference is applied."""
@@ -252,27 +321,26 @@ class Router:
         for reason in sorted(self._faults() - self.state.faults):  # while the old frames can still say goodbye
             self.happen(machine.FaultRaised(reason), now_ns)
         self._build()
-        if self.state.role is Role.MASTER or self.state.holding:
-            dropped = {key: messages for key, messages in old_messages.items() if key not in self.messages}
+        if self.state.role is Role.MASTER or self.state.holding or self._staged:
+            dropped = {key: both for key, both in old_messages.items() if key not in self.messages}
             self._held -= dropped.keys()
             self._remove(dropped)
-        fresh = tuple(a for a in new.addresses if a not in old.addresses)
+        fresh = tuple(a for a in new.carried if a not in old.carried)
         if self.state.role is not Role.INIT and self.state.role is not Role.FAULT:
             priority = self._priority()
             if priority != self.state.priority:
                 self.happen(machine.PriorityChanged(priority), now_ns)
             self.happen(machine.RulesChanged(old_rules), now_ns)
             if fresh and self.state.role is Role.MASTER:
-                self._announce_only(replace(new, addresses=fresh))
+                self._announce_only(replace(new, addresses=fresh, excluded=()))
         self.survey(now_ns)
         self.publish()
 
     def _announce_only(self, part: VrrpInstance) -> None:
         """ARP for added addresses, in a burst of its own; the refresh knows all of them from now on."""
-        links = {
-            dev: link for dev in {a.dev or part.interface for a in part.addresses} if (link := self.house.link(dev))
-        }
-        self.house.announcer.announce(frames.arp_blocks(part, links), replace(part.garp, master_refresh_ns=0), "master")
+        links = {dev: link for dev in {a.dev or part.carrier for a in part.carried} if (link := self.house.link(dev))}
+        blocks = frames.arp_blocks(part, links, forwarding(links))
+        self.house.announcer.announce(blocks, replace(part.garp, master_refresh_ns=0), "master")
         if self.token is not None:
             self.token.blocks[:] = self.arp
 
@@ -294,6 +362,8 @@ class Router:
         """Stop or removal (`last`): priority 0 if master, addresses returned."""
         self._last = last
         self.happen(machine.Shutdown(), now_ns)
+        if (link := self._staged) is not None and not ours(link) and not self.keeps:
+            self._remove(self.messages)  # else they go with it
 
     def _tell(self, role: Role) -> None:
         """Scripts and FIFOs, in their order."""
@@ -322,7 +392,14 @@ class Router:
     def close(self) -> None:
         """Forget the router (after `give_up`)."""
         self._silence()
+        self.house.promotion.want(self.index, frozenset())
         self.house.lane.remove(self.index)
+
+    def _finds_addresses(self) -> bool:
+        """Some predecessor left it master."""
+        if self._staged is not None and not self._staged.up:
+            return False
+        return any(self.house.monitor.table.has(*key) for key in self.messages)
 
     # -- effects --
 
@@ -332,13 +409,15 @@ class Router:
                 self.house.lane.send(self.index, priority)
                 self.zero_sent += priority == 0
             case machine.AddAddresses():
+                self._lift(True)
                 self._add_missing()
+                self.belongings.add()
             case machine.RemoveAddresses():
                 self._announce = ""
                 self._silence()
-                self._held.clear()
                 if not self.keeps:
-                    self._remove(self.messages)
+                    self.belongings.remove()
+                    self._give_back()
             case machine.Garp(occasion):
                 self._announce = occasion
                 if not self._adding:
@@ -348,6 +427,7 @@ class Router:
             case machine.Notify(old, new, why):
                 self.since, self.why = time.time(), why
                 self.became_master += new is Role.MASTER
+                self._master_ns = self.house.reactor.now_ns()
                 self.released_master += old is Role.MASTER
                 level = logging.WARNING if new is Role.FAULT else logging.INFO
                 self.house.child.event("state", self.instance.name, f"{old} -> {new}: {why}", level, why)
@@ -358,28 +438,92 @@ class Router:
             case machine.Warn(text):
                 self.house.child.limited(f"{self.instance.name} {text}", TELL_PER_S, f"{self.instance.name}: {text}")
 
+    def _give_back(self) -> None:
+        """Addresses are nobody's here any more."""
+        if self._staged is not None:
+            self._lift(False)
+            return
+        self._held.clear()
+        self._remove(self.messages)
+
     def _add_missing(self) -> list[Key]:
         """Ask for every address the kernel does not hold; those it has are not touched."""
         queue, table = self.house.addresses, self.house.monitor.table
-        missing = [key for key in self.messages if queue.busy(key) or not table.has(*key)]
+        ours = self._held & self._untracked  # once they were there, nobody looks after them
+        missing = [key for key in self.messages if (queue.busy(key) or not table.has(*key)) and key not in ours]
         self._held.update(self.messages.keys() - missing)
         self._adding += len(missing)
         queue.submit(Operation(key, self.messages[key][0], partial(self._added, key)) for key in missing)
         return missing
 
     def _added(self, key: Key, error: int) -> None:
-        self._adding -= 1
         if not error:
             self._held.add(key)
             self.house.monitor.table.apply(rtnl.Address(*key))  # ahead of the notification
         self._complain("add", error)
+        self._settled()
+
+    def _settled(self) -> None:
+        """One of the operations that become a master is done."""
+        self._adding -= 1
         if self._adding == 0 and self._announce:
             self._start_announcing()
 
-    def _remove(self, messages: Messages) -> None:
+    # -- staged addresses: on the VMAC in every role; it is up in a master alone --
+
+    @property
+    def _staged(self) -> Link | None:
+        """The VMAC that keeps its addresses while it is down."""
+        vmac = self.instance.vmac
+        return self.house.link(vmac.name) if vmac is not None and vmac.staged else None
+
+    def _stage(self) -> None:
+        """Down unless master, and only then given what is missing: a backup must never answer for an address."""
+        self._staged_as = self._built
+        if (link := self._staged) is not None:
+            wanted = self.state.role is Role.MASTER or self.state.holding
+            if link.up != wanted:
+                self._lift(wanted)
+            self._add_missing()
+
+    def _lift(self, up: bool) -> None:
+        """Set the VMAC up or down, ahead of all other work; one such operation at a time, for the last word counts."""
+        self._lift_to = up
+        if (link := self._staged) is None or link.up == up or self.house.addresses.busy((link.index, "", 0)):
+            return
+        self._adding += 1
+        operation = Operation((link.index, "", 0), links.set_up(link.index, up), partial(self._lifted, link, up))
+        self.house.addresses.submit([operation], urgent=True)
+
+    def _lifted(self, link: Link, up: bool, error: int) -> None:
+        if not error and self.house.monitor.table.links.get(link.index) is not None:
+            self.house.monitor.table.apply(replace(link, up=up, running=up))  # ahead of the notification
+        elif error:
+            self._complain("set up or down the VMAC of", error)
+        if self._lift_to != up:
+            self._lift(self._lift_to)
+        self._settled()
+
+    def _remove(self, some: Messages) -> None:
         self.house.addresses.submit(
-            Operation(key, delete, partial(self._removed, key)) for key, (_, delete) in messages.items()
+            Operation(key, delete, partial(self._removed, key)) for key, (_, delete) in some.items()
         )
+
+    @property
+    def _valid_s(self) -> int:
+        """How long an address lives that is not renewed. Staged ones are there in every role, unrenewed."""
+        return FOREVER_S if self._staged is not None else self.house.lease.valid_s
+
+    def renew(self) -> None:
+        """Every address that is there gets its lifetime anew."""
+        if (self.state.role is Role.MASTER or self.state.holding) and self._staged is None:
+            has = self.house.monitor.table.has
+            self.house.addresses.submit(
+                Operation(BELONGING, message, self._renewed) for key, message in self._renewals.items() if has(*key)
+            )
+
+    def _renewed(self, error: int) -> None:
+        self._complain("renew", error)
 
     def _removed(self, key: Key, error: int) -> None:
         if not error:
@@ -405,7 +549,12 @@ class Router:
 
     def repair(self) -> None:
         """Addresses of a master that somebody took away come back; those the kernel refused are tried again."""
-        if self.state.role is not Role.MASTER or self._adding:
+        if self._staged is not None and not self._adding:
+            self._stage()
+        if self.state.role is not Role.MASTER:
+            return
+        self.belongings.look()
+        if self._adding:
             return
         if stolen := [key for key in self._add_missing() if key in self._held]:
             self.repaired += len(stolen)
@@ -434,16 +583,22 @@ class Router:
             "priority": state.priority,
             "priority_from": trackers.parts(instance, self._tracked(instance)),
             "master": machine.dotted(state.master_ip) if state.master_ip else "",
-            "addresses": [str(a) for a in instance.addresses],
+            "addresses": [str(a) for a in instance.carried],
             "holding": state.holding,
             "faults": sorted(state.faults),
             "master_priority": state.master_priority,
             "master_advert_int_ns": state.master_adver_ns,
             "became_master": self.became_master,
+            "repaired": self.repaired + self.belongings.repaired,
+            "routes": [str(route) for route in instance.routes],
+            "rules": [str(rule) for rule in instance.rules],
+            "refused": sorted(f"{one}: {why}" for one, why in self.belongings.refused.items()),
             "released_master": self.released_master,
             "zero_sent": self.zero_sent,
-            "repaired": self.repaired,
             "override": None if self.override is None else asdict(self.override),
+            "two_masters": self.rivals.facts(
+                state.role is Role.MASTER, self.house.reactor.now_ns(), max(self.rules.silence_ns, QUIET_NS)
+            ),
             "peers": self.peers.told(self.house.lane.peers(self.index)),
             **counters,
         }
@@ -451,6 +606,12 @@ class Router:
     def count(self) -> None:
         """Once a second: look after the addresses, publish counters, tell (within limits) of dropped adverts."""
         self.repair()
+        if self.belongings.uneasy:
+            self.house.disturbed()
+        master, now_ns = self.state.role is Role.MASTER, self.house.reactor.now_ns()
+        discarded = self.house.lane.counters(self.index)["discarded"]
+        assert isinstance(discarded, dict)
+        self._two_masters(self.rivals.discarded(discarded, master, self.state.priority, now_ns, time.time(), QUIET_NS))
         name, facts = self.instance.name, self._facts()
         self._told.drops(name, "adverts", facts["discarded"])
         self._told.publish(name, facts)

@@ -49,6 +49,8 @@ cdef struct advert_t:
     uint16_t adver_cs           # centiseconds, also for v2 (seconds x 100)
     const uint8_t *addresses    # count x width bytes, inside the caller's packet
     const uint8_t *auth         # 8 bytes (v2) or NULL
+    const uint8_t *trailer      # TRAILER_SIZE bytes behind it (auth_hmac), or NULL
+    size_t size                 # of the VRRP packet, without trailer
     bint plain                  # encode: version 3 without the pseudo header in its checksum (v3_checksum_as_v2)
     ip_t summed                 # encode: the destination in the pseudo header, if it is not dst; all 0: it is dst
 
@@ -62,6 +64,12 @@ cdef int advert_decode6(
     const uint8_t *payload, size_t size, const uint8_t *src, const uint8_t *dst, uint8_t hop_limit, bint check_ttl,
     advert_t *out) noexcept nogil
 
+# The VRRP packet alone, of either family: `out` is zero but for src, dst, width and ttl, which the caller has set.
+# `signed`: with or without a trailer (wire/trailer.pxd) behind it, which is not looked into. For the two above a
+# trailer is a wrong length.
+cdef int advert_decode_payload(
+    const uint8_t *vrrp, size_t payload, bint check_ttl, bint signed, advert_t *out) noexcept nogil
+
 # After ADVERT_CHECKSUM for a version 3 advert: would it be right without a pseudo header (`plain`, v3_checksum_as_v2),
 # or with `dst` as destination in it (old_unicast_checksum)?
 cdef bint advert_sum_is(const advert_t *a, bint plain, ip_t dst) noexcept nogil
@@ -72,5 +80,6 @@ cdef bint advert_sum_is(const advert_t *a, bint plain, ip_t dst) noexcept nogil
 # IPv6: 3).
 cdef int advert_encode(uint8_t *packet, size_t room, const advert_t *a) noexcept nogil
 
-# Change the priority of an encoded packet in place and mend the VRRP checksum incrementally (RFC 1624).
+# Change the priority of an encoded packet (also behind an authentication header) in place and mend the VRRP checksum
+# incrementally (RFC 1624).
 cdef void advert_set_priority(uint8_t *packet, uint8_t priority) noexcept nogil

@@ -1,8 +1,10 @@
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy, memset
 
+from fastha.wire.ah cimport AH_PROTOCOL, AH_SIZE
 from fastha.wire.checksum cimport sum_fold, sum_words
 from fastha.wire.ip cimport IP4_SIZE, IP6_SIZE, ip4_read, ip4_write, ip6_read, ip6_write, ip_of
+from fastha.wire.trailer cimport TRAILER_SIZE
 
 from fastha.wire import address
 
@@ -42,9 +44,14 @@ cdef uint64_t pseudo_header(uint8_t width, ip_t src, ip_t dst, size_t size) noex
     return sum_words(ends, 2 * width, 0) + htons(VRRP_PROTOCOL) + htons(<uint16_t>size)
 
 
-cdef int decode_payload(const uint8_t *vrrp, size_t payload, advert_t *out) noexcept nogil:
-    # What both families have in common; `out` has the ends, width and TTL already.
+cdef int advert_decode_payload(
+    const uint8_t *vrrp, size_t payload, bint check_ttl, bint signed, advert_t *out
+) noexcept nogil:
     cdef uint64_t acc = 0
+    if payload < VRRP_HEADER:
+        return ADVERT_SHORT
+    if check_ttl and out.ttl != TTL:        # RFC 9568 section 7.1, first MUST, and 5.1.2.3
+        return ADVERT_TTL
     out.version = vrrp[0] >> 4
     out.vrid = vrrp[1]
     out.priority = vrrp[2]
@@ -53,19 +60,22 @@ cdef int decode_payload(const uint8_t *vrrp, size_t payload, advert_t *out) noex
         return ADVERT_VERSION
     if vrrp[0] & 15 != ADVERTISEMENT:
         return ADVERT_TYPE
+    out.size = VRRP_HEADER + <size_t>out.width * out.count + (AUTH_SIZE if out.version == VERSION_2 else 0)
+    if signed and payload == out.size + TRAILER_SIZE:
+        out.trailer = vrrp + out.size
+    elif payload != out.size:
+        return ADVERT_LENGTH
     if out.version == VERSION_3:
         out.adver_cs = get16(vrrp + 4) & 0x0fff             # RFC 9568 section 5.2.6: the rest is reserved, ignored
-        if out.count == 0 or payload != VRRP_HEADER + <size_t>out.width * out.count:
+        if out.count == 0:
             return ADVERT_LENGTH
-        acc = pseudo_header(out.width, out.src, out.dst, payload)
+        acc = pseudo_header(out.width, out.src, out.dst, out.size)
     else:
         out.auth_type = vrrp[4]
         out.adver_cs = <uint16_t>(vrrp[5] * 100)
-        if payload != <size_t>VRRP_HEADER + 4 * out.count + AUTH_SIZE:
-            return ADVERT_LENGTH
-        out.auth = vrrp + payload - AUTH_SIZE
+        out.auth = vrrp + out.size - AUTH_SIZE
     out.addresses = vrrp + VRRP_HEADER
-    return ADVERT_CHECKSUM if sum_fold(sum_words(vrrp, payload, acc)) else ADVERT_OK
+    return ADVERT_CHECKSUM if sum_fold(sum_words(vrrp, out.size, acc)) else ADVERT_OK
 
 
 cdef int advert_decode(const uint8_t *packet, size_t size, bint check_ttl, advert_t *out) noexcept nogil:
@@ -85,9 +95,7 @@ cdef int advert_decode(const uint8_t *packet, size_t size, bint check_ttl, adver
     total = get16(packet + 2)
     if header < ADVERT_IP_HEADER or total > size or total < header + VRRP_HEADER:
         return ADVERT_SHORT
-    if check_ttl and out.ttl != TTL:        # RFC 9568 section 7.1, first MUST
-        return ADVERT_TTL
-    return decode_payload(packet + header, total - header, out)
+    return advert_decode_payload(packet + header, total - header, check_ttl, False, out)
 
 
 cdef int advert_decode6(
@@ -99,11 +107,7 @@ cdef int advert_decode6(
     out.ttl = hop_limit
     out.src = ip6_read(src)
     out.dst = ip6_read(dst)
-    if size < VRRP_HEADER:
-        return ADVERT_SHORT
-    if check_ttl and hop_limit != TTL:      # RFC 9568 section 7.1, and 5.1.2.3
-        return ADVERT_TTL
-    return decode_payload(payload, size, out)
+    return advert_decode_payload(payload, size, check_ttl, False, out)
 
 
 cdef bint advert_sum_is(const advert_t *a, bint plain, ip_t dst) noexcept nogil:
@@ -180,6 +184,8 @@ cdef void advert_set_priority(uint8_t *packet, uint8_t priority) noexcept nogil:
     # RFC 1624 section 3, eqn. 3: HC' = ~(~HC + ~m + m'); m is the 16-bit word that holds priority and count.
     cdef uint8_t *vrrp = packet + (ADVERT_IP6_HEADER if packet[0] >> 4 == 6 else (packet[0] & 15) * 4)
     cdef uint16_t checksum, before, after
+    if packet[0] >> 4 == 4 and packet[9] == AH_PROTOCOL:
+        vrrp += AH_SIZE
     memcpy(&before, vrrp + 2, 2)
     vrrp[2] = priority
     memcpy(&after, vrrp + 2, 2)

@@ -12,10 +12,10 @@ emails | ADDRESS | Mail addresses
 DATA = """
 [top level]
 global_defs              | {global_defs}                   |             |       | yes | Settings of the whole daemon and defaults for instances
-track_group              | NAME {track_group}              |             |       | -   | Instances that fail when a static address, route or rule is lost
-static_ipaddress         | {static_addresses}              |             |       | -   | Addresses kept on interfaces while the daemon runs
-static_routes            | {routes}                        |             |       | -   | Routes kept while the daemon runs
-static_rules             | {rules}                         |             |       | -   | Routing rules kept while the daemon runs
+track_group              | NAME {track_group}              |             |       | yes | Instances that fail when a static address, route or rule is lost
+static_ipaddress         | {static_addresses}              |             |       | yes | Addresses kept on interfaces while the daemon runs
+static_routes            | {routes}                        |             |       | yes | Routes kept while the daemon runs
+static_rules             | {rules}                         |             |       | yes | Routing rules kept while the daemon runs
 interface_up_down_delays | {interface_delays}              |             |       | -   | Time a link must stay down or up before it counts
 linkbeat_interfaces      | {linkbeat}                      |             |       | -   | Interfaces whose link is polled
 vrrp_sync_group          | NAME {vrrp_sync_group}          |             |       | yes | Instances that change state together
@@ -30,12 +30,12 @@ SSL                      | {SSL}                           |             |      
 virtual_server_group     | NAME {virtual_server_group}     |             |       | yes | Addresses and marks that share one set of real servers
 virtual_server           | ADDR|fwmark|group [PORT|N|NAME] [inet|inet6] {virtual_server} | |  | yes | One balanced service
 linkbeat_use_polling     | -                               | off         |       | -   | Poll every link instead of listening to the kernel
-net_namespace            | NAME                            |             |       | !   | Run in this network namespace
+net_namespace            | NAME                            |             |       | yes   | Run in this network namespace
 net_namespace_ipvs       | [NAME]                          |             |       | !   | Program the load balancer in this network namespace
 namespace_with_ipsets    | -                               | off         |       | -   | Allow IP sets in a namespace on old kernels
-use_pid_dir              | -                               | off         |       | -   | Keep PID files in a directory
-instance                 | NAME                            |             |       | -   | Name of this daemon among several on one machine
-child_wait_time          | s                               | 5           | 0..4294967295 | -   | How long a child may take to stop before it is killed
+use_pid_dir              | -                               | off         |       | yes   | Keep PID files in a directory
+instance                 | NAME                            |             |       | yes   | Name of this daemon among several on one machine
+child_wait_time          | s                               | 5           | 0..4294967295 | yes   | How long a child may take to stop before it is killed
 
 [global_defs]
 router_id                | STRING                          | host name   |       | yes | Name of this director
@@ -57,34 +57,34 @@ startup_script           | CMD [USER [GROUP]]              |             |      
 shutdown_script          | CMD [USER [GROUP]]              |             |       | yes | Run after everything has stopped
 startup_script_timeout   | s                               | 10          | 1..1000 | yes | How long startup_script may take
 shutdown_script_timeout  | s                               | 10          | 1..1000 | yes | How long shutdown_script may take
-umask                    | MASK...                         | 0177        |       | -   | Permissions withheld from files
+umask                    | MASK...                         | 0177        |       | yes   | Permissions withheld from files
 random_seed              | N                               |             | 0..4294967295 | yes | Makes random numbers repeatable
-process_names            | -                               | off         |       | -   | Children show their own names
-process_name             | COMM                            |             |       | -   | Name of the parent process
-vrrp_process_name        | COMM                            |             |       | -   | Name of the VRRP process
-checker_process_name     | COMM                            |             |       | -   | Name of the checker process
+process_names            | -                               | off         |       | yes   | Children show their own names
+process_name             | COMM                            |             |       | yes   | Name of the parent process
+vrrp_process_name        | COMM                            |             |       | yes   | Name of the VRRP process
+checker_process_name     | COMM                            |             |       | yes   | Name of the checker process
 lvs_process_name         | COMM                            |             |       | =checker_process_name | -
-bfd_process_name         | COMM                            |             |       | -   | Name of the BFD process
-vrrp_priority            | N                               | 0           | -20..19 | - | Nice value of the VRRP process
-checker_priority         | N                               | 0           | -20..19 | - | Nice value of the checker process
-bfd_priority             | N                               | 0           | -20..19 | - | Nice value of the BFD process
-vrrp_no_swap             | -                               | off         |       | -   | Lock the VRRP process in memory
-checker_no_swap          | -                               | off         |       | -   | Lock the checker process in memory
-bfd_no_swap              | -                               | off         |       | -   | Lock the BFD process in memory
-vrrp_rt_priority         | N                               | off         | ~1..99 | -   | Real-time priority of the VRRP process
-checker_rt_priority      | N                               | off         | ~1..99 | -   | Real-time priority of the checker process
-bfd_rt_priority          | N                               | off         | ~1..99 | -   | Real-time priority of the BFD process
-vrrp_cpu_affinity        | N...                            | all         | 0..1023 | -   | CPUs of the VRRP process
-checker_cpu_affinity     | N...                            | all         | 0..1023 | -   | CPUs of the checker process
-bfd_cpu_affinity         | N...                            | all         | 0..1023 | -   | CPUs of the BFD process
-vrrp_rlimit_rttime       | us                              | 10000       | 1..4294967295 | -   | Real-time CPU limit of the VRRP process
+bfd_process_name         | COMM                            |             |       | yes   | Name of the BFD process
+vrrp_priority            | N                               | 0           | -20..19 | yes | Nice value of the VRRP process
+checker_priority         | N                               | 0           | -20..19 | yes | Nice value of the checker process
+bfd_priority             | N                               | 0           | -20..19 | yes | Nice value of the BFD process
+vrrp_no_swap             | -                               | off         |       | yes   | Lock the VRRP process in memory
+checker_no_swap          | -                               | off         |       | yes   | Lock the checker process in memory
+bfd_no_swap              | -                               | off         |       | yes   | Lock the BFD process in memory
+vrrp_rt_priority         | N                               | off         | ~1..99 | yes   | Real-time priority of the VRRP process
+checker_rt_priority      | N                               | off         | ~1..99 | yes   | Real-time priority of the checker process
+bfd_rt_priority          | N                               | off         | ~1..99 | yes   | Real-time priority of the BFD process
+vrrp_cpu_affinity        | N...                            | all         | 0..1023 | yes   | CPUs of the VRRP process
+checker_cpu_affinity     | N...                            | all         | 0..1023 | yes   | CPUs of the checker process
+bfd_cpu_affinity         | N...                            | all         | 0..1023 | yes   | CPUs of the BFD process
+vrrp_rlimit_rttime       | us                              | none        | 1..4294967295 | yes   | Real-time CPU limit of the VRRP process
 vrrp_rlimit_rtime        | us                              |             |       | =vrrp_rlimit_rttime | -
-checker_rlimit_rttime    | us                              | 10000       | 1..4294967295 | -   | Real-time CPU limit of the checker process
+checker_rlimit_rttime    | us                              | none        | 1..4294967295 | yes   | Real-time CPU limit of the checker process
 checker_rlimit_rtime     | us                              |             |       | =checker_rlimit_rttime | -
-bfd_rlimit_rttime        | us                              | 10000       | 1..4294967295 | -   | Real-time CPU limit of the BFD process
+bfd_rlimit_rttime        | us                              | none        | 1..4294967295 | yes   | Real-time CPU limit of the BFD process
 bfd_rlimit_rtime         | us                              |             |       | =bfd_rlimit_rttime | -
-max_auto_priority        | [N]                             | 0           | -1..99 | -  | Raise real-time priority when timers run late, up to this
-min_auto_priority_delay  | us                              | 1000000     | 1..10000000 | - | How late a timer must be for that
+max_auto_priority        | [N]                             | 0           | -1..99 | yes  | Raise real-time priority when timers run late, up to this
+min_auto_priority_delay  | us                              | 1000000     | 1..10000000 | yes | How late a timer must be for that
 vrrp_netlink_cmd_rcv_bufs           | N                    |             | 0..4294967295 | -   | Receive buffer of a netlink socket
 vrrp_netlink_cmd_rcv_bufs_force     | [BOOL]               | off         |       | -   | Set that buffer beyond the system limit
 vrrp_netlink_monitor_rcv_bufs       | N                    |             | 0..4294967295 | -   | Receive buffer of a netlink socket
@@ -98,7 +98,8 @@ process_monitor_rcv_bufs_force      | [BOOL]               | off         |      
 vrrp_rx_bufs_policy      | MTU|ADVERT|N                    |             | 0..4294967295 | -   | How big the receive buffer of adverts is
 vrrp_rx_bufs_multiplier  | N                               | 3           | 1..4294967295 | -   | Times the size that vrrp_rx_bufs_policy gives
 vrrp_version             | 2|3                             | 2           | 2..3  | yes | Protocol version of instances that set none
-default_interface        | IF                              | eth0        |       | -   | Interface of static addresses without dev
+address_lease            | s                               | none        | 3..86400 | own | Virtual addresses vanish by themselves if nobody renews them for so long
+default_interface        | IF                              | eth0        |       | yes | Interface of static addresses without dev
 dynamic_interfaces       | [allow_if_changes]              | off         |       | -   | Interfaces may appear later
 disable_local_igmp       | -                               | off         |       | -   | No IGMP reports for link-local groups
 v3_checksum_as_v2        | [BOOL]                          | off         |       | ! @2.2.8 | Version 3 checksum without the pseudo header
@@ -111,7 +112,7 @@ vrrp_garp_master_refresh_repeat | N                        | 1           | ~1..4
 vrrp_garp_lower_prio_delay  | s                            | vrrp_garp_master_delay | 0..4294 | yes | The same delay after a lower-priority advert was heard
 vrrp_garp_lower_prio_repeat | N                            | vrrp_garp_master_repeat | 0..2147483647 | yes | The same repeat after a lower-priority advert was heard
 vrrp_garp_interval       | SEC                             | 0           | 0.000001..4294.967295 | yes | Least time between gratuitous ARPs on one interface
-vrrp_gna_interval        | SEC                             | 0           | 0.000001..4294.967295 | -   | Least time between neighbour advertisements on one interface
+vrrp_gna_interval        | SEC                             | 0           | 0.000001..4294.967295 | yes | Least time between neighbour advertisements on one interface
 vrrp_min_garp            | [BOOL]                          | off         |       | yes | One gratuitous ARP and no second block, where nothing else is set
 vrrp_garp_extra_if       | [all] s                         | 0           | 1..86400 | -   | Time between gratuitous ARPs on VMAC interfaces
 vrrp_vmac_garp_intvl     | [all] s                         |             |       | =vrrp_garp_extra_if | -
@@ -126,13 +127,13 @@ vrrp_startup_delay       | SEC                             |             | 0.001
 vrrp_delay_after_boot    | SEC                             |             | 0.001..4294.967295 | - @2.4.0 | Wait for the machine to be up this long
 vrrp_notify_priority_changes | [BOOL]                      | off         |       | yes | Tell scripts of priority changes
 log_unknown_vrids        | -                               | off         |       | -   | Log adverts of unknown virtual routers
-vmac_prefix              | STRING                          | vrrp        |       | -   | Names of VMAC interfaces begin with this
+vmac_prefix              | STRING                          | vrrp        |       | yes | Names of VMAC interfaces begin with this
 vmac_addr_prefix         | STRING                          | vrrp        |       | -   | Names of address VMAC interfaces begin with this
 vrrp_iptables            | [IN [OUT]]                      |             |       | -   | Chains of iptables for no_accept
 vrrp_ipsets              | [NAME...]                       |             |       | -   | Names of IP sets for no_accept
-nftables                 | [NAME]                          | off         |       | -   | Table of nftables for no_accept
-nftables_priority        | N                               | -1          | -2147483648..2147483647 | -   | Priority of that table's hooks
-nftables_counters        | -                               | off         |       | -   | Counters in that table
+nftables                 | [NAME]                          | keepalived         |       | yes | Table of nftables for no_accept and VMACs; it is made when one needs it
+nftables_priority        | N                               | -1          | -2147483648..2147483647 | yes | Priority of that table's hooks
+nftables_counters        | -                               | off         |       | yes | Counters in that table
 nftables_ifindex         | -                               | off         |       | -   | Match interfaces by index in that table
 nftables_ipvs            | [NAME]                          |             |       | yes | Table of nftables that marks traffic of virtual_server_group
 nftables_ipvs_priority   | N                               | -1          | -2147483648..2147483647 | yes | Priority of that table's hooks

@@ -10,7 +10,7 @@ trackers         | NAME [weight N [reverse|noreverse]]        | Things to track,
 
 DATA = """
 [track_group]
-group        | {instances}      |   |          | - | Members
+group        | {instances}      |   |          | yes | Members
 
 [garp_group]
 garp_interval | SEC             | 0 | 0..2147.483647 | - | Least time between gratuitous ARPs

@@ -22,8 +22,8 @@ version                    | 2|3            | vrrp_version | 2..3 | yes | Protoc
 nopreempt                  | -              | off      |         | yes | Do not take over from a living master of lower priority
 preempt                    | -              | on       |         | yes | Take over from a master of lower priority
 preempt_delay              | SEC            | 0        | 0..1000 | yes | Wait this long (0 to 1000 s) before doing so
-accept                     | -              | on       |         | -   | Accept packets to the addresses
-no_accept                  | -              | off      |         | -   | Drop packets to the addresses
+accept                     | -              | on       |         | yes | Accept packets to the addresses
+no_accept                  | -              | off      |         | yes | Drop packets to the addresses
 strict_mode                | [BOOL]         | vrrp_strict |      | -   | Insist on the RFC
 skip_check_adv_addr        | [BOOL]         | vrrp_skip_check_adv_addr | | - | Do not compare addresses in every advert of the same master
 down_timer_adverts         | N              | vrrp_down_timer_adverts | 1..100 | yes | Missed adverts until the master counts as dead
@@ -50,17 +50,18 @@ track_process              | {trackers}     |          |         | -   | Process
 track_bfd                  | {trackers}     |          |         | yes | BFD sessions it needs
 track_virtual_server       | {track_virtual} |         |         | own | Virtual servers whose quorum it needs
 virtual_ipaddress          | {addresses}    |          |         | yes | Addresses of the virtual router
-virtual_ipaddress_excluded | {addresses}    |          |         | -   | Addresses that adverts do not carry
+virtual_ipaddress_excluded | {addresses}    |          |         | yes | Addresses that adverts do not carry
 no_virtual_ipaddress       | -              | off      |         | - @2.2.8 | There may be no address
-virtual_routes             | {virtual_routes} |          |         | -   | Routes that go with mastership
-virtual_rules              | {virtual_rules} |          |         | -   | Routing rules that go with mastership
-promote_secondaries        | -              | off      |         | -   | Keep secondary addresses when a primary goes
-use_vmac                   | [VMAC...]      | off      |         | -   | Use the virtual MAC address
+virtual_routes             | {virtual_routes} |          |         | yes | Routes that go with mastership
+virtual_rules              | {virtual_rules} |          |         | yes | Routing rules that go with mastership
+promote_secondaries        | -              | off      |         | yes | Keep secondary addresses when a primary goes
+use_vmac                   | [VMAC...]      | off      |         | yes | Use the virtual MAC address
 use_vmac_addr              | -              | off      |         | -   | The same for addresses on other interfaces
-vmac_xmit_base             | -              | off      |         | -   | Send adverts from the interface itself
+vmac_xmit_base             | -              | off      |         | yes | Send adverts with the address of the interface itself
+staged_addresses           | -              | off      |         | own | Keep the addresses on the VMAC while it is down; to take over is to set it up
 use_ipvlan                 | [IPVLAN...]    | off      |         | -   | Use an ipvlan interface
 vrf                        | NAME           |          |         | -   | Run in this VRF
-native_ipv6                | -              |          |         | -   | Without effect
+native_ipv6                | -              |          |         | -   | Without effect: addresses say so
 linkbeat_use_polling       | -              | off      |         | -   | Poll the link
 debug                      | N              | 0        | 0..4    | -   | Without effect
 kernel_rx_buf_size         | N              |          | 0..4294967295 | -   | Receive buffer of adverts
@@ -83,18 +84,18 @@ smtp_alert                 | [BOOL]         |          |         | -   | Mail on
 notify_priority_changes    | [BOOL]         |          |         | yes | Tell scripts of priority changes
 lvs_sync_daemon_interface  | IF             |          |         | -   | The kernel's connection synchronisation; use lvs_sync_daemon
 authentication             | {authentication} |        |         | yes | Password of version 2
-auth_hmac                  | {auth_hmac}    |          |         | ! @2.4.0 | Signed adverts
+auth_hmac                  | {auth_hmac}    |          |         | yes @2.4.0 | Signed adverts
 
 [authentication]
-auth_type                  | PASS|AH        |          |         | yes | PASS: eight bytes in clear
+auth_type                  | PASS|AH        |          |         | yes | PASS: eight bytes in clear; AH: RFC 2402 with HMAC-MD5-96
 auth_pass                  | STRING         |          |         | yes | The password; at most eight bytes count
 
 [auth_hmac]
-key                        | N KEY          |          | 1..255  | - @2.4.0 | A key and its number
-active_key                 | N              |          | 1..255  | - @2.4.0 | The key that signs
-mode                       | enforce|permissive|receive-only | enforce | | - @2.4.0 | What is done with unsigned adverts
-anti_replay                | time|monotonic | time     |         | - @2.4.0 | How old adverts are told
-time_window                | s              |          | 1..300  | - @2.4.0 | How old an advert may be
+key                        | N KEY          |          | 1..255  | yes @2.4.0 | A key and its number: 32 to 64 bytes as text, hex:HEX or file:PATH
+active_key                 | N              |          | 1..255  | yes @2.4.0 | The key that signs; must be there
+mode                       | enforce|permissive|receive-only | enforce | | yes @2.4.0 | Enforce: unsigned adverts are dropped; permissive: they count; receive-only: they count, and ours are unsigned
+anti_replay                | time|monotonic | time     |         | yes @2.4.0 | Replays are known by the clock and by numbers that only grow, or by the numbers alone (monotonic)
+time_window                | s              | max(5, 3 advert_int) | 1..300  | yes @2.4.0 | How far an advert may be from our clock
 
 [vrrp_sync_group]
 group                      | {instances}    |          |         | yes | Members

@@ -1,0 +1,71 @@
+"""What packets the firewall drops for instances, as nftables commands. Pure.
+
+The rules do not depend on who is master: an address that is not here is no destination of what the input hook sees, and
+no source of what leaves. So nothing is to be done at a takeover, and there is no moment in which a new master accepts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fastha.model import FirewallDefs, VrrpInstance
+
+OWNER = 255
+FAMILIES = ("ip", "ip6")
+# RFC 9568 section 6.4.3: a master answers for its addresses whether it accepts packets to them or not.
+NEIGHBOURS = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"
+
+
+def tables(instances: Iterable[VrrpInstance], defs: FirewallDefs) -> dict[str, str]:
+    """{family: the table}, for the families that need one.
+
+    Addresses of instances that do not accept (RFC 9568 section 6.1, Accept_Mode; an owner always does), and IGMP from
+    VMACs: a report by a backup would teach switches that the virtual address is there.
+    """
+    closed: dict[str, list[str]] = {"ip": [], "ip6": []}
+    vmacs: list[str] = []
+    for instance in instances:
+        if not instance.accept and instance.priority != OWNER:
+            for address in instance.carried:
+                closed["ip6" if ":" in address.ip else "ip"].append(address.ip)
+        if instance.vmac is not None:
+            vmacs.append(instance.vmac.name)
+    out = {}
+    if closed["ip"] or vmacs:
+        out["ip"] = _table("ip", "ipv4_addr", closed["ip"], vmacs, defs)
+    if closed["ip6"]:
+        out["ip6"] = _table("ip6", "ipv6_addr", closed["ip6"], [], defs)
+    return out
+
+
+def replace(table: str, wanted: dict[str, str]) -> str:
+    """One transaction after which the tables are as wanted, whatever was there before."""
+    return remove(table) + "".join(wanted.values())
+
+
+def remove(table: str) -> str:
+    """Takes them away; no error if they are not there (they are declared first)."""
+    return "".join(f"table {family} {table} {{}}\ndelete table {family} {table}\n" for family in FAMILIES)
+
+
+def _table(family: str, kind: str, closed: list[str], vmacs: list[str], defs: FirewallDefs) -> str:
+    drop = "counter drop" if defs.counters else "drop"
+    sets, into, out = "", "", ""
+    if closed:
+        sets += _set("vips", kind, sorted(set(closed)))
+        neighbours = f"\t\t{NEIGHBOURS}\n" if family == "ip6" else ""
+        into += f"{neighbours}\t\t{family} daddr @vips {drop}\n"
+        out += f"{neighbours}\t\t{family} saddr @vips {drop}\n"
+    if vmacs:
+        sets += _set("vmacs", "ifname", [f'"{name}"' for name in sorted(set(vmacs))])
+        out = f"\t\tmeta l4proto igmp oifname @vmacs {drop}\n{out}"
+    chains = ""
+    for name, hook, rules in (("in", "input", into), ("out", "output", out)):
+        if rules:
+            head = f"type filter hook {hook} priority {defs.priority}; policy accept;"
+            chains += f"\tchain {name} {{\n\t\t{head}\n{rules}\t}}\n"
+    return f"table {family} {defs.table} {{\n{sets}{chains}}}\n"
+
+
+def _set(name: str, kind: str, elements: list[str]) -> str:
+    return f"\tset {name} {{\n\t\ttype {kind}\n\t\telements = {{ {', '.join(elements)} }}\n\t}}\n"
