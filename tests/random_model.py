@@ -388,7 +388,7 @@ class Make:
             track = tuple(t for t in instances[i].track if weights or not t.weight or t.kind == "interface")
             instances[i] = replace(instances[i], track=track)
         names = tuple(instances[i].name for i in members)
-        notify = replace(self.notifications()["notify"], deleted=None)
+        notify = replace(self.notifications()["notify"], deleted=None, rx_lower=None)
         return {"sync_groups": (model.SyncGroup(self.word(), names, weights, notify),)}
 
     def notifications(self) -> dict[str, Any]:
@@ -481,6 +481,7 @@ class Make:
             down_timer_adverts=self.maybe(self.r.randint(1, 100), 3),
             **self.trackers(bfds),
             **self.notifications(),
+            notify_priority=self.r.random() < 0.3,
             accept=self.r.random() < 0.5,
             routes=some_routes(self.r),
             rules=some_rules(self.r),
@@ -575,6 +576,7 @@ class Make:
                 reload_time_file=self.maybe("/etc/fastha/reload at", ""),
                 reload_repeat=self.r.random() < 0.5,
                 reload_file=self.maybe("/run/reload", ""),
+                states_on_reload=self.r.random() < 0.5,
             ),
             instances=tuple(instances),
             virtual_servers=tuple(servers),

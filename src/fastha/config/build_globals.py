@@ -50,6 +50,8 @@ class Globals:
     reload_repeat: bool = False
     reload_file: str = ""
     log_all_failures: bool = False
+    notify_priority: bool = False
+    states_on_reload: bool = False
     default_interface: str = "eth0"
     processes: Processes = Processes()
     address_lease_s: int = 0
@@ -67,6 +69,7 @@ class Globals:
             self.reload_time_file,
             self.reload_repeat,
             self.reload_file,
+            self.states_on_reload,
             self.processes,
             self.address_lease_s,
             self.firewall,
@@ -107,6 +110,10 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
                 into.gna_interval_ns = values.seconds_ns(item, faults) or 0
             case "vrrp_min_garp":
                 into.min_garp = bool(values.boolean(item, faults))
+            case "vrrp_notify_priority_changes":
+                into.notify_priority = bool(values.boolean(item, faults))
+            case "fifo_write_vrrp_states_on_reload":
+                into.states_on_reload = True
             case "checker_log_all_failures":
                 into.log_all_failures = bool(values.boolean(item, faults))
             case "include_check" | "random_seed":

@@ -45,6 +45,7 @@ NOTIFY = {
     "notify_stop": "stop",
     "notify_deleted": "deleted",
     "notify": "any",
+    "notify_master_rx_lower_pri": "rx_lower",
 }
 
 
@@ -72,6 +73,7 @@ class _Draft:
     track: list[TrackVirtualServer] = field(default_factory=list)
     trackers: list[Tracker] = field(default_factory=list)
     notify: dict[str, Script] = field(default_factory=dict)
+    notify_priority: bool | None = None
     routes: list[Route] = field(default_factory=list)
     rules: list[Rule] = field(default_factory=list)
     promote_secondaries: bool = False
@@ -137,6 +139,7 @@ def build_instance(
         track_virtual_servers=tuple(draft.track),
         track=tuple(draft.trackers),
         notify=InstanceNotify(**draft.notify),
+        notify_priority=globals_.notify_priority if draft.notify_priority is None else draft.notify_priority,
         accept=draft.accept,
         routes=tuple(dict.fromkeys(draft.routes)),
         rules=tuple(dict.fromkeys(draft.rules)),
@@ -192,6 +195,8 @@ def _keyword(item: Item, draft: _Draft, servers: Mapping[str, VirtualServer], fa
         case name if name in NOTIFY:
             if (script := values.script(item, faults)) is not None:
                 draft.notify[NOTIFY[name]] = script
+        case "notify_priority_changes":
+            draft.notify_priority = values.boolean(item, faults)
         case "authentication":
             draft.auth = build_authentication(statement, faults)
         case "auth_hmac":

@@ -75,6 +75,8 @@ def _globals(config: Config, page: Page) -> None:
             page.say("reload_repeat")
         if defs.reload_file:
             page.say("reload_file", word(defs.reload_file))
+        if defs.states_on_reload:
+            page.say("fifo_write_vrrp_states_on_reload")
         page.unless(FirewallDefs().table, "nftables", defs.firewall.table)
         page.unless(FirewallDefs().priority, "nftables_priority", defs.firewall.priority)
         if defs.firewall.counters:

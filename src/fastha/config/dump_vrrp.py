@@ -58,6 +58,7 @@ def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page
         for keyword, field in NOTIFY.items():
             if (command := getattr(instance.notify, field)) is not None:
                 page.say(keyword, script(command))
+        page.flag("notify_priority_changes", instance.notify_priority)
         if instance.addresses:
             with page.block("virtual_ipaddress"):
                 for address in instance.addresses:

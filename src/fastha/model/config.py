@@ -95,6 +95,7 @@ class GlobalDefs:
     reload_time_file: str = ""
     reload_repeat: bool = False
     reload_file: str = ""  # a path; "": none
+    states_on_reload: bool = False  # FIFOs are told all states of instances and groups after a reload
     processes: Processes = Processes()
     address_lease_s: int = 0  # 0: none
     firewall: FirewallDefs = FirewallDefs()

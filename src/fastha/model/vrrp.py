@@ -113,6 +113,7 @@ class InstanceNotify:
     stop: Script | None = None
     deleted: Script | None = None
     any: Script | None = None
+    rx_lower: Script | None = None  # a master hears a lower priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,7 @@ class VrrpInstance:
     track_virtual_servers: tuple[TrackVirtualServer, ...] = ()
     track: tuple[Tracker, ...] = ()  # everything else
     notify: InstanceNotify = InstanceNotify()
+    notify_priority: bool = False  # FIFOs are told of another effective priority
     routes: tuple[Route, ...] = ()
     rules: tuple[Rule, ...] = ()
     promote_secondaries: bool = False

@@ -219,6 +219,10 @@ class VrrpChild:
         yield from self.parts.commit(draft)
         if first:
             self._count()
+        elif config.globals.states_on_reload:
+            for router in self.routers.values():
+                router.repeat()
+            self._syncs.repeat()
 
     def _put(self, instance: VrrpInstance, known: dict[str, Any], previous: dict[str, Any], prepared_ns: int) -> None:
         """Make one instance what it shall be. `known`: what a predecessor of this process reported of it."""

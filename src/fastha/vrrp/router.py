@@ -17,6 +17,7 @@ from fastha.link.rtnl import FOREVER_S, Link
 from fastha.model import VrrpInstance
 from fastha.model.override import VrrpOverride
 from fastha.model.units import NS_PER_S
+from fastha.scripts import lines
 from fastha.vrrp import frames, group, machine, notify, trackers
 from fastha.vrrp.belongings import Belongings
 from fastha.vrrp.frames import ArpBlock
@@ -214,6 +215,8 @@ class Router:
             cause = trackers.told(self.instance, self._tracked(self.instance), base)
             self.happen(machine.PriorityChanged(priority), now_ns)
             self.house.child.event("priority", self.instance.name, f"{text}: {cause}", cause=cause)
+            if self.instance.notify_priority and self.state.role in (Role.MASTER, Role.BACKUP):
+                self.say(f"{str(self.state.role).upper()}_PRIORITY")
 
     def _faults(self) -> frozenset[str]:
         instance, table = self.instance, self.house.monitor.table
@@ -371,6 +374,21 @@ class Router:
             child.script(script, name)
         child.send("notify", line=line)
 
+    def _tell_lower(self) -> None:
+        """This master has heard a lower priority, and answered."""
+        if (script := self.instance.notify.rx_lower) is not None:
+            self.house.child.script(script, self.instance.name)
+        self.say("MASTER_RX_LOWER_PRI")
+
+    def say(self, what: str) -> None:
+        """A line for the FIFOs alone."""
+        self.house.child.send("notify", line=lines.instance(self.instance.name, what, self.state.priority))
+
+    def repeat(self) -> None:
+        """The state once more for the FIFOs."""
+        if self.state.role is not Role.INIT:
+            self.say(str(self.state.role).upper())
+
     def close(self) -> None:
         """Forget the router (after `give_up`)."""
         self._silence()
@@ -404,6 +422,8 @@ class Router:
                 self._announce = occasion
                 if not self._adding:
                     self._start_announcing()
+                if occasion == "lower_prio":
+                    self._tell_lower()
             case machine.Notify(old, new, why):
                 self.since, self.why = time.time(), why
                 self.became_master += new is Role.MASTER

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastha.child.told import Told
 from fastha.model import SyncGroup
+from fastha.scripts import lines
 from fastha.vrrp import group, machine, notify
 from fastha.vrrp.machine import Event, Role, State
 
@@ -111,6 +112,11 @@ class Sync:
         child.send("notify", line=line)
         self.publish()
 
+    def repeat(self) -> None:
+        """The state once more for the FIFOs."""
+        if self.role is not Role.INIT:
+            self._child.send("notify", line=lines.group(self.config.name, str(self.role).upper()))
+
     def publish(self) -> None:
         """Tell the parent what differs from what it was told."""
         facts: dict[str, Any] = {"state": str(self.role), "since": self.since, "why": self.why}
@@ -145,6 +151,11 @@ class Syncs:
             router.sync.remove(router, now_ns)
         if wanted is not None:
             wanted.place(router)
+
+    def repeat(self) -> None:
+        """The states of all groups once more for the FIFOs."""
+        for sync in self._groups.values():
+            sync.repeat()
 
     def settle(self, routers: Iterable[Router], now_ns: int) -> None:
         """Everybody where it belongs, and every group of one mind."""

@@ -125,7 +125,7 @@ vrrp_strict              | [BOOL]                          | off         |      
 vrrp_owner_ignore_adverts | [BOOL]                         | off         |       | - @2.3.3 | An instance of priority 255 ignores adverts
 vrrp_startup_delay       | SEC                             |             | 0.001..4294.967295 | -   | Wait before VRRP starts
 vrrp_delay_after_boot    | SEC                             |             | 0.001..4294.967295 | - @2.4.0 | Wait for the machine to be up this long
-vrrp_notify_priority_changes | [BOOL]                      | off         |       | -   | Tell scripts of priority changes
+vrrp_notify_priority_changes | [BOOL]                      | off         |       | yes | Tell scripts of priority changes
 log_unknown_vrids        | -                               | off         |       | -   | Log adverts of unknown virtual routers
 vmac_prefix              | STRING                          | vrrp        |       | yes | Names of VMAC interfaces begin with this
 vmac_addr_prefix         | STRING                          | vrrp        |       | -   | Names of address VMAC interfaces begin with this
@@ -165,7 +165,7 @@ lvs_notify_fifo          | PATH [USER [GROUP]]             |             |      
 notify_fifo_script       | CMD [USER [GROUP]]              |             |       | yes | Reads notify_fifo
 vrrp_notify_fifo_script  | CMD [USER [GROUP]]              |             |       | yes | Reads vrrp_notify_fifo
 lvs_notify_fifo_script   | CMD [USER [GROUP]]              |             |       | yes | Reads lvs_notify_fifo
-fifo_write_vrrp_states_on_reload | -                       | off         |       | -   | Repeat all states after a reload
+fifo_write_vrrp_states_on_reload | -                       | off         |       | yes | Repeat all states after a reload
 reload_file              | [PATH]                          | off; without a path /run/fastha/keepalived.reload | | yes | File that is there while a reload reads the configuration
 reload_check_config      | [PATH]                          | off         |       | -   | Test a configuration before reloading it (fastha always does)
 reload_time_file         | PATH                            |             |       | yes | File with the time of the next reload: [[YY]YY-MM-DD ]HH:MM:SS[Z]
