@@ -70,7 +70,9 @@ def test_global_words_are_the_default() -> None:
     defs = "vrrp_skip_check_adv_addr\nv3_checksum_as_v2\nvrrp_mcast_group4 224.0.0.99"
     assert built(defs=defs).wire == Wire(trusting=True, plain_sum=True, group="224.0.0.99")
     assert built("mcast_dst_ip 224.0.0.98", defs=defs).group == "224.0.0.98"
-    assert built("skip_check_adv_addr off", "v3_checksum_as_v2 off", "mcast_dst_ip 224.0.0.18", defs=defs).wire == Wire()
+    assert (
+        built("skip_check_adv_addr off", "v3_checksum_as_v2 off", "mcast_dst_ip 224.0.0.18", defs=defs).wire == Wire()
+    )
     assert built(PEER, defs="vrrp_check_unicast_src").wire == Wire(listed=True)
     assert built(defs="vrrp_check_unicast_src").wire == Wire(), "multicast has no list"
     six = built(defs="vrrp_mcast_group6 ff02::99\nvrrp_mcast_group4 224.0.0.99", vip="fe80::7")

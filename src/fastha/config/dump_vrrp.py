@@ -45,6 +45,8 @@ def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page
                 bounds = {one.ip: one for one in instance.wire.bounds}
                 for peer in instance.unicast_peers:
                     page.say(peer, *_bounds(bounds.get(peer)))
+        if instance.unicast:
+            page.unless(TTL, "unicast_ttl", instance.wire.ttl)
         _wire(instance.wire, page)
         if instance.hmac is not None:
             _hmac(instance.hmac, page)
@@ -78,13 +80,14 @@ def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page
 def _bounds(bounds: PeerTtl | None) -> list[str | int]:
     if bounds is None:
         return []
-    return [*(["min_ttl", bounds.low] if bounds.low else []), "max_ttl", bounds.high]
+    low: list[str | int] = ["min_ttl", bounds.low] if bounds.low else []
+    return [*low, "max_ttl", bounds.high]
 
 
 def _wire(wire: Wire, page: Page) -> None:
-    page.unless(TTL, "unicast_ttl", wire.ttl)
-    page.unless("", "mcast_src_ip", wire.source)
-    page.unless("", "mcast_dst_ip", wire.group)
+    for keyword, ip in (("mcast_src_ip", wire.source), ("mcast_dst_ip", wire.group)):
+        if ip:
+            page.say(keyword, ip)
     for keyword, said in (
         ("check_unicast_src", wire.listed and not wire.bounds),
         ("unicast_fault_no_peer", wire.lacks_peer),

@@ -45,11 +45,9 @@ def advert_frames(instance: VrrpInstance, src: str, link: Link, mac: bytes = b""
     addresses = [a.ip for a in instance.addresses]
     auth = password(instance)
     kind = 1 if auth else 2 if ah_of(instance) else 0  # RFC 2338 section 5.3.6
+    others = wire.ttl, wire.plain_sum, GROUPS[instance.family] if wire.old_sum else ""
     packets = [
-        advert.encode(
-            src, dst, version, instance.vrid, instance.priority, adver_cs, addresses, kind, auth, wire.ttl,
-            wire.plain_sum, GROUPS[instance.family] if wire.old_sum else "",
-        )  # fmt: skip
+        advert.encode(src, dst, version, instance.vrid, instance.priority, adver_cs, addresses, kind, auth, *others)
         for dst in instance.unicast_peers or (instance.group,)
     ]
     if ah_of(instance):

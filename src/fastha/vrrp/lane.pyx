@@ -9,9 +9,9 @@ from fastha.loop.lateness cimport LATE_STEPS
 from fastha.loop.reactor cimport reactor_add, reactor_remove, reactor_timer_kind, reactor_turn
 from fastha.loop.wheel cimport node_init, wheel_disarm
 from fastha.vrrp.engine cimport (
-    BATCH, LANE_REASONS, PENDING_ADDRESSES, PENDING_ADVERT, PENDING_TIMER, PENDING_ZERO,
-    PENDING_ZERO_LAST, ROOM, lane_allowed, lane_flush, lane_frame, lane_hear, lane_hear6, lane_on_readable, lane_on_timer,
-    lane_router, lane_socket, lane_t, router_arm, router_due, router_enqueue, router_free_frames, router_stamp,
+    BATCH, LANE_REASONS, PENDING_ADDRESSES, PENDING_ADVERT, PENDING_TIMER, PENDING_ZERO, PENDING_ZERO_LAST, ROOM,
+    lane_allowed, lane_flush, lane_frame, lane_hear, lane_hear6, lane_on_readable, lane_on_timer, lane_router,
+    lane_socket, lane_t, router_arm, router_due, router_enqueue, router_free_frames, router_stamp,
     router_unlink_dirty, router_unlink_vrid,
 )
 from fastha.vrrp.peers cimport PEERS
