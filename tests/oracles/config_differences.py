@@ -32,7 +32,7 @@ THEIRS = [
     (
         r"[Ss]trict mode|accept mode for VRRP version|must match being address owner"
         r"|promote_secondaries is automatically|VMAC interface name already",
-        "`strict_mode` and `use_vmac` have no effect yet, so what they forbid is not judged",
+        "`strict_mode` has no effect yet, so what it forbids is not judged",
     ),
     (
         r"interface weight due to SYNC group",
