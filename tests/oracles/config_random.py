@@ -18,7 +18,7 @@ NEVER = {
     "reload_file", "namespace_with_ipsets", "vrrp_iptables", "vrrp_ipsets", "snmp_socket", "dbus_service_name",
     "notify_fifo", "vrrp_notify_fifo", "lvs_notify_fifo", "linkbeat_use_polling", "native_ipv6",
     "lvs_sync_daemon", "lvs_timeouts",
-    # refused by fastha in any case
+    # addresses, but not any
     "vrrp_mcast_group4", "mcast_dst_ip",
     # written by the generator itself
     "interface", "virtual_router_id", "virtual_ipaddress", "include_check", "script", "process", "neighbor_ip", "group",

@@ -38,6 +38,8 @@ ELSEWHERE = {
     ("global_defs", "vmac_prefix"): "unit/test_config_vmac.py",
     ("SMTP_CHECK", "host"): "golden/config/checks_talk.conf",
     ("track_group", "group"): "netns/test_vrrp_routes.py",
+    ("global_defs", "vrrp_check_unicast_src"): "unit/test_config_wire.py",
+    ("global_defs", "vrrp_mcast_group6"): "unit/test_config_wire.py",
 }
 # Words that a block has with all its kind, and that mean nothing there: pings have no ports, HTTP_GET speaks no TLS,
 # and our expressions need no stack.
@@ -144,6 +146,9 @@ WITH: dict[str | tuple[str, str], str] = {
     ("GRPC_CHECK", "sni_name"): "tls\nenable_sni", ("SSL", "key"): "certificate /first",
     "notify_fifo_script": "notify_fifo /run/a", "lvs_notify_fifo_script": "lvs_notify_fifo /run/b",
     "vrrp_notify_fifo_script": "vrrp_notify_fifo /run/c",
+    ("global_defs", "v3_checksum_as_v2"): "vrrp_version 3", ("vrrp_instance", "v3_checksum_as_v2"): "version 3",
+    "old_unicast_checksum": "version 3\nunicast_peer {\n10.0.0.9\n}", "unicast_ttl": "unicast_peer {\n10.0.0.9\n}",
+    "check_unicast_src": "unicast_peer {\n10.0.0.9\n}",
     "unicast_src_ip": "unicast_peer {\n10.0.0.9\n}", "preempt_delay": "", "sh-port": "lvs_sched sh",
     "sh-fallback": "lvs_sched sh", "mh-port": "lvs_sched mh", "mh-fallback": "lvs_sched mh",
     "flag-1": "lvs_sched sh", "flag-2": "lvs_sched sh", "flag-3": "lvs_sched sh",
@@ -171,6 +176,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "track_file": ("third", "other"), "vrrp_track_file": ("third",),
     "weight": ("7", "5 reverse"), "init_file": ("5",), "neighbor_ip": ("10.9.9.8",), "max_hops": ("3",),
     "vrrp_instance": ("second",), "track_group": ("other",), "umask": ("022",), "virtual_server_group": ("known",),
+    "mcast_dst_ip": ("224.0.0.19",), "vrrp_mcast_group4": ("224.0.0.19",), "old_unicast_checksum": ("",),
     "key": (f"3 {32 * 'c'}",), "active_key": ("2",),
 }  # fmt: skip
 KINDS: dict[str, tuple[str, ...]] = {

@@ -10,6 +10,7 @@ from fastha.config.line import Line, Wrong, plain
 from fastha.config.line_address import begins, read_address
 from fastha.config.tree import Faults, Statement
 from fastha.model import VirtualAddress
+from fastha.model.wire import TTL, PeerTtl
 
 
 def entries(block: list[Statement], faults: Faults) -> Iterator[Statement]:
@@ -67,9 +68,10 @@ def _why(word: str) -> str:
     return "is a } missing before this line?" if any(word in known for known in TABLE.values()) else ""
 
 
-def build_peers(block: list[Statement], faults: Faults) -> list[str]:
-    """The addresses of a `unicast_peer`."""
+def build_peers(block: list[Statement], faults: Faults) -> tuple[list[str], list[PeerTtl]]:
+    """The addresses of a `unicast_peer`, and the bounds of those that have any."""
     out: dict[str, Statement] = {}
+    bounds = []
     for statement in entries(block, faults):
         ip = values.address(statement, 0, faults)
         if ip is None:
@@ -78,20 +80,25 @@ def build_peers(block: list[Statement], faults: Faults) -> list[str]:
             faults.warning(statement.place(), f"{ip} is there already", f"line {out[str(ip)].line}")
             continue
         out[str(ip)] = statement
-        _peer_options(statement, faults)
-    return list(out)
+        options = _peer_options(statement, faults)
+        if options:
+            bounds.append(PeerTtl(str(ip), options.get("min_ttl", 0), options.get("max_ttl", TTL)))
+    return list(out), bounds
 
 
-def _peer_options(statement: Statement, faults: Faults) -> None:
+def _peer_options(statement: Statement, faults: Faults) -> dict[str, int]:
     """[min_ttl N] [max_ttl N], 1 to 255."""
     line = Line(statement, faults)
     line.at = 1
+    said: dict[str, int] = {}
     try:
         while line.more:
-            at, option = line.at, line.accept("min_ttl", "max_ttl")
+            option = line.accept("min_ttl", "max_ttl")
             if not option:
                 raise line.unknown("a peer", ("min_ttl", "max_ttl"))
-            line.number(option, 1, 255)
-            faults.not_supported(statement.place(at), f"{option} has no effect")
+            said[option] = line.number(option, 1, TTL)
+        if said.get("min_ttl", 0) > said.get("max_ttl", TTL):
+            raise Wrong(1, "min_ttl is above max_ttl")
     except Wrong as wrong:
         faults.error(statement.place(wrong.index), wrong.message, wrong.hint or "one address per line")
+    return said

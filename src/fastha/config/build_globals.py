@@ -9,6 +9,7 @@ from fastha.config import values
 from fastha.config.build_balancer import WORDS, Balancer, read_balancer
 from fastha.config.build_notify import NOTIFY_WORDS, Notify, read_notify
 from fastha.config.build_processes import KNOWN, read_process
+from fastha.config.build_wire import GLOBAL_WORDS, GlobalWire, read_global_wire
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
 from fastha.config.words import check_words
@@ -55,6 +56,7 @@ class Globals:
     default_interface: str = "eth0"
     processes: Processes = Processes()
     address_lease_s: int = 0
+    wire: GlobalWire = field(default_factory=GlobalWire)
     balancer: Balancer = field(default_factory=Balancer)
     notify: Notify = field(default_factory=Notify)
 
@@ -134,6 +136,8 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
                 into.processes = read_process(item, into.processes, faults)
             case name if name in NOTIFY_WORDS:
                 read_notify(item, into.notify, faults)
+            case name if name in GLOBAL_WORDS:
+                read_global_wire(item, into.wire, faults)
             case name if name in WORDS:
                 read_balancer(item, into.balancer, faults)
             case _:

@@ -12,6 +12,8 @@ from fastha.config.build_track import build_track_virtual_servers
 from fastha.config.build_trackers import LISTS, Known, build_trackers, without_own
 from fastha.config.build_vmac import WORDS as VMAC_WORDS
 from fastha.config.build_vmac import Vmac, device_of, read_vmac
+from fastha.config.build_wire import WORDS as WIRE_WORDS
+from fastha.config.build_wire import WireDraft, read_wire, wire_of
 from fastha.config.lines import read_lines
 from fastha.config.placed import Built
 from fastha.config.shape import Item, items
@@ -31,6 +33,7 @@ from fastha.model import (
     VrrpInstance,
 )
 from fastha.model.units import NS_PER_CS, NS_PER_S
+from fastha.model.wire import PeerTtl
 
 ADVERT_INT_US = 10_000, 255_000_000
 V3_MAX_CS = 4095  # RFC 9568 section 5.2.7: Max Advertise Interval is 12 bits of centiseconds
@@ -67,6 +70,8 @@ class _Draft:
     family: int = 4
     unicast_src: str = ""
     unicast_peers: list[str] = field(default_factory=list)
+    bounds: list[PeerTtl] = field(default_factory=list)
+    wire: WireDraft = field(default_factory=WireDraft)
     auth: Auth = field(default_factory=Auth)
     hmac: HmacDraft | None = None
     garp: dict[str, int] = field(default_factory=dict)
@@ -114,6 +119,18 @@ def build_instance(
     )
     if not draft.interface or draft.vrid is None:
         return None
+    wire = wire_of(
+        draft.wire,
+        globals_.wire,
+        draft.unicast_peers,
+        draft.bounds,
+        draft.family,
+        version,
+        draft.hmac is not None,
+        bool(draft.unicast_src),
+        lambda keyword: draft.said[keyword].statement.place() if keyword in draft.said else statement.place(1),
+        faults,
+    )
     # Without `state`, priority 255 makes it the owner, who wants to be master (RFC 9568 section 6.1).
     wants_master = draft.state == "MASTER" or (not draft.state and draft.priority == 255)
     default_priority = 255 if draft.state == "MASTER" else 100
@@ -145,6 +162,7 @@ def build_instance(
         rules=tuple(dict.fromkeys(draft.rules)),
         promote_secondaries=draft.promote_secondaries,
         vmac=device_of(draft.vmac, draft.interface, draft.vrid, draft.family == 6),
+        wire=wire,
     )
     return Built(instance, statement)
 
@@ -187,9 +205,13 @@ def _keyword(item: Item, draft: _Draft, servers: Mapping[str, VirtualServer], fa
         case "unicast_src_ip":
             _unicast_src(statement, draft, faults)
         case "unicast_peer":
-            draft.unicast_peers += build_peers(statement.block or [], faults)
+            peers, bounds = build_peers(statement.block or [], faults)
+            draft.unicast_peers += peers
+            draft.bounds += bounds
         case "accept" | "no_accept":
             draft.accept = item.name == "accept"
+        case name if name in WIRE_WORDS:
+            read_wire(item, draft.wire, faults)
         case name if name in VMAC_WORDS:
             read_vmac(item, draft.vmac, faults)
         case name if name in NOTIFY:
@@ -292,7 +314,7 @@ def _settle(draft: _Draft, version: int, name: str, statement: Statement, faults
         draft.auth = Auth()
     if draft.unicast_src and not draft.unicast_peers and "unicast_peer" not in said:
         faults.warning(at("unicast_src_ip"), "unicast_src_ip without unicast_peer has no effect: multicast is used")
-    if "unicast_peer" in said and not draft.unicast_peers:
+    if "unicast_peer" in said and not draft.unicast_peers and not draft.wire.needs_peer:
         faults.warning(at("unicast_peer"), "unicast_peer names no peer: multicast is used")
     if draft.unicast_src in draft.unicast_peers:
         faults.warning(

@@ -11,6 +11,7 @@ from fastha.config.dump_routes import address_line, dump_lines, route_line, rule
 from fastha.config.dump_words import HIDDEN, Page, script, seconds, word
 from fastha.model import Garp, Hmac, SyncGroup, Tracker, TrackVirtualServer, VirtualServer, VrrpInstance
 from fastha.model.units import NS_PER_S
+from fastha.model.wire import TTL, PeerTtl, Wire
 
 
 def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page: Page) -> None:
@@ -41,8 +42,12 @@ def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page
             page.say("unicast_src_ip", instance.unicast_src)
         if instance.unicast_peers:
             with page.block("unicast_peer"):
+                bounds = {one.ip: one for one in instance.wire.bounds}
                 for peer in instance.unicast_peers:
-                    page.say(peer)
+                    page.say(peer, *_bounds(bounds.get(peer)))
+        if instance.unicast:
+            page.unless(TTL, "unicast_ttl", instance.wire.ttl)
+        _wire(instance.wire, page)
         if instance.hmac is not None:
             _hmac(instance.hmac, page)
         if instance.auth.kind != "none":
@@ -71,6 +76,30 @@ def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page
             page.say("promote_secondaries")
         dump_lines("virtual_routes", [route_line(route) for route in instance.routes], page)
         dump_lines("virtual_rules", [rule_line(rule) for rule in instance.rules], page)
+
+
+def _bounds(bounds: PeerTtl | None) -> list[str | int]:
+    if bounds is None:
+        return []
+    low: list[str | int] = ["min_ttl", bounds.low] if bounds.low else []
+    return [*low, "max_ttl", bounds.high]
+
+
+def _wire(wire: Wire, page: Page) -> None:
+    for keyword, ip in (("mcast_src_ip", wire.source), ("mcast_dst_ip", wire.group)):
+        if ip:
+            page.say(keyword, ip)
+    for keyword, said in (
+        ("check_unicast_src", wire.listed and not wire.bounds),
+        ("unicast_fault_no_peer", wire.lacks_peer),
+        ("skip_check_adv_addr", wire.trusting),
+        ("v3_checksum_as_v2", wire.plain_sum),
+        ("old_unicast_checksum", wire.old_sum),
+        ("track_src_ip", wire.track_source),
+        ("dont_track_primary", not wire.track_primary),
+    ):
+        if said:
+            page.say(keyword)
 
 
 def _hmac(hmac: Hmac, page: Page) -> None:

@@ -7,6 +7,7 @@ from fastha.model.device import Device
 from fastha.model.routes import Belonging, Route, Rule
 from fastha.model.script import Script
 from fastha.model.units import NS_PER_S
+from fastha.model.wire import Wire
 
 NOT_SAID, FOREVER = -1, (1 << 32) - 1
 GROUPS = {4: "224.0.0.18", 6: "ff02::12"}
@@ -153,6 +154,7 @@ class VrrpInstance:
 
     vmac: Device | None = None
     accept: bool = True  # packets to the addresses; an owner always does
+    wire: Wire = Wire()
 
     @property
     def carrier(self) -> str:
@@ -171,7 +173,7 @@ class VrrpInstance:
     @property
     def group(self) -> str:
         """Where multicast adverts go, RFC 9568 sections 5.1.1.2 and 5.1.2.2."""
-        return GROUPS[self.family]
+        return self.wire.group or GROUPS[self.family]
 
     @property
     def trackers(self) -> tuple[Tracker, ...]:

@@ -32,6 +32,8 @@ cdef enum lane_reason:
     LANE_AUTH_PASSWORD
     LANE_INTERVAL                           # version 2: not our interval, RFC 3768 section 7.1
     LANE_SELF                               # our own address as source
+    LANE_UNLISTED                           # unicast, and not from a peer (check_unicast_src)
+    LANE_BOUNDS                             # not within min_ttl and max_ttl of the peer
     LANE_REASONS
 
 cdef enum lane_pending:
@@ -59,6 +61,11 @@ cdef struct lane_frame:
     uint16_t to_size                        # 0: the socket is connected
     uint8_t to[32]                          # sockaddr_ll, sockaddr_in or sockaddr_in6
 
+cdef struct lane_allowed:
+    ip_t ip
+    uint8_t low                             # TTL
+    uint8_t high
+
 cdef struct lane_router:
     wheel_node timer
     lane_router *next_vrid                  # others with this VRID on the same socket (other unicast sources)
@@ -74,6 +81,11 @@ cdef struct lane_router:
     uint8_t down_adverts
     bint preempt
     bint patient                            # preempt_delay is set
+    bint trusting                           # addresses are not compared in adverts of the master it knows
+    bint plain_sum                          # a version 3 checksum without the pseudo header is right too
+    ip_t old_sum                            # and one with this destination in it; 0: none
+    uint32_t allowed_count                  # 0: everybody may speak
+    lane_allowed *allowed
     ip_t own_ip
     ip_t listen_ip                          # the group, or the unicast source
     ns_t advert_int_ns

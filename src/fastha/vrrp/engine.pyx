@@ -15,7 +15,9 @@ from fastha.loop.lateness cimport note_lateness
 from fastha.loop.mmsg cimport MSG_DONTWAIT, mmsghdr, msghdr, recvmmsg, sendmmsg
 from fastha.vrrp.peers cimport note_peer
 from fastha.vrrp.seal cimport seal_decode4, seal_decode6, seal_next, seal_sign
-from fastha.wire.advert cimport ADVERT_OK, advert_decode, advert_decode6, advert_set_priority, advert_t
+from fastha.wire.advert cimport (
+    ADVERT_CHECKSUM, ADVERT_OK, advert_decode, advert_decode6, advert_set_priority, advert_sum_is, advert_t,
+)
 from fastha.wire.ah cimport AH_PROTOCOL, AH_SIZE
 from fastha.wire.ip cimport ip4_read, ip6_read, ip_less, ip_same, ip_t
 
@@ -141,10 +143,19 @@ cdef bint note_addresses(lane_t *lane, lane_router *r, ip_t src) noexcept nogil:
 
 cdef int acceptable(const lane_router *r, const advert_t *a) noexcept nogil:
     # ADVERT_OK or why not: what wire.advert cannot know.
+    cdef uint32_t i
     if a.version != r.version:
         return LANE_OTHER_VERSION           # RFC 9568 section 7.1; keepalived does not mix versions either
     if ip_same(a.src, r.own_ip):
         return LANE_SELF
+    if r.allowed_count:
+        for i in range(r.allowed_count):
+            if ip_same(r.allowed[i].ip, a.src):
+                if not r.allowed[i].low <= a.ttl <= r.allowed[i].high:
+                    return LANE_BOUNDS
+                break
+        else:
+            return LANE_UNLISTED
     if r.version == 2:
         if a.auth_type != r.auth_type:
             return LANE_AUTH_TYPE           # RFC 2338 section 7.1
@@ -153,6 +164,15 @@ cdef int acceptable(const lane_router *r, const advert_t *a) noexcept nogil:
         if a.adver_cs * <ns_t>NS_PER_CS != r.advert_int_ns:
             return LANE_INTERVAL            # RFC 3768 section 7.1
     return ADVERT_OK
+
+
+cdef bint other_sum(const lane_router *r, const advert_t *a) noexcept nogil:
+    # v3_checksum_as_v2, old_unicast_checksum; a seal would not have been looked at.
+    if r.seal != NULL or r.version != 3:
+        return False
+    if r.plain_sum and advert_sum_is(a, True, a.dst):
+        return True
+    return (r.old_sum.low != 0 or r.old_sum.high != 0) and advert_sum_is(a, False, r.old_sum)
 
 
 cdef lane_router *find(lane_socket *s, uint8_t vrid, ip_t src, ip_t dst) noexcept nogil:
@@ -210,6 +230,8 @@ cdef bint lane_hear6(
 cdef bint judged(lane_t *lane, lane_router *r, int verdict, const advert_t *a, ns_t now_ns) noexcept nogil:
     # An advert for this router and what the decoder says of it.
     cdef bint fresh = False
+    if verdict == ADVERT_CHECKSUM and other_sum(r, a):
+        verdict = ADVERT_OK
     if verdict == ADVERT_OK:
         verdict = acceptable(r, a)
     if verdict != ADVERT_OK:
@@ -219,7 +241,7 @@ cdef bint judged(lane_t *lane, lane_router *r, int verdict, const advert_t *a, n
     note_peer(r.peers, a.src, a.priority, now_ns)
     if a.priority == 0:
         r.zero_received += 1
-    if not same_addresses(r, a):
+    if not (r.trusting and ip_same(a.src, r.master_ip)) and not same_addresses(r, a):
         fresh = note_addresses(lane, r, a.src)
     return hear_valid(lane, r, a, now_ns) or fresh
 

@@ -9,6 +9,7 @@ from fastha.link.rtnl import Link
 from fastha.link.table import link_local
 from fastha.model import VrrpInstance
 from fastha.model.units import NS_PER_CS
+from fastha.model.vrrp import GROUPS
 from fastha.vrrp.rules import on_the_wire_ns
 from fastha.vrrp.sealed import ah_of, hmac_of
 from fastha.vrrp.sockets import ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, frame_address, packet_address
@@ -39,13 +40,14 @@ def advert_frames(instance: VrrpInstance, src: str, link: Link, mac: bytes = b""
     `link` also with a VMAC: on the wire that is the same, and a VMAC that is still down need not be waited for.
     Unicast: one IP packet per peer for the raw socket.
     """
-    version = instance.version
+    version, wire = instance.version, instance.wire
     adver_cs = on_the_wire_ns(version, instance.advert_int_ns) // NS_PER_CS
     addresses = [a.ip for a in instance.addresses]
     auth = password(instance)
     kind = 1 if auth else 2 if ah_of(instance) else 0  # RFC 2338 section 5.3.6
+    others = wire.ttl, wire.plain_sum, GROUPS[instance.family] if wire.old_sum else ""
     packets = [
-        advert.encode(src, dst, version, instance.vrid, instance.priority, adver_cs, addresses, kind, auth)
+        advert.encode(src, dst, version, instance.vrid, instance.priority, adver_cs, addresses, kind, auth, *others)
         for dst in instance.unicast_peers or (instance.group,)
     ]
     if ah_of(instance):
@@ -89,6 +91,14 @@ def arp_blocks(instance: VrrpInstance, links: Mapping[str, Link], routers: Itera
             to = frame_address(link.index, ETH_P_ARP, BROADCAST)
             blocks.append(ArpBlock(link.index, arp.encode(link.mac, addresses), to))
     return blocks
+
+
+def allowed(instance: VrrpInstance) -> list[tuple[int, int, int]]:
+    """(number, lowest and highest TTL) of those who may speak by unicast; empty: everybody."""
+    if not instance.wire.listed:
+        return []
+    bounds = {one.ip: (one.low, one.high) for one in instance.wire.bounds}
+    return [(number(peer), *bounds.get(peer, (0, 255))) for peer in instance.unicast_peers]
 
 
 def packed(ips: Iterable[str]) -> bytes:

@@ -9,3 +9,4 @@ cdef class Lane:
     cdef readonly Reactor reactor
     cdef lane_router *router(self, int index) except NULL
     cdef lane_socket *socket(self, int slot) except NULL
+    cdef int allow(self, lane_router *r, allowed) except -1

@@ -45,13 +45,20 @@ class Lane:
         tx_fd: int,
         frames: Sequence[tuple[bytes, int, bytes]],
         second_slot: int = -1,
+        trusting: bool = False,
+        plain_sum: bool = False,
+        old_sum: int = 0,
+        allowed: Sequence[tuple[int, int, int]] = (),
     ) -> None:
         """Set rules and frames; state and counters stay.
 
         `slot` -1 and `tx_fd` -1: none. `second_slot`: one that hears for `slot`; drained as it is before silence
         counts. `listen_ip`: 4 or 16 bytes, the destination this router's adverts come to. `auth`: empty or the 8 bytes
         of a type 1 password. `addresses`: as many bytes each. Each frame is (bytes, offset of the IP packet in it,
-        socket address as the kernel's struct, empty for a connected socket).
+        socket address as the kernel's struct, empty for a connected socket). `trusting`: addresses are compared only in
+        the first advert of a master. `plain_sum`, `old_sum`: other version 3 checksums that are right as well: without
+        a pseudo header, and with this destination in it (0: none); not with a seal. `allowed`: (number, lowest and
+        highest TTL) of those who may speak; empty: everybody.
         """
     def seal(self, index: int, spec: Seal | None, silence_ns: int, sequence: int = 0) -> None:
         """How adverts are signed and verified; before `configure`, whose frames have room for it. Numbers and what was

@@ -9,9 +9,9 @@ from fastha.loop.lateness cimport LATE_STEPS
 from fastha.loop.reactor cimport reactor_add, reactor_remove, reactor_timer_kind, reactor_turn
 from fastha.loop.wheel cimport node_init, wheel_disarm
 from fastha.vrrp.engine cimport (
-    BATCH, LANE_REASONS, PENDING_ADDRESSES, PENDING_ADVERT, PENDING_TIMER, PENDING_ZERO,
-    PENDING_ZERO_LAST, ROOM, lane_flush, lane_frame, lane_hear, lane_hear6, lane_on_readable, lane_on_timer,
-    lane_router, lane_socket, lane_t, router_arm, router_due, router_enqueue, router_free_frames, router_stamp,
+    BATCH, LANE_REASONS, PENDING_ADDRESSES, PENDING_ADVERT, PENDING_TIMER, PENDING_ZERO, PENDING_ZERO_LAST, ROOM,
+    lane_allowed, lane_flush, lane_frame, lane_hear, lane_hear6, lane_on_readable, lane_on_timer, lane_router,
+    lane_socket, lane_t, router_arm, router_due, router_enqueue, router_free_frames, router_stamp,
     router_unlink_dirty, router_unlink_vrid,
 )
 from fastha.vrrp.peers cimport PEERS
@@ -30,7 +30,8 @@ cdef extern from "<sys/epoll.h>" nogil:
 SEALS = (
     "auth_missing", "auth_shape", "auth_stranger", "auth_key", "auth_time", "auth_digest", "auth_replay",
 )
-REASONS = (*VERDICTS[:ADVERT_VERDICTS], *SEALS, "version_differs", "auth_type", "auth_password", "interval", "self")
+REASONS = (*VERDICTS[:ADVERT_VERDICTS], *SEALS, "version_differs", "auth_type", "auth_password", "interval", "self",
+           "unlisted", "ttl_bounds")
 
 TIMER = PENDING_TIMER
 ADVERT = PENDING_ADVERT
@@ -72,6 +73,7 @@ cdef class Lane:
                 wheel_disarm(&lane.reactor.wheel, &lane.routers[i].timer)
                 router_free_frames(lane.routers[i])
                 free(lane.routers[i].addresses)
+                free(lane.routers[i].allowed)
                 seal_free(lane.routers[i].seal)
                 free(lane.routers[i])
         for i in range(lane.socket_count):
@@ -182,6 +184,9 @@ cdef class Lane:
         router_free_frames(r)
         free(r.addresses)
         r.addresses = NULL
+        free(r.allowed)
+        r.allowed = NULL
+        r.allowed_count = 0
         seal_free(r.seal)
         r.seal = NULL
         r.used = False
@@ -189,7 +194,8 @@ cdef class Lane:
     def configure(
         self, int index, *, int slot, bytes listen_ip, uint8_t version, uint8_t vrid, own_ip,
         ns_t advert_int_ns, ns_t silence_ns, uint8_t down_adverts, bint preempt, bint patient, bytes auth,
-        bytes addresses, int tx_fd, frames, int second_slot=-1,
+        bytes addresses, int tx_fd, frames, int second_slot=-1, bint trusting=False, bint plain_sum=False, old_sum=0,
+        allowed=(),
     ) -> None:
         cdef lane_router *r = self.router(index)
         cdef lane_frame *frame
@@ -215,6 +221,10 @@ cdef class Lane:
         r.down_adverts = down_adverts
         r.preempt = preempt
         r.patient = patient
+        r.trusting = trusting
+        r.plain_sum = plain_sum
+        r.old_sum = ip_of(old_sum)
+        self.allow(r, allowed)
         r.auth_type = 1 if auth else 2 if r.seal != NULL and r.seal.ah else 0      # RFC 2338 section 5.3.6
         if auth:
             memcpy(r.auth, <const uint8_t *>auth, 8)
@@ -247,6 +257,23 @@ cdef class Lane:
             r.slot = slot
             r.next_vrid = self.lane.sockets[slot].by_vrid[vrid]
             self.lane.sockets[slot].by_vrid[vrid] = r
+
+    cdef int allow(self, lane_router *r, allowed) except -1:
+        cdef lane_allowed *grown = NULL
+        cdef uint32_t count = 0
+        if allowed:
+            grown = <lane_allowed *>calloc(len(allowed), sizeof(lane_allowed))
+            if grown == NULL:
+                raise MemoryError
+            for ip, low, high in allowed:
+                grown[count].ip = ip_of(ip)
+                grown[count].low = low
+                grown[count].high = high
+                count += 1
+        free(r.allowed)
+        r.allowed = grown
+        r.allowed_count = count
+        return 0
 
     def seal(self, int index, spec, ns_t silence_ns, uint64_t sequence=0) -> None:
         cdef lane_router *r = self.router(index)

@@ -17,6 +17,7 @@ from fastha.link.rtnl import FOREVER_S, Link
 from fastha.model import VrrpInstance
 from fastha.model.override import VrrpOverride
 from fastha.model.units import NS_PER_S
+from fastha.model.vrrp import GROUPS
 from fastha.scripts import lines
 from fastha.vrrp import frames, group, machine, notify, trackers
 from fastha.vrrp.belongings import Belongings
@@ -225,22 +226,27 @@ class Router:
             link = table.link(name)
             if link is None:
                 reasons.append(f"interface {name} does not exist")
-            elif not link.running:
+            elif not link.running and (name != instance.interface or instance.wire.track_primary):
                 reasons.append(f"interface {name} is down")
             elif name == instance.interface:
                 if not self._own_ip(link):
                     kind = "IPv4" if instance.family == 4 else "link-local IPv6"
                     reasons.append(f"interface {name} has no {kind} address")
+                source = instance.unicast_src or instance.wire.source
+                if instance.wire.track_source and source and not table.holds(link.index, source):
+                    reasons.append(f"interface {name} has lost {source}")
                 if name in self.house.refused:
                     reasons.append(self.house.refused[name])
+        if instance.wire.lacks_peer:
+            reasons.append("no unicast peer")
         if instance.vmac is not None:
             reasons += self.house.why_not(instance.vmac)
         return frozenset(reasons)
 
     def _own_ip(self, link: Link) -> str:
         table = self.house.monitor.table
-        if self.instance.unicast_src:
-            return self.instance.unicast_src
+        if said := self.instance.unicast_src or self.instance.wire.source:
+            return said
         own = table.primary(link.index, self.house.service_ips, self.instance.family)
         # A link-local address that only a master has is none to speak from, except for the owner of the addresses.
         return own if self.instance.family == 4 or self.rules.owner or own not in self.house.service_ips else ""
@@ -290,6 +296,10 @@ class Router:
             tx_fd=source.fileno() if link is not None else -1,
             frames=frames.advert_frames(instance, own, link, house.source_mac(instance, link)) if link and own else [],
             second_slot=second_slot,
+            trusting=instance.wire.trusting,
+            plain_sum=instance.wire.plain_sum,
+            old_sum=frames.number(GROUPS[4]) if instance.wire.old_sum else 0,
+            allowed=frames.allowed(instance),
         )
         self.messages = {}
         for a in instance.carried:

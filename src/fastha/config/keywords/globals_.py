@@ -30,12 +30,12 @@ SSL                      | {SSL}                           |             |      
 virtual_server_group     | NAME {virtual_server_group}     |             |       | yes | Addresses and marks that share one set of real servers
 virtual_server           | ADDR|fwmark|group [PORT|N|NAME] [inet|inet6] {virtual_server} | |  | yes | One balanced service
 linkbeat_use_polling     | -                               | off         |       | -   | Poll every link instead of listening to the kernel
-net_namespace            | NAME                            |             |       | yes   | Run in this network namespace
+net_namespace            | NAME                            |             |       | yes | Run in this network namespace
 net_namespace_ipvs       | [NAME]                          |             |       | !   | Program the load balancer in this network namespace
 namespace_with_ipsets    | -                               | off         |       | -   | Allow IP sets in a namespace on old kernels
-use_pid_dir              | -                               | off         |       | yes   | Keep PID files in a directory
-instance                 | NAME                            |             |       | yes   | Name of this daemon among several on one machine
-child_wait_time          | s                               | 5           | 0..4294967295 | yes   | How long a child may take to stop before it is killed
+use_pid_dir              | -                               | off         |       | yes | Keep PID files in a directory
+instance                 | NAME                            |             |       | yes | Name of this daemon among several on one machine
+child_wait_time          | s                               | 5           | 0..4294967295 | yes | How long a child may take to stop before it is killed
 
 [global_defs]
 router_id                | STRING                          | host name   |       | yes | Name of this director
@@ -57,31 +57,31 @@ startup_script           | CMD [USER [GROUP]]              |             |      
 shutdown_script          | CMD [USER [GROUP]]              |             |       | yes | Run after everything has stopped
 startup_script_timeout   | s                               | 10          | 1..1000 | yes | How long startup_script may take
 shutdown_script_timeout  | s                               | 10          | 1..1000 | yes | How long shutdown_script may take
-umask                    | MASK...                         | 0177        |       | yes   | Permissions withheld from files
+umask                    | MASK...                         | 0177        |       | yes | Permissions withheld from files
 random_seed              | N                               |             | 0..4294967295 | yes | Makes random numbers repeatable
-process_names            | -                               | off         |       | yes   | Children show their own names
-process_name             | COMM                            |             |       | yes   | Name of the parent process
-vrrp_process_name        | COMM                            |             |       | yes   | Name of the VRRP process
-checker_process_name     | COMM                            |             |       | yes   | Name of the checker process
+process_names            | -                               | off         |       | yes | Children show their own names
+process_name             | COMM                            |             |       | yes | Name of the parent process
+vrrp_process_name        | COMM                            |             |       | yes | Name of the VRRP process
+checker_process_name     | COMM                            |             |       | yes | Name of the checker process
 lvs_process_name         | COMM                            |             |       | =checker_process_name | -
-bfd_process_name         | COMM                            |             |       | yes   | Name of the BFD process
+bfd_process_name         | COMM                            |             |       | yes | Name of the BFD process
 vrrp_priority            | N                               | 0           | -20..19 | yes | Nice value of the VRRP process
 checker_priority         | N                               | 0           | -20..19 | yes | Nice value of the checker process
 bfd_priority             | N                               | 0           | -20..19 | yes | Nice value of the BFD process
-vrrp_no_swap             | -                               | off         |       | yes   | Lock the VRRP process in memory
-checker_no_swap          | -                               | off         |       | yes   | Lock the checker process in memory
-bfd_no_swap              | -                               | off         |       | yes   | Lock the BFD process in memory
-vrrp_rt_priority         | N                               | off         | ~1..99 | yes   | Real-time priority of the VRRP process
-checker_rt_priority      | N                               | off         | ~1..99 | yes   | Real-time priority of the checker process
-bfd_rt_priority          | N                               | off         | ~1..99 | yes   | Real-time priority of the BFD process
-vrrp_cpu_affinity        | N...                            | all         | 0..1023 | yes   | CPUs of the VRRP process
-checker_cpu_affinity     | N...                            | all         | 0..1023 | yes   | CPUs of the checker process
-bfd_cpu_affinity         | N...                            | all         | 0..1023 | yes   | CPUs of the BFD process
-vrrp_rlimit_rttime       | us                              | none        | 1..4294967295 | yes   | Real-time CPU limit of the VRRP process
+vrrp_no_swap             | -                               | off         |       | yes | Lock the VRRP process in memory
+checker_no_swap          | -                               | off         |       | yes | Lock the checker process in memory
+bfd_no_swap              | -                               | off         |       | yes | Lock the BFD process in memory
+vrrp_rt_priority         | N                               | off         | ~1..99 | yes | Real-time priority of the VRRP process
+checker_rt_priority      | N                               | off         | ~1..99 | yes | Real-time priority of the checker process
+bfd_rt_priority          | N                               | off         | ~1..99 | yes | Real-time priority of the BFD process
+vrrp_cpu_affinity        | N...                            | all         | 0..1023 | yes | CPUs of the VRRP process
+checker_cpu_affinity     | N...                            | all         | 0..1023 | yes | CPUs of the checker process
+bfd_cpu_affinity         | N...                            | all         | 0..1023 | yes | CPUs of the BFD process
+vrrp_rlimit_rttime       | us                              | none        | 1..4294967295 | yes | Real-time CPU limit of the VRRP process
 vrrp_rlimit_rtime        | us                              |             |       | =vrrp_rlimit_rttime | -
-checker_rlimit_rttime    | us                              | none        | 1..4294967295 | yes   | Real-time CPU limit of the checker process
+checker_rlimit_rttime    | us                              | none        | 1..4294967295 | yes | Real-time CPU limit of the checker process
 checker_rlimit_rtime     | us                              |             |       | =checker_rlimit_rttime | -
-bfd_rlimit_rttime        | us                              | none        | 1..4294967295 | yes   | Real-time CPU limit of the BFD process
+bfd_rlimit_rttime        | us                              | none        | 1..4294967295 | yes | Real-time CPU limit of the BFD process
 bfd_rlimit_rtime         | us                              |             |       | =bfd_rlimit_rttime | -
 max_auto_priority        | [N]                             | 0           | -1..99 | yes  | Raise real-time priority when timers run late, up to this
 min_auto_priority_delay  | us                              | 1000000     | 1..10000000 | yes | How late a timer must be for that
@@ -102,9 +102,9 @@ address_lease            | s                               | none        | 3..86
 default_interface        | IF                              | eth0        |       | yes | Interface of static addresses without dev
 dynamic_interfaces       | [allow_if_changes]              | off         |       | -   | Interfaces may appear later
 disable_local_igmp       | -                               | off         |       | -   | No IGMP reports for link-local groups
-v3_checksum_as_v2        | [BOOL]                          | off         |       | ! @2.2.8 | Version 3 checksum without the pseudo header
-vrrp_mcast_group4        | GROUP4                          | 224.0.0.18  |       | !   | Multicast group of IPv4 adverts
-vrrp_mcast_group6        | GROUP6                          | ff02::12    |       | -   | Multicast group of IPv6 adverts
+v3_checksum_as_v2        | [BOOL]                          | off         |       | yes @2.2.8 | Version 3 checksum without the pseudo header
+vrrp_mcast_group4        | GROUP4                          | 224.0.0.18  |       | yes | Multicast group of IPv4 adverts
+vrrp_mcast_group6        | GROUP6                          | ff02::12    |       | yes | Multicast group of IPv6 adverts
 vrrp_garp_master_delay   | s                               | 5           | 0..4294 | yes | After becoming master, wait this long for the second block of gratuitous ARP; 0 for none
 vrrp_garp_master_repeat  | N                               | 5           | ~1..4294967295 | yes | Gratuitous ARPs for each address in a block
 vrrp_garp_master_refresh | s                               | 0           | 0..4294 | yes | Time between refreshing gratuitous ARPs while master; 0 for none
@@ -119,8 +119,8 @@ vrrp_vmac_garp_intvl     | [all] s                         |             |      
 vrrp_down_timer_adverts  | N                               | 3           | 1..100 | yes | Missed adverts until the master counts as dead
 vrrp_lower_prio_no_advert    | [BOOL]                      | off         |       | -   | A master does not answer lower-priority adverts
 vrrp_higher_prio_send_advert | [BOOL]                      | off         |       | -   | A master sends one more advert before it yields
-vrrp_check_unicast_src   | -                               | off         |       | -   | Take unicast adverts from listed peers only
-vrrp_skip_check_adv_addr | [BOOL]                          | off         |       | -   | Do not compare addresses in every advert of the same master
+vrrp_check_unicast_src   | -                               | off         |       | yes | Take unicast adverts from listed peers only
+vrrp_skip_check_adv_addr | [BOOL]                          | off         |       | yes | Do not compare addresses in every advert of the same master
 vrrp_strict              | [BOOL]                          | off         |       | -   | Insist on the RFC
 vrrp_owner_ignore_adverts | [BOOL]                         | off         |       | - @2.3.3 | An instance of priority 255 ignores adverts
 vrrp_startup_delay       | SEC                             |             | 0.001..4294.967295 | -   | Wait before VRRP starts

@@ -25,24 +25,24 @@ preempt_delay              | SEC            | 0        | 0..1000 | yes | Wait th
 accept                     | -              | on       |         | yes | Accept packets to the addresses
 no_accept                  | -              | off      |         | yes | Drop packets to the addresses
 strict_mode                | [BOOL]         | vrrp_strict |      | -   | Insist on the RFC
-skip_check_adv_addr        | [BOOL]         | vrrp_skip_check_adv_addr | | - | Do not compare addresses in every advert of the same master
+skip_check_adv_addr        | [BOOL]         | vrrp_skip_check_adv_addr | | yes | Do not compare addresses in every advert of the same master
 down_timer_adverts         | N              | vrrp_down_timer_adverts | 1..100 | yes | Missed adverts until the master counts as dead
 timer_expired_backup       | [N]            | off      | 1..254  | - @2.2.8 | A master that was late becomes backup
 thread_timer_expired       | [N]            |          |         | =timer_expired_backup | -
 lower_prio_no_advert       | [BOOL]         | vrrp_lower_prio_no_advert | | - | A master does not answer lower-priority adverts
 higher_prio_send_advert    | [BOOL]         | vrrp_higher_prio_send_advert | | - | A master sends one more advert before it yields
 owner_ignore_adverts       | [BOOL]         | vrrp_owner_ignore_adverts | | - @2.3.3 | Priority 255 ignores adverts
-v3_checksum_as_v2          | [BOOL]         | v3_checksum_as_v2 | | ! @2.2.8 | Version 3 checksum without the pseudo header
-old_unicast_checksum       | [never]        |          |         | -   | Checksum of old keepalived releases
+v3_checksum_as_v2          | [BOOL]         | v3_checksum_as_v2 | | yes @2.2.8 | Version 3 checksum without the pseudo header
+old_unicast_checksum       | [never]        |          |         | yes | Checksum of old keepalived releases
 unicast_src_ip             | ADDR           |          |         | yes | Source address of unicast adverts
 unicast_peer               | {peers}        |          |         | yes | Send adverts to these instead of multicast
-unicast_ttl                | N              | 255      | 0..255  | -   | TTL of unicast adverts
-unicast_fault_no_peer      | -              | off      |         | -   | FAULT if there is no peer
-check_unicast_src          | -              | vrrp_check_unicast_src | | - | Take unicast adverts from listed peers only
-mcast_src_ip               | ADDR           |          |         | -   | Source address of multicast adverts
-mcast_dst_ip               | ADDR           |          |         | !   | Multicast group of this instance
-track_src_ip               | -              | off      |         | -   | FAULT when the source address goes
-dont_track_primary         | -              | off      |         | -   | The interface may be down
+unicast_ttl                | N              | 255      | 0..255  | yes | TTL of unicast adverts
+unicast_fault_no_peer      | -              | off      |         | yes | FAULT if there is no peer
+check_unicast_src          | -              | vrrp_check_unicast_src | | yes | Take unicast adverts from listed peers only
+mcast_src_ip               | ADDR           |          |         | yes | Source address of multicast adverts
+mcast_dst_ip               | ADDR           |          |         | yes | Multicast group of this instance
+track_src_ip               | -              | off      |         | yes | FAULT when the source address goes
+dont_track_primary         | -              | off      |         | yes | The interface may be down
 track_interface            | {trackers}     |          |         | yes | Interfaces it needs
 track_script               | {trackers}     |          |         | yes | Scripts it needs
 track_file                 | {trackers}     |          |         | yes | Files it needs
