@@ -75,7 +75,7 @@ test-chaos: setup-test ## 200 rounds of ruining the tables of IPVS and nft under
 campaign: setup-test ## what takes long or wants a quiet machine, and is not part of make test
 	@$(BIN)/python -m pytest -m campaign $(ARGS)
 
-fuzz: setup-test ## coverage-guided fuzzing of what reads the wire, 12 million inputs (ARGS="bfd --seconds 600")
+fuzz: setup-test ## coverage-guided fuzzing of what reads the wire, 24 million inputs (ARGS="bfd --seconds 600")
 	@$(BIN)/python tests/fuzz/wire/run.py $(ARGS)
 
 FUZZ_S ?= 60

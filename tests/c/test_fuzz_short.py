@@ -33,8 +33,8 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_short_run_finds_nothing(out: Path) -> None:
     done = run(out, "--runs", "20000")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["advert", "arp", "na", "bfd"]
-    assert done.stdout.count("no finding") == 4
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["advert", "arp", "na", "bfd", "ah", "trailer"]
+    assert done.stdout.count("no finding") == 6
 
 
 def test_a_decoder_that_reads_too_far_is_found(out: Path) -> None:

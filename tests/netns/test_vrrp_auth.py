@@ -10,7 +10,7 @@ import pytest
 
 import need
 from fastha.lab.network import Network
-from fastha.model import Auth, Hmac, HmacKey
+from fastha.model import Auth, Hmac, HmacKey, VirtualAddress
 from fastha.model.units import NS_PER_S
 from netns.vrrp_director import Director, Keepalived, directors, has_vip, instance, keepalived_conf
 
@@ -71,10 +71,12 @@ def test_ah_beside_keepalived() -> None:
             done.result()
 
 
-@pytest.mark.parametrize("kind", ["ah", "hmac"])
+@pytest.mark.parametrize("kind", ["ah", "hmac", "hmac over IPv6"])
 def test_a_replacement_is_believed_and_another_key_is_not(kind: str) -> None:
     need.kernel("veth", "bridge")
     signed = {"auth": Auth("ah", "secret"), "version": 2, "advert_int_ns": NS_PER_S} if kind == "ah" else {"hmac": HMAC}
+    if kind == "hmac over IPv6":
+        signed |= {"family": 6, "addresses": (VirtualAddress("fe80::100", 128),)}
     wrong = {
         **signed,
         **({"auth": Auth("ah", "guess")} if kind == "ah" else {"hmac": Hmac((HmacKey(1, 64 * "e"),), 1)}),

@@ -1,5 +1,6 @@
 /* Any bytes as an IP packet (or, of IPv6, as payload with addresses and hop limit beside it) to the advert decoders; what
- * they take must survive being encoded and decoded again. The first byte says how: 1 the TTL is looked at, 2 IPv6. */
+ * they take must survive being encoded and decoded again. The first byte says how: 1 the TTL is looked at, 2 IPv6,
+ * 4 a trailer may follow. */
 
 #include "fuzz.h"
 
@@ -9,11 +10,12 @@ typedef struct __pyx_t_6fastha_4wire_6advert_advert_t advert_t;
 
 #define decode __pyx_f_6fastha_4wire_6advert_advert_decode
 #define decode6 __pyx_f_6fastha_4wire_6advert_advert_decode6
+#define decode_payload __pyx_f_6fastha_4wire_6advert_advert_decode_payload
 #define sum_is __pyx_f_6fastha_4wire_6advert_advert_sum_is
 #define encode __pyx_f_6fastha_4wire_6advert_advert_encode
 #define set_priority __pyx_f_6fastha_4wire_6advert_advert_set_priority
 
-enum { OK = 0, CHECKSUM = 7, VERDICTS = 8, MAX = 4128, ENDS6 = 33 };
+enum { OK = 0, CHECKSUM = 7, VERDICTS = 8, MAX = 4128, ENDS6 = 33, TRAILER = 28 };
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
@@ -134,11 +136,30 @@ static void try_four(const uint8_t *data, size_t size, int check)
 	}
 }
 
+/* The payload alone, of either family: a trailer is found where it is, and changes nothing of what is before it. */
+static void try_signed(const uint8_t *vrrp, size_t size, int check, uint8_t width)
+{
+	advert_t a = {0}, b = {0};
+	int verdict;
+
+	a.width = b.width = width;
+	a.ttl = b.ttl = 255;
+	verdict = decode_payload(vrrp, size, check, 1, &a);
+	MUST(verdict >= OK && verdict < VERDICTS);
+	if (verdict != OK && verdict != CHECKSUM)
+		return;
+	MUST(a.trailer == NULL ? a.size == size : a.size + TRAILER == size && a.trailer == vrrp + a.size);
+	MUST(decode_payload(vrrp, a.size, check, 0, &b) == verdict && b.trailer == NULL && b.size == a.size);
+	MUST(a.trailer == NULL || decode_payload(vrrp, size, check, 0, &b) != OK);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size == 0)
 		return 0;
-	if (data[0] & 2)
+	if (data[0] & 4)
+		try_signed(data + 1, size - 1, data[0] & 1, data[0] & 2 ? 16 : 4);
+	else if (data[0] & 2)
 		try_six(data + 1, size - 1, data[0] & 1);
 	else
 		try_four(data + 1, size - 1, data[0] & 1);

@@ -18,6 +18,12 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 uint64_t fuzz_sum_words(const uint8_t *data, size_t size, uint64_t acc);
 uint16_t fuzz_sum_fold(uint64_t acc);
 
+void *fuzz_mac_new(const char *digest, const uint8_t *key, size_t size);
+int fuzz_mac_start(void *mac);
+int fuzz_mac_update(void *mac, const void *data, size_t size);
+int fuzz_mac_end(void *mac, uint8_t *out);
+int fuzz_mac_same(const uint8_t *a, const uint8_t *b, size_t size);
+
 #define MUST(condition)                                                                                                \
 	do {                                                                                                           \
 		if (!(condition)) {                                                                                    \

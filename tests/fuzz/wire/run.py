@@ -20,14 +20,17 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 OUT = ROOT / "build" / "fuzz"
-MODULES = ("checksum", "ether", "advert", "arp", "na", "bfd")
+MODULES = ("checksum", "ether", "advert", "arp", "na", "bfd", "mac", "ah", "trailer")
 TARGETS = {
     "advert": ("advert.c", "checksum.c"),
     "arp": ("arp.c", "ether.c"),
     "na": ("na.c", "ether.c", "checksum.c"),
     "bfd": ("bfd.c",),
+    "ah": ("ah.c", "mac.c", "checksum.c"),
+    "trailer": ("trailer.c", "mac.c"),
 }
-LONGEST = {"advert": 1200, "arp": 400, "na": 400, "bfd": 80}
+LIBRARIES = {"ah": ("-lcrypto",), "trailer": ("-lcrypto",)}
+LONGEST = {"advert": 1200, "arp": 400, "na": 400, "bfd": 80, "ah": 300, "trailer": 400}
 RUNS = 4_000_000
 DIRECTIVES = ("language_level=3", "boundscheck=False", "wraparound=False", "cdivision=True", "initializedcheck=False")
 SANITIZERS = "-fsanitize=fuzzer,address,undefined"
@@ -63,7 +66,7 @@ def compile_target(name: str, out: Path) -> Path:
     sources = [str(HERE / source) for source in TARGETS[name]]
     subprocess.run(
         ["clang", "-g", "-O1", "-fno-omit-frame-pointer", SANITIZERS, "-fno-sanitize-recover=all", "-w",
-         f"-I{out}", f"-I{HERE}", *includes, *sources, "-o", str(program)],
+         f"-I{out}", f"-I{HERE}", *includes, *sources, *LIBRARIES.get(name, ()), "-o", str(program)],
         check=True,
     )  # fmt: skip
     return program
@@ -71,7 +74,7 @@ def compile_target(name: str, out: Path) -> Path:
 
 def seeds(name: str, folder: Path) -> None:
     """A few good inputs to begin with."""
-    from fastha.wire import advert, bfd
+    from fastha.wire import advert, ah, bfd, trailer
 
     folder.mkdir(parents=True, exist_ok=True)
     ips = [f"10.0.0.{i}" for i in range(20)]
@@ -83,10 +86,29 @@ def seeds(name: str, folder: Path) -> None:
             for n in (1, 3, 20)
             for how in (2, 3)
             for packet in [advert.encode("fe80::9", "ff02::12", 3, 7, 100, 100, [f"fe80::{i}:1" for i in range(n)])]
-        ] + [b"\0" + advert.encode("10.0.0.9", "10.0.0.8", 2, 7, 100, 100, ips[:n], 1, b"secret") for n in (1, 3)],
+        ] + [b"\0" + advert.encode("10.0.0.9", "10.0.0.8", 2, 7, 100, 100, ips[:n], 1, b"secret") for n in (1, 3)]
+        + [
+            how + packet[at:] + bytes(28)
+            for n in (1, 3)
+            for how, at, packet in (
+                (b"\4", 20, advert.encode("10.0.0.9", "10.0.0.8", 2, 7, 100, 100, ips[:n])),
+                (b"\6", 40, advert.encode("fe80::9", "ff02::12", 3, 7, 100, 100, [f"fe80::{i}:1" for i in range(n)])),
+            )
+        ],
         "arp": [b"\4\0" + bytes(range(6 + 4 * n)) for n in (0, 1, 20)],
         "na": [b"\4\0\1" + bytes(range(6 + 16 * n)) for n in (0, 1, 5)],
         "bfd": [bfd.encode(s, 0, 3, 1, 0 if s < 2 else 2, 10_000, 10_000, f) for s in range(4) for f in (0, bfd.POLL)],
+        "ah": [
+            bytes(6) + ah.sign(ah.wrap(advert.encode("10.0.0.9", to, 2, 7, 100, 100, ips[:n], 2)), b"secret", 70_000)
+            for n in (1, 3)
+            for to in ("224.0.0.18", "10.0.0.8")
+        ],
+        "trailer": [
+            bytes([width == 16]) + bytes(18) + trailer.sign(bytes([0x31, 7, 100, n, 0, 100, 0, 0]) + bytes(n * width),
+            bytes(width), b"secret", 3, 70_000)
+            for n in (1, 3)
+            for width in (4, 16)
+        ],
     }  # fmt: skip
     for i, data in enumerate(made[name]):
         (folder / f"seed-{i}").write_bytes(data)
