@@ -149,7 +149,7 @@ WITH: dict[str | tuple[str, str], str] = {
     "flag-1": "lvs_sched sh", "flag-2": "lvs_sched sh", "flag-3": "lvs_sched sh",
     "persistence_granularity": "persistence_timeout 60", "persistence_engine": "persistence_timeout 60",
     "sorry_server_inhibit": "sorry_server 10.3.3.3 80", "sorry_server_lvs_method": "sorry_server 10.3.3.3 80",
-    "preempt": "nopreempt", "nftables_ipvs_priority": "nftables_ipvs", "nftables_ipvs_start_fwmark": "nftables_ipvs",
+    "preempt": "nopreempt", "timer_expired_backup": "nopreempt", "nftables_ipvs_priority": "nftables_ipvs", "nftables_ipvs_start_fwmark": "nftables_ipvs",
     "ops": "protocol UDP", "auth_pass": "auth_type PASS", "hysteresis": "quorum 9\nweight 10", "quorum": "weight 10",
     "regex_no_match": "regex abc", "regex_options": "regex abc", "regex_stack": "regex abc",
     "regex_min_offset": "regex abc", "regex_max_offset": "regex abc", "max_reply_length": "require_reply",

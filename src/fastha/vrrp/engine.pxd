@@ -74,6 +74,7 @@ cdef struct lane_router:
     uint8_t down_adverts
     bint preempt
     bint patient                            # preempt_delay is set
+    bint deaf                               # owner_ignore_adverts
     ip_t own_ip
     ip_t listen_ip                          # the group, or the unicast source
     ns_t advert_int_ns

@@ -45,6 +45,7 @@ class Lane:
         tx_fd: int,
         frames: Sequence[tuple[bytes, int, bytes]],
         second_slot: int = -1,
+        deaf: bool = False,
     ) -> None:
         """Set rules and frames; state and counters stay.
 

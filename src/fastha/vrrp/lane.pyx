@@ -189,7 +189,7 @@ cdef class Lane:
     def configure(
         self, int index, *, int slot, bytes listen_ip, uint8_t version, uint8_t vrid, own_ip,
         ns_t advert_int_ns, ns_t silence_ns, uint8_t down_adverts, bint preempt, bint patient, bytes auth,
-        bytes addresses, int tx_fd, frames, int second_slot=-1,
+        bytes addresses, int tx_fd, frames, int second_slot=-1, bint deaf=False,
     ) -> None:
         cdef lane_router *r = self.router(index)
         cdef lane_frame *frame
@@ -215,6 +215,7 @@ cdef class Lane:
         r.down_adverts = down_adverts
         r.preempt = preempt
         r.patient = patient
+        r.deaf = deaf
         r.auth_type = 1 if auth else 2 if r.seal != NULL and r.seal.ah else 0      # RFC 2338 section 5.3.6
         if auth:
             memcpy(r.auth, <const uint8_t *>auth, 8)
