@@ -136,6 +136,8 @@ class Interfaces:
         """The picture is true ahead of the notification."""
         if (link := self.talk.look(device.name)) is not None:
             self._monitor.table.apply(link)
+        elif error == errno.ENODEV:
+            return  # somebody has just deleted it: the news of that is on its way, and makes it anew
         if error:
             text = f"interface {device.name} cannot be made or changed: {os.strerror(error)}"
             if self.refused.get(device.name) != text:
