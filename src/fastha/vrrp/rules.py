@@ -71,8 +71,8 @@ class Rules:
 
     @property
     def patience_ns(self) -> int:
-        """Silence after which a late master no longer believes in itself: any peer (or, with `timer_expired_backup`, the
-        quickest one) has taken over."""
+        """Silence after which a late master no longer believes in itself: every peer has taken over, or with
+        `timer_expired_backup` the quickest one."""
         if not self.rival_priority:
             return self.silence_ns
         return self.down_timer_adverts * self.advert_int_ns + self.skew_ns(self.rival_priority, self.advert_int_ns)
