@@ -61,9 +61,9 @@ class Bench:
         values: dict[str, object] = {
             "listen_ip": pack_any(GROUP6 if self.six else GROUP), "version": rules.version, "vrid": 7,
             "own_ip": rules.own_ip,
-            "advert_int_ns": rules.advert_int_ns, "silence_ns": rules.silence_ns,
+            "advert_int_ns": rules.advert_int_ns, "silence_ns": rules.patience_ns,
             "down_adverts": rules.down_timer_adverts, "preempt": rules.preempt,
-            "patient": rules.preempt_delay_ns > 0, "auth": b"",
+            "patient": rules.preempt_delay_ns > 0, "deaf": rules.deaf, "auth": b"",
             "addresses": pack_any(VIP6 if self.six else VIP), "tx_fd": -1, "frames": [(frame, 0, b"")], **more,
         }  # fmt: skip
         self.lane.configure(self.index, slot=self.slot, **values)  # type: ignore[arg-type]
@@ -114,10 +114,16 @@ def rules_grid() -> Iterator[Rules]:
     for version, priority, preempt, delay, advert_int in itertools.product(
         (2, 3), (100, 255), (True, False), (0, 5 * NS_PER_S), (NS_PER_S, 2 * NS_PER_S)
     ):
-        yield Rules(
+        rules = Rules(
             version=version, priority=priority, preempt=preempt, preempt_delay_ns=delay if preempt else 0,
             advert_int_ns=advert_int, own_ip=number(OWN),
         )  # fmt: skip
+        yield rules
+        if rules.owner:
+            yield replace(rules, deaf=True)
+        elif not preempt:
+            yield replace(rules, rival_priority=254)
+    yield Rules(version=3, own_ip=number(OWN), answers_lower=False, speaks_before_yielding=True)
 
 
 def states(rules: Rules) -> Iterator[State]:
@@ -194,7 +200,13 @@ def test_timers_agree_with_the_machine(bench: Bench) -> None:
             bench.set(rules, state)
             errors = bench.count("send_errors")
             assert isinstance(errors, int)
-            lates = 0, NS_PER_MS, rules.advert_int_ns * 5 // 2, rules.silence_ns - rules.advert_int_ns, rules.silence_ns
+            lates = (
+                0,
+                NS_PER_MS,
+                rules.advert_int_ns * 5 // 2,
+                rules.patience_ns - rules.advert_int_ns,
+                rules.silence_ns,
+            )
             for late in lates:
                 if state.deadline_ns is None:
                     assert not bench.lane.fire(bench.index, NOW)

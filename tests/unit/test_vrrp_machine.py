@@ -382,3 +382,50 @@ def test_an_owner_waits_for_its_group() -> None:
     new, effects = step(replace(RULES, priority=255), State(priority=255, holding=True), GroupWaits(), NOW)
     assert (new.role, new.deadline_ns, new.holding) == (Role.BACKUP, None, True)
     assert kinds(effects) == [Notify]
+
+
+# -- what keepalived adds ------------------------------------------------------------------------------------------
+
+
+def test_lower_prio_no_advert_leaves_lower_ones_unanswered() -> None:
+    rules = replace(RULES, answers_lower=False)
+    new, effects = step(rules, MASTER, Advert(50, HIGH, NS_PER_S), NOW)
+    assert effects == (Garp("lower_prio"),), "bridges are taught all the same"
+    assert new.deadline_ns == MASTER.deadline_ns
+    assert step(RULES, MASTER, Advert(50, HIGH, NS_PER_S), NOW)[1] == (SendAdvert(100), Garp("lower_prio"))
+
+
+def test_higher_prio_send_advert_speaks_once_more() -> None:
+    rules = replace(RULES, speaks_before_yielding=True)
+    new, effects = step(rules, MASTER, Advert(150, LOW, NS_PER_S), NOW)
+    assert new == step(RULES, MASTER, Advert(150, LOW, NS_PER_S), NOW)[0]
+    assert effects[0] == SendAdvert(100)
+    assert kinds(effects) == [SendAdvert, RemoveAddresses, Notify]
+    assert kinds(step(RULES, MASTER, Advert(150, LOW, NS_PER_S), NOW)[1]) == [RemoveAddresses, Notify]
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda s: s.role)
+@pytest.mark.parametrize("event", [Advert(255, HIGH, NS_PER_S), Advert(1, LOW, NS_PER_S), AdvertZero(LOW)])
+def test_owner_ignore_adverts(state: State, event: Event) -> None:
+    state = replace(state, priority=255)
+    assert step(replace(RULES, priority=255, deaf=True), state, event, NOW) == (state, ())
+
+
+def test_an_owner_that_listens_yields_to_the_greater_address() -> None:
+    owner = replace(MASTER, priority=255)
+    assert step(replace(RULES, priority=255), owner, Advert(255, HIGH, NS_PER_S), NOW)[0].role is Role.BACKUP
+
+
+def test_timer_expired_backup_listens_once_the_quickest_peer_can_have_taken_over() -> None:
+    """With priority 254 that is 3 intervals and 2/256; without the word, 4."""
+    plain = replace(RULES, preempt=False)
+    spoke = NOW - NS_PER_S
+    state = replace(MASTER, deadline_ns=NOW)
+    for priority in (254, 1):
+        rules = replace(plain, rival_priority=priority)
+        at = spoke + 3 * NS_PER_S + (256 - priority) * NS_PER_S // 256
+        assert step(rules, state, TimerFired(), at)[0].role is Role.MASTER
+        new, effects = step(rules, state, TimerFired(), at + 1)
+        assert (new.role, new.holding) == (Role.BACKUP, True), "addresses stay until another one is heard"
+        assert kinds(effects) == [Notify]
+        assert step(plain, state, TimerFired(), at + 1)[0].role is Role.MASTER

@@ -61,3 +61,17 @@ def test_preempt_delay_needs_a_preempting_backup() -> None:
     assert rules_of(instance(preempt_delay_ns=5, wants_master=True), 1).preempt_delay_ns == 0
     assert rules_of(instance(preempt_delay_ns=5, preempt=False), 1).preempt_delay_ns == 0
     assert rules_of(instance(preempt_delay_ns=5, priority=255), 1).preempt_delay_ns == 0
+
+
+def test_only_an_owner_may_be_deaf() -> None:
+    one = VrrpInstance("v", "eth0", 1, priority=254, owner_ignore_adverts=True)
+    assert not rules_of(one, 1).deaf
+    assert rules_of(VrrpInstance("v", "eth0", 1, priority=255, owner_ignore_adverts=True), 1).deaf
+
+
+def test_timer_expired_backup_is_for_those_that_do_not_preempt() -> None:
+    one = VrrpInstance("v", "eth0", 1, preempt=False, timer_expired_priority=200)
+    assert rules_of(one, 1).rival_priority == 200
+    assert rules_of(one, 1).patience_ns < rules_of(one, 1).silence_ns
+    preempting = VrrpInstance("v", "eth0", 1, timer_expired_priority=200)
+    assert rules_of(preempting, 1).patience_ns == rules_of(preempting, 1).silence_ns

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from fastha.config import values
+from fastha.config.build_answers import GLOBAL_FLAGS, read_flag
 from fastha.config.build_balancer import WORDS, Balancer, read_balancer
 from fastha.config.build_notify import NOTIFY_WORDS, Notify, read_notify
 from fastha.config.build_processes import KNOWN, read_process
@@ -59,6 +60,10 @@ class Globals:
     wire: GlobalWire = field(default_factory=GlobalWire)
     balancer: Balancer = field(default_factory=Balancer)
     notify: Notify = field(default_factory=Notify)
+    answers: dict[str, bool] = field(default_factory=dict)  # what is set, without vrrp_
+    startup_delay_ns: int = 0
+    delay_after_boot_ns: int = 0
+    log_unknown_vrids: bool = False
 
     def defs(self, lvs: LvsDefs, fifos: tuple[Fifo, ...]) -> GlobalDefs:
         return GlobalDefs(
@@ -75,6 +80,9 @@ class Globals:
             self.processes,
             self.address_lease_s,
             self.firewall,
+            self.startup_delay_ns,
+            self.delay_after_boot_ns,
+            self.log_unknown_vrids,
         )
 
     def garp_with(self, own: dict[str, int]) -> Garp:
@@ -110,6 +118,14 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
                 into.garp_interval_ns = values.seconds_ns(item, faults) or 0
             case "vrrp_gna_interval":
                 into.gna_interval_ns = values.seconds_ns(item, faults) or 0
+            case "vrrp_startup_delay":
+                into.startup_delay_ns = values.seconds_ns(item, faults) or 0
+            case "vrrp_delay_after_boot":
+                into.delay_after_boot_ns = values.seconds_ns(item, faults) or 0
+            case "log_unknown_vrids":
+                into.log_unknown_vrids = True
+            case name if name in GLOBAL_FLAGS:
+                read_flag(item, into.answers, faults)
             case "vrrp_min_garp":
                 into.min_garp = bool(values.boolean(item, faults))
             case "vrrp_notify_priority_changes":

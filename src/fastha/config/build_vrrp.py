@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from fastha.config import values
 from fastha.config.addresses import build_addresses, build_peers
+from fastha.config.build_answers import FLAGS, read_flag, rival_priority
 from fastha.config.build_auth import HmacDraft, build_authentication, build_hmac, settled_hmac
 from fastha.config.build_globals import GARP, Globals, read_garp
 from fastha.config.build_track import build_track_virtual_servers
@@ -84,6 +85,8 @@ class _Draft:
     promote_secondaries: bool = False
     vmac: Vmac = field(default_factory=Vmac)
     accept: bool = True
+    answers: dict[str, bool] = field(default_factory=dict)
+    rival_priority: int = 0
     said: dict[str, Item] = field(default_factory=dict)  # keyword -> where it was said last
 
 
@@ -161,6 +164,8 @@ def build_instance(
         routes=tuple(dict.fromkeys(draft.routes)),
         rules=tuple(dict.fromkeys(draft.rules)),
         promote_secondaries=draft.promote_secondaries,
+        timer_expired_priority=draft.rival_priority,
+        **(globals_.answers | draft.answers),
         vmac=device_of(draft.vmac, draft.interface, draft.vrid, draft.family == 6),
         wire=wire,
     )
@@ -212,6 +217,10 @@ def _keyword(item: Item, draft: _Draft, servers: Mapping[str, VirtualServer], fa
             draft.accept = item.name == "accept"
         case name if name in WIRE_WORDS:
             read_wire(item, draft.wire, faults)
+        case "timer_expired_backup":
+            draft.rival_priority = rival_priority(item, faults)
+        case name if name in FLAGS:
+            read_flag(item, draft.answers, faults)
         case name if name in VMAC_WORDS:
             read_vmac(item, draft.vmac, faults)
         case name if name in NOTIFY:
@@ -298,6 +307,9 @@ def _settle(draft: _Draft, version: int, name: str, statement: Statement, faults
         why = "nopreempt" if not draft.preempt else "state MASTER or priority 255"
         faults.warning(at("preempt_delay"), f"preempt_delay has no effect with {why}")
         draft.preempt_delay_ns = 0
+    if draft.rival_priority and draft.preempt:
+        faults.warning(at("timer_expired_backup"), "timer_expired_backup has no effect without nopreempt")
+        draft.rival_priority = 0
     _one_family(draft, faults)
     draft.advert_int_ns = _rounded_interval(draft.advert_int_ns, version, at("advert_int"), faults)
     if draft.hmac is not None and draft.auth.kind != "none":

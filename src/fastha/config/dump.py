@@ -69,6 +69,12 @@ def _globals(config: Config, page: Page) -> None:
             page.say("vrrp_garp_interval", seconds(interval_ns))
         if gna_interval_ns := max((i.garp.gna_interval_ns for i in config.instances), default=0):
             page.say("vrrp_gna_interval", seconds(gna_interval_ns))
+        if defs.startup_delay_ns:
+            page.say("vrrp_startup_delay", seconds(defs.startup_delay_ns))
+        if defs.delay_after_boot_ns:
+            page.say("vrrp_delay_after_boot", seconds(defs.delay_after_boot_ns))
+        if defs.log_unknown_vrids:
+            page.say("log_unknown_vrids")
         if defs.reload_time_file:
             page.say("reload_time_file", word(defs.reload_time_file))
         if defs.reload_repeat:

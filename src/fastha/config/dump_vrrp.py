@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
+from fastha.config.build_answers import FLAGS
 from fastha.config.build_vmac import virtual_mac
 from fastha.config.build_vrrp import NOTIFY
 from fastha.config.dump_routes import address_line, dump_lines, route_line, rule_line
@@ -27,6 +28,10 @@ def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page
         if instance.preempt_delay_ns:
             page.say("preempt_delay", seconds(instance.preempt_delay_ns))
         page.unless(3, "down_timer_adverts", instance.down_timer_adverts)
+        if instance.timer_expired_priority:
+            page.say("timer_expired_backup", instance.timer_expired_priority)
+        for keyword in FLAGS:
+            page.flag(keyword, getattr(instance, keyword))
         _garp(instance.garp, page)
         if not instance.accept:
             page.say("no_accept")

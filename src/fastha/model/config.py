@@ -99,6 +99,9 @@ class GlobalDefs:
     processes: Processes = Processes()
     address_lease_s: int = 0  # 0: none
     firewall: FirewallDefs = FirewallDefs()
+    startup_delay_ns: int = 0  # of VRRP, from its start
+    delay_after_boot_ns: int = 0  # the same, from the start of the machine
+    log_unknown_vrids: bool = False
 
 
 @dataclass(frozen=True, slots=True)

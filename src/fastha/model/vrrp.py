@@ -146,6 +146,10 @@ class VrrpInstance:
     routes: tuple[Route, ...] = ()
     rules: tuple[Rule, ...] = ()
     promote_secondaries: bool = False
+    lower_prio_no_advert: bool = False  # a master leaves adverts of lower priority unanswered
+    higher_prio_send_advert: bool = False  # a master speaks once more before it yields
+    owner_ignore_adverts: bool = False  # with priority 255
+    timer_expired_priority: int = 0  # `timer_expired_backup`: the highest of the others; 0: not said
 
     @property
     def belongings(self) -> tuple[Belonging, ...]:

@@ -13,6 +13,7 @@ Decisions of this process:
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -35,8 +36,9 @@ from fastha.model import Config, Statics, VrrpInstance
 from fastha.model.override import VrrpOverride
 from fastha.model.parts import disowned, split
 from fastha.model.routes import Belonging
-from fastha.model.units import NS_PER_MS
+from fastha.model.units import NS_PER_MS, NS_PER_S
 from fastha.vrrp import frames, lane, machine, notify
+from fastha.vrrp.beginning import begins_ns
 from fastha.vrrp.belongings import GONE, TELL_PER_S
 from fastha.vrrp.followed import Followed
 from fastha.vrrp.house import House
@@ -70,6 +72,8 @@ class VrrpChild:
         self._events: deque[tuple[int, int, int, int, int, int]] = deque()
         self._to_survey: dict[Router, None] = {}
         self._interfaces: dict[str, dict[str, Any]] = {}
+        self._strangers_told: set[tuple[str, int]] = set()
+        self._log_strangers = False
         self._overrides: dict[str, VrrpOverride] = {}
         self._turns: Turns[Router] = Turns()  # for counting
         self._more_due = False
@@ -166,6 +170,9 @@ class VrrpChild:
         self._prepared = None
         house, config, first = self.house, draft.config, not self._beat
         self.child.environment.follow(config.globals.processes)
+        self._log_strangers = config.globals.log_unknown_vrids
+        if first:
+            self._begin_at(begins_ns(config.globals, previous, self.child.reactor.now_ns(), _uptime_ns()))
         leased, house.lease.seconds = house.lease.seconds, config.globals.address_lease_s
         of_name = {router.instance.name: key for key, router in self.routers.items()}
         now = {instance.identity for instance in draft.instances}
@@ -223,6 +230,14 @@ class VrrpChild:
             for router in self.routers.values():
                 router.repeat()
             self._syncs.repeat()
+
+    def _begin_at(self, begins_ns: int) -> None:
+        """No instance takes part before."""
+        reactor = self.child.reactor
+        self.house.begins_ns = begins_ns
+        if (wait_ns := begins_ns - reactor.now_ns()) > 0:
+            self.child.log.info("startup delay: no instance takes part for %.3f s", wait_ns / NS_PER_S)
+            reactor.call_at(begins_ns, lambda: self._survey(self.routers.values()))
 
     def _put(self, instance: VrrpInstance, known: dict[str, Any], previous: dict[str, Any], prepared_ns: int) -> None:
         """Make one instance what it shall be. `known`: what a predecessor of this process reported of it."""
@@ -440,11 +455,21 @@ class VrrpChild:
                 one[name] = one.get(name, 0) + value
             one["strangers"] += [[vrid, machine.dotted(ip)] for vrid, ip in lane.strangers(receiver.slot).items()]
         self._followed.publish()
+        if self._log_strangers:
+            self._tell_strangers(now)
         gone = dict.fromkeys(self._interfaces.keys() - now.keys())
         patch = gone | {name: counters for name, counters in now.items() if self._interfaces.get(name) != counters}
         if patch:
             self._interfaces = now
             self.child.facts({"interfaces": patch})
+
+    def _tell_strangers(self, now: dict[str, dict[str, Any]]) -> None:
+        """`log_unknown_vrids`: each once."""
+        for name, counters in now.items():
+            for vrid, ip in counters["strangers"]:
+                if (name, vrid) not in self._strangers_told:
+                    self._strangers_told.add((name, vrid))
+                    self.child.event("unknown_vrid", name, f"adverts of VRID {vrid}, which is nobody's here, from {ip}")
 
     # -- the end --
 
@@ -485,3 +510,8 @@ class VrrpChild:
             if self._house is not None:
                 self._house.close()
             self.child.reactor.close()
+
+
+def _uptime_ns() -> int:
+    """As /proc/uptime: with the time that the machine was suspended."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)

@@ -86,6 +86,7 @@ cdef struct lane_router:
     ip_t old_sum                            # and one with this destination in it; 0: none
     uint32_t allowed_count                  # 0: everybody may speak
     lane_allowed *allowed
+    bint deaf                               # owner_ignore_adverts
     ip_t own_ip
     ip_t listen_ip                          # the group, or the unicast source
     ns_t advert_int_ns

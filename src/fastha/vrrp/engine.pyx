@@ -250,6 +250,8 @@ cdef bint hear_valid(lane_t *lane, lane_router *r, const advert_t *a, ns_t now_n
     cdef ns_t adver_ns = a.adver_cs * <ns_t>NS_PER_CS
     if r.role == LANE_FAULT:
         return False                        # machine: FAULT x Advert, AdvertZero
+    if r.deaf and r.role != LANE_MASTER:
+        return False                        # machine.step; of two masters Python tells
     if r.dirty or r.role == LANE_MASTER or r.holding or a.priority == 0 or not ip_same(a.src, r.master_ip):
         return pend_advert(lane, r, a, adver_ns, now_ns)
     if r.role == LANE_INIT:

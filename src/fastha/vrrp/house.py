@@ -71,6 +71,7 @@ class House:
         self.states: dict[tuple[str, str], int] = {}  # of what instances track: trackers.States
         self.service_ips: set[str] = set()  # of all instances: none of them is an interface's own address
         self.refused: dict[str, str] = {}  # interface -> why it cannot be heard
+        self.begins_ns = 0  # no instance takes part before: vrrp_startup_delay, vrrp_delay_after_boot
 
     def link(self, name: str) -> Link | None:
         return self.monitor.table.link(name)

@@ -49,6 +49,7 @@ class Lane:
         plain_sum: bool = False,
         old_sum: int = 0,
         allowed: Sequence[tuple[int, int, int]] = (),
+        deaf: bool = False,
     ) -> None:
         """Set rules and frames; state and counters stay.
 

@@ -195,7 +195,7 @@ cdef class Lane:
         self, int index, *, int slot, bytes listen_ip, uint8_t version, uint8_t vrid, own_ip,
         ns_t advert_int_ns, ns_t silence_ns, uint8_t down_adverts, bint preempt, bint patient, bytes auth,
         bytes addresses, int tx_fd, frames, int second_slot=-1, bint trusting=False, bint plain_sum=False, old_sum=0,
-        allowed=(),
+        allowed=(), bint deaf=False,
     ) -> None:
         cdef lane_router *r = self.router(index)
         cdef lane_frame *frame
@@ -225,6 +225,7 @@ cdef class Lane:
         r.plain_sum = plain_sum
         r.old_sum = ip_of(old_sum)
         self.allow(r, allowed)
+        r.deaf = deaf
         r.auth_type = 1 if auth else 2 if r.seal != NULL and r.seal.ah else 0      # RFC 2338 section 5.3.6
         if auth:
             memcpy(r.auth, <const uint8_t *>auth, 8)

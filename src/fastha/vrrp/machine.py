@@ -18,6 +18,7 @@ Beyond the RFC:
   shortest wait of a peer is enough to believe that it is.
 - *waiting*: a BACKUP without a timer. Its master is silent, but its sync group cannot lead yet; an advert that it
   honours sets the timer again.
+- `timer_expired_backup` makes that point earlier: `Rules.patience_ns` is then what the quickest peer waits.
 - *held* (`Rules.held`): an operator does not want it to be master. It stays BACKUP, whoever is silent.
 """
 
@@ -209,6 +210,8 @@ Cell: TypeAlias = Callable[[Rules, State, Any, int], Outcome]
 
 def step(rules: Rules, state: State, event: Event, now_ns: int) -> Outcome:
     """The next state and what to do, in order."""
+    if rules.deaf and isinstance(event, Advert | AdvertZero):
+        return state, ()  # beyond the RFC, `owner_ignore_adverts`: whatever others say
     return TABLE[state.role][type(event)](rules, state, event, now_ns)
 
 
@@ -453,7 +456,7 @@ def silent_too_long(rules: Rules, state: State, now_ns: int, limit_ns: int) -> b
 def _master_timer(rules: Rules, state: State, event: TimerFired, now_ns: int) -> Outcome:
     if state.deadline_ns is None or now_ns < state.deadline_ns:
         return state, ()
-    if silent_too_long(rules, state, now_ns, rules.silence_ns):
+    if silent_too_long(rules, state, now_ns, rules.patience_ns):
         return _listen(rules, state, now_ns)
     # (630)-(635) send, reset Adver_Timer: from the deadline (no drift), but never into the past (no burst)
     due_ns = state.deadline_ns + rules.advert_int_ns
@@ -463,7 +466,7 @@ def _master_timer(rules: Rules, state: State, event: TimerFired, now_ns: int) ->
 
 
 def _master_advert_zero(rules: Rules, state: State, event: AdvertZero, now_ns: int) -> Outcome:
-    if silent_too_long(rules, state, now_ns, rules.silence_ns):
+    if silent_too_long(rules, state, now_ns, rules.patience_ns):
         return _listen(rules, state, now_ns)
     # (705)-(710) send an advert, reset Adver_Timer
     return replace(state, deadline_ns=rules.due_ns(now_ns)), (SendAdvert(state.priority),)
@@ -471,24 +474,27 @@ def _master_advert_zero(rules: Rules, state: State, event: AdvertZero, now_ns: i
 
 def _master_advert(rules: Rules, state: State, event: Advert, now_ns: int) -> Outcome:
     protected = not rules.preempt or rules.preempt_delay_ns > 0
-    limit_ns = rules.down_timer_adverts * rules.advert_int_ns if protected else rules.silence_ns
+    limit_ns = rules.down_timer_adverts * rules.advert_int_ns if protected else rules.patience_ns
     if silent_too_long(rules, state, now_ns, limit_ns):
         state, effects = _listen(rules, state, now_ns)
         state, more = _backup_advert(rules, state, event, now_ns)
         return state, more + effects
     if (event.priority, event.src) > (state.priority, rules.own_ip):
-        # (720)-(760) higher priority, or equal and a greater address: it is master. No advert: it has spoken.
+        # (720)-(760) higher priority, or equal and a greater address: it is master. No advert: it has spoken
+        # (`higher_prio_send_advert`: one all the same).
         why = f"{dotted(event.src)} has priority {event.priority}"
         new, effects = _become_backup(rules, state, now_ns, why, rules.interval_ns(event.adver_ns), event.src)
         new = replace(new, master_priority=event.priority)
-        return new, (RemoveAddresses(), *effects)
+        last = (SendAdvert(state.priority),) if rules.speaks_before_yielding else ()
+        return new, (*last, RemoveAddresses(), *effects)
     if (event.priority, event.src) == (state.priority, rules.own_ip):
         return state, (Warn(f"another router uses our address {dotted(event.src)} and priority {event.priority}"),)
     # (765)-(775) lower: assert at once and teach the bridges again. At most ten times an interval, so that
     # a flood of adverts is not answered by a flood.
     if state.asserted_ns is not None and now_ns - state.asserted_ns < rules.advert_int_ns // 10:
         return state, ()
-    return replace(state, asserted_ns=now_ns), (SendAdvert(state.priority), Garp("lower_prio"))
+    answer = (SendAdvert(state.priority),) if rules.answers_lower else ()
+    return replace(state, asserted_ns=now_ns), (*answer, Garp("lower_prio"))
 
 
 def _master_rules(rules: Rules, state: State, event: RulesChanged, now_ns: int) -> Outcome:

@@ -189,6 +189,8 @@ class Router:
         if self.state.role is Role.INIT:
             if waiting := trackers.unknown(self.instance, self._tracked(self.instance)):
                 self.why = f"waits for the first word about {waiting[0]}"
+            elif now_ns < self.house.begins_ns:
+                self.why = "startup delay"
             else:
                 self.happen(machine.Startup(resume), now_ns)
         if self._staged_as is not self._built:
@@ -287,10 +289,11 @@ class Router:
             vrid=instance.vrid,
             own_ip=rules.own_ip,
             advert_int_ns=rules.advert_int_ns,
-            silence_ns=rules.silence_ns,
+            silence_ns=rules.patience_ns,
             down_adverts=rules.down_timer_adverts,
             preempt=rules.preempt,
             patient=rules.preempt_delay_ns > 0,
+            deaf=rules.deaf,
             auth=frames.password(instance),
             addresses=frames.packed([a.ip for a in instance.addresses]),
             tx_fd=source.fileno() if link is not None else -1,

@@ -27,6 +27,10 @@ class Rules:
     down_timer_adverts: int = 3
     own_ip: int = 0
     held: bool = False  # an operator's: it never becomes master
+    answers_lower: bool = True  # not with `lower_prio_no_advert`
+    speaks_before_yielding: bool = False  # `higher_prio_send_advert`
+    deaf: bool = False  # an owner with `owner_ignore_adverts`
+    rival_priority: int = 0  # `timer_expired_backup`: no peer has a higher one; 0: anything may be
 
     @property
     def owner(self) -> bool:
@@ -65,6 +69,14 @@ class Rules:
         unit = NS_PER_S if self.version == 2 else self.advert_int_ns
         return self.down_timer_adverts * self.advert_int_ns + unit
 
+    @property
+    def patience_ns(self) -> int:
+        """Silence after which a late master no longer believes in itself: every peer has taken over, or with
+        `timer_expired_backup` the quickest one."""
+        if not self.rival_priority:
+            return self.silence_ns
+        return self.down_timer_adverts * self.advert_int_ns + self.skew_ns(self.rival_priority, self.advert_int_ns)
+
 
 def rules_of(instance: VrrpInstance, own_ip: int, override: VrrpOverride | None = None) -> Rules:
     """Join a configured instance, the address it speaks from, and what an operator has decided about it.
@@ -86,6 +98,10 @@ def rules_of(instance: VrrpInstance, own_ip: int, override: VrrpOverride | None 
         down_timer_adverts=instance.down_timer_adverts,
         own_ip=own_ip,
         held=override is not None and override.hold,
+        answers_lower=not instance.lower_prio_no_advert,
+        speaks_before_yielding=instance.higher_prio_send_advert,
+        deaf=instance.owner_ignore_adverts and instance.priority == OWNER,
+        rival_priority=instance.timer_expired_priority if not preempt else 0,
     )
 
 

@@ -100,7 +100,7 @@ vrrp_rx_bufs_multiplier  | N                               | 3           | 1..42
 vrrp_version             | 2|3                             | 2           | 2..3  | yes | Protocol version of instances that set none
 address_lease            | s                               | none        | 3..86400 | own | Virtual addresses vanish by themselves if nobody renews them for so long
 default_interface        | IF                              | eth0        |       | yes | Interface of static addresses without dev
-dynamic_interfaces       | [allow_if_changes]              | off         |       | -   | Interfaces may appear later
+dynamic_interfaces       | [allow_if_changes]              | off         |       | -   | Without effect: interfaces may always appear later, go and come back
 disable_local_igmp       | -                               | off         |       | -   | No IGMP reports for link-local groups
 v3_checksum_as_v2        | [BOOL]                          | off         |       | yes @2.2.8 | Version 3 checksum without the pseudo header
 vrrp_mcast_group4        | GROUP4                          | 224.0.0.18  |       | yes | Multicast group of IPv4 adverts
@@ -117,16 +117,16 @@ vrrp_min_garp            | [BOOL]                          | off         |      
 vrrp_garp_extra_if       | [all] s                         | 0           | 1..86400 | -   | Time between gratuitous ARPs on VMAC interfaces
 vrrp_vmac_garp_intvl     | [all] s                         |             |       | =vrrp_garp_extra_if | -
 vrrp_down_timer_adverts  | N                               | 3           | 1..100 | yes | Missed adverts until the master counts as dead
-vrrp_lower_prio_no_advert    | [BOOL]                      | off         |       | -   | A master does not answer lower-priority adverts
-vrrp_higher_prio_send_advert | [BOOL]                      | off         |       | -   | A master sends one more advert before it yields
+vrrp_lower_prio_no_advert    | [BOOL]                      | off         |       | yes   | A master does not answer lower-priority adverts
+vrrp_higher_prio_send_advert | [BOOL]                      | off         |       | yes   | A master sends one more advert before it yields
 vrrp_check_unicast_src   | -                               | off         |       | yes | Take unicast adverts from listed peers only
 vrrp_skip_check_adv_addr | [BOOL]                          | off         |       | yes | Do not compare addresses in every advert of the same master
 vrrp_strict              | [BOOL]                          | off         |       | -   | Insist on the RFC
-vrrp_owner_ignore_adverts | [BOOL]                         | off         |       | - @2.3.3 | An instance of priority 255 ignores adverts
-vrrp_startup_delay       | SEC                             |             | 0.001..4294.967295 | -   | Wait before VRRP starts
-vrrp_delay_after_boot    | SEC                             |             | 0.001..4294.967295 | - @2.4.0 | Wait for the machine to be up this long
+vrrp_owner_ignore_adverts | [BOOL]                         | off         |       | yes @2.3.3 | An instance of priority 255 ignores adverts
+vrrp_startup_delay       | SEC                             |             | 0.001..4294.967295 | yes   | Wait before VRRP starts
+vrrp_delay_after_boot    | SEC                             |             | 0.001..4294.967295 | yes @2.4.0 | Wait for the machine to be up this long
 vrrp_notify_priority_changes | [BOOL]                      | off         |       | yes | Tell scripts of priority changes
-log_unknown_vrids        | -                               | off         |       | -   | Log adverts of unknown virtual routers
+log_unknown_vrids        | -                               | off         |       | yes   | Log adverts of unknown virtual routers
 vmac_prefix              | STRING                          | vrrp        |       | yes | Names of VMAC interfaces begin with this
 vmac_addr_prefix         | STRING                          | vrrp        |       | -   | Names of address VMAC interfaces begin with this
 vrrp_iptables            | [IN [OUT]]                      |             |       | -   | Chains of iptables for no_accept

@@ -27,11 +27,11 @@ no_accept                  | -              | off      |         | yes | Drop pa
 strict_mode                | [BOOL]         | vrrp_strict |      | -   | Insist on the RFC
 skip_check_adv_addr        | [BOOL]         | vrrp_skip_check_adv_addr | | yes | Do not compare addresses in every advert of the same master
 down_timer_adverts         | N              | vrrp_down_timer_adverts | 1..100 | yes | Missed adverts until the master counts as dead
-timer_expired_backup       | [N]            | off      | 1..254  | - @2.2.8 | A master that was late becomes backup
+timer_expired_backup       | [N]            | off      | 1..254  | yes @2.2.8 | A master that was late becomes backup
 thread_timer_expired       | [N]            |          |         | =timer_expired_backup | -
-lower_prio_no_advert       | [BOOL]         | vrrp_lower_prio_no_advert | | - | A master does not answer lower-priority adverts
-higher_prio_send_advert    | [BOOL]         | vrrp_higher_prio_send_advert | | - | A master sends one more advert before it yields
-owner_ignore_adverts       | [BOOL]         | vrrp_owner_ignore_adverts | | - @2.3.3 | Priority 255 ignores adverts
+lower_prio_no_advert       | [BOOL]         | vrrp_lower_prio_no_advert | | yes | A master does not answer lower-priority adverts
+higher_prio_send_advert    | [BOOL]         | vrrp_higher_prio_send_advert | | yes | A master sends one more advert before it yields
+owner_ignore_adverts       | [BOOL]         | vrrp_owner_ignore_adverts | | yes @2.3.3 | Priority 255 ignores adverts
 v3_checksum_as_v2          | [BOOL]         | v3_checksum_as_v2 | | yes @2.2.8 | Version 3 checksum without the pseudo header
 old_unicast_checksum       | [never]        |          |         | yes | Checksum of old keepalived releases
 unicast_src_ip             | ADDR           |          |         | yes | Source address of unicast adverts
