@@ -144,6 +144,7 @@ class Terminal:
             os.environ.update(TERM="xterm-256color", COLUMNS="", LINES="")
             os.environ.pop("COLUMNS")
             os.environ.pop("LINES")
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever started the tests may ignore it
             os.execv(sys.executable, [sys.executable, "-m", "fastha.cli", "top", "--control", control, "-d", "0.5"])
         self.size(LINES, COLUMNS)
 
@@ -172,7 +173,10 @@ class Terminal:
 
     def end(self) -> int:
         """Its exit status."""
-        while True:
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            if not select.select([self.fd], [], [], 0.1)[0]:
+                continue
             try:
                 data = os.read(self.fd, 1 << 16)
             except OSError:
@@ -180,6 +184,8 @@ class Terminal:
             if not data:
                 break
             self.raw += data
+        else:
+            raise AssertionError("it does not end:\n" + "\n".join(self.screen.display))
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
     def close(self) -> None:
