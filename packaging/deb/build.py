@@ -21,7 +21,8 @@ SYSTEMD = HERE.parent / "systemd"
 PYTHON = Path("/usr/bin/python3")
 LIB = "usr/lib/fastha"
 DEPENDS = "libc6, libssl3, libnftables1, libpcre2-8-0, iproute2, kmod, procps"
-LAUNCH = '#!/bin/sh\nexec /usr/lib/fastha/bin/python3 -P -m fastha.cli "$@"\n'
+LAUNCH = '#!/bin/sh\nexec /usr/lib/fastha/bin/python3 -P -m {} "$@"\n'
+COMMANDS = {"fastha": "fastha.cli", "fastha-keepalived": "fastha.standin"}
 DEFAULTS = """\
 # Options of the services of fastha. `fastha run --help` and `fastha metrics --help` list them.
 FASTHA_OPTIONS=""
@@ -50,7 +51,8 @@ def build(wheel: Path, out: Path) -> Path:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "root"
         environment(root / LIB, wheel)
-        write(root / "usr/bin/fastha", LAUNCH, 0o755)
+        for name, module in COMMANDS.items():
+            write(root / "usr/bin" / name, LAUNCH.format(module), 0o755)
         write(root / "etc/default/fastha", DEFAULTS)
         for unit in sorted(SYSTEMD.glob("*.service")):
             write(root / "lib/systemd/system" / unit.name, unit.read_text())

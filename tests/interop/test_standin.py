@@ -21,7 +21,7 @@ from fastha.lab.netns import Namespace
 
 pytestmark = [pytest.mark.root, pytest.mark.interop]
 
-OURS = [sys.executable, "-c", "from fastha.standin.main import entry; entry()"]
+OURS = [sys.executable, "-m", "fastha.standin"]
 FILE = """
 global_defs {
     router_id lab1

@@ -113,8 +113,8 @@ def test_a_debian_package_installs_runs_and_goes(network: Network, tmp_path: Pat
     package = make("deb")
     listing = subprocess.run(["dpkg-deb", "-c", package], capture_output=True, text=True, check=True).stdout
     for path in (
-        "./usr/bin/fastha", "./etc/default/fastha", "./lib/systemd/system/fastha.service",
-        "./usr/lib/fastha/bin/python3",
+        "./usr/bin/fastha", "./usr/bin/fastha-keepalived", "./etc/default/fastha",
+        "./lib/systemd/system/fastha.service", "./usr/lib/fastha/bin/python3",
         "./usr/share/bash-completion/completions/fastha", "./usr/share/man/man8/fastha.8.gz",
     ):  # fmt: skip
         assert path in listing, path
