@@ -8,7 +8,7 @@ PIP := $(BIN)/pip --disable-pip-version-check -q
 # What the daemon and the laboratory need from Debian, and what the tests need besides.
 APT := gcc make python3-dev python3-venv libssl-dev iproute2 kmod procps libnftables1 nftables libpcre2-8-0
 APT_TEST := ipvsadm keepalived tshark tcpdump nginx-light curl clang-format frr clang libclang-rt-14-dev nsd \
-  exim4-daemon-light openssl mandoc zsh fish prometheus chromium chromium-driver
+  exim4-daemon-light openssl mandoc man-db systemd zsh fish prometheus chromium chromium-driver
 PIP_BUILD := setuptools>=65 wheel Cython>=3.0 cffi>=1.15
 
 # $(call apt,PACKAGES): install the missing ones as root, without starting their services; say so otherwise.
