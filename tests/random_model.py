@@ -48,6 +48,7 @@ from fastha.model import (
     VrrpInstance,
 )
 from fastha.model.lvs import host_port
+from fastha.model.wire import PeerTtl, Wire
 from random_routes import some_routes, some_rules, some_statics
 
 S = 10**9
@@ -301,6 +302,27 @@ class Make:
 
     # -- VRRP
 
+    def wire(self, peers: tuple[str, ...], family: int, version: int, sealed: bool) -> Wire:
+        """What goes together (config/build_wire.py, wire_of)."""
+        six, summed = family == 6, version == 3 and family == 4 and not sealed
+        bounds = tuple(
+            PeerTtl(ip, self.r.choice([0, 1]), self.r.choice([64, 254])) for ip in peers if self.r.random() < 0.3
+        )
+        plain = summed and self.r.random() < 0.3
+        return Wire(
+            ttl=self.maybe(64, 255) if peers else 255,
+            source="" if peers else self.maybe("fe80::9" if six else "10.4.0.9", ""),
+            group="" if peers else self.maybe("ff02::99" if six else "224.0.0.99", ""),
+            listed=bool(peers) and (bool(bounds) or self.r.random() < 0.5),
+            bounds=bounds,
+            trusting=self.r.random() < 0.5,
+            plain_sum=plain,
+            old_sum=summed and bool(peers) and not plain and self.r.random() < 0.5,
+            lacks_peer=not peers and self.r.random() < 0.3,
+            track_source=self.r.random() < 0.3,
+            track_primary=self.r.random() < 0.7,
+        )
+
     def garp(self, interval_ns: int) -> Garp:
         return Garp(
             master_delay_ns=self.maybe(self.r.randint(0, 4294) * S, 5 * S),
@@ -483,6 +505,7 @@ class Make:
             **self.notifications(),
             notify_priority=self.r.random() < 0.3,
             accept=self.r.random() < 0.5,
+            wire=self.wire(peers, family, version, hmac is not None),
             routes=some_routes(self.r),
             rules=some_rules(self.r),
             promote_secondaries=self.r.random() < 0.3,
