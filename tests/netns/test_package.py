@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 import need
+from booted import Booted, installed_from_package
 from fastha.lab.network import Network
+from systemd_session import Session
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CONF = """
@@ -140,3 +142,30 @@ def test_a_debian_package_installs_runs_and_goes(network: Network, tmp_path: Pat
     inside("dpkg", "--purge", "fastha")
     assert not (throwaway / "usr/lib/fastha").exists()
     assert not (throwaway / "etc/default/fastha").exists()
+
+
+def test_the_packages_service_lives_under_systemd(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Installing is starting where there is a configuration; an upgrade restarts; removed, nothing is left."""
+    package = make("deb")
+    with Booted(tmp_path_factory.mktemp("machine")) as machine:
+        session = Session(machine, ipvs=False)
+        installed_from_package(machine, package)
+        assert machine.run("systemctl", "is-enabled", "fastha").strip() == "enabled"
+        session.is_at_work()
+        session.reloads()
+        session.others_watch()
+        main = session.main_pid()
+        installed_from_package(machine, package)  # the same again: an upgrade to dpkg
+        assert session.main_pid() not in (0, main)
+        machine.until(session.has_address, "the new one has the address")
+        session.a_stopped_child_is_replaced()
+        session.a_stopped_parent_is_replaced()
+        session.the_journal_has_fields()
+        machine.run("dpkg", "--purge", "fastha")
+        assert not session.has_address()
+        assert "10.1.0.100" not in session.table()
+        assert "fastha" not in machine.run("systemctl", "list-units", "--all", "--plain", "fastha*")
+        installed_from_package(machine, package)
+        session.stops()
+        session.refuses_a_bad_file()
+        session.in_keepaliveds_place()
