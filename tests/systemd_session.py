@@ -1,4 +1,4 @@
-"""What an operator does with the service under systemd, and what has to come of it: steps, in this order, in one machine.
+"""What an operator does with the service under systemd, and what has to come of it: steps, in order, in one machine.
 
 tests/netns/test_systemd.py plays them on this kernel, tests/netns/test_package.py with what the Debian package
 installed, tests/vm/inside/systemd.py on a kernel with IPVS.

@@ -68,10 +68,12 @@ def _real(v: int, r: int) -> dict[str, Any]:
     if n % 7 == 2:
         return {
             "health": "down", "since": NOW - n % 600, "why": "TCP_CHECK: connection refused", "weight": 1,
-            "weight_from": "configured", "checks": 3 * n, "failures": n, **({"kept": "panic"} if v == 1 else {}),
+            "each": [["TCP_CHECK", "down"]], "weight_from": "configured", "checks": 3 * n, "failures": n,
+            **({"kept": "panic"} if v == 1 else {}),
         }  # fmt: skip
     decided = {"override": {"mode": "drain", "weight": 0, "deadline": 0, "since": NOW, "by": "uid 0"}, "active": 5}
     return {
+        "each": [["HTTP_GET", "unknown"]] if n % 1000 == 1 else [["HTTP_GET", "up"]],
         "health": "unknown" if n % 1000 == 1 else "up", "since": NOW - n % 600, "why": "TCP_CHECK: connected",
         "weight": 1 + n % 3, "weight_from": "configured", "in_table": 1 + n % 3, "checks": 7 * n, "failures": n % 5,
         **({} if n % 1000 == 1 else {"response_ns": 1_234_567 + 7919 * n}), **(decided if r == 4 else {}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -279,6 +280,10 @@ def test_genhash_is_keepaliveds(web: dict[str, int], capsys: pytest.CaptureFixtu
             done = subprocess.run([theirs, *words], check=True, capture_output=True, text=True)
             assert main(["genhash", *words]) == 0
             assert capsys.readouterr().out.split() == done.stdout.split()[-1:], words
+            assert main(["genhash", "--json", *words]) == 0
+            told = json.loads(capsys.readouterr().out)
+            assert [told["digest"]] == done.stdout.split()[-1:]
+            assert told["status"] == 200 or page in ("/none", "/500")
 
 
 def test_genhash_says_what_is_wrong(web: dict[str, int], capsys: pytest.CaptureFixture[str]) -> None:

@@ -192,7 +192,7 @@ def test_only_who_has_the_token_decides(site: Site, browser: Any) -> None:
     look(browser, 1200, dark=False)
     browser.get(site.page.url + "#10.9.0.100%3A80%2Ftcp")
     row = '[data-name="10.9.0.1:8098"]'
-    need.wait_until(lambda: "up for" in says(browser, row), 20, "the server is up")
+    need.wait_until(lambda: "up for" in says(browser, row), 60, "the server is up")
     fields = {"action": "disable", "virtual_servers": ["10.9.0.100:80"], "real_servers": ["10.9.0.1:8098"]}
     bearer = f"Bearer {TOKEN}"
     assert site.page.post(fields) == 403

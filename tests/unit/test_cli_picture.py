@@ -123,8 +123,8 @@ def test_what_operators_decided_is_plain() -> None:
     }
     text = {line.split()[0]: " ".join(line.split()) for line in lines(None, picture) if line}
     assert text["a"].endswith("DRAINING, 3 active, 40s left, by uid 0 20s ago; fine")
-    assert text["b"].endswith("no - DRAINED, by uid 0 20s ago; fine")
-    assert text["c"].endswith("no - DISABLED, by uid 0 20s ago; fine")
+    assert text["b"].endswith("no - - DRAINED, by uid 0 20s ago; fine")
+    assert text["c"].endswith("no - - DISABLED, by uid 0 20s ago; fine")
     assert "7 (set) 7" in text["d"]
     assert text["d"].endswith("weight 7, by uid 0 20s ago; fine")
     assert "not in the configuration: x y: drain" in text["decided,"]

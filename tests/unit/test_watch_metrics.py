@@ -80,6 +80,8 @@ def test_values() -> None:
     real = {"virtual_server": "10.0.0.0:80/tcp", "real_server": "10.2.0.2:8000"}
     assert value("fastha_real_server_up", **real) == 0
     assert value("fastha_real_server_in_table", **real) == 0
+    assert value("fastha_check_up", **real, check="TCP_CHECK", number="1") == 0
+    assert value("fastha_check_up", **real | {"real_server": "10.2.0.0:8000"}, check="HTTP_GET", number="1") == 1
     assert value("fastha_real_server_response_seconds", **real | {"real_server": "10.2.0.0:8000"}) == 0.001234567
     assert value("keepalived_lvs_rs_in_bytes", addr="10.2.0.2:8000", proto="6", vip="10.0.0.0:80") == 2_000_000
     assert value("keepalived_lvs_vip_conn", addr="10.0.0.0:80", proto="6") == 30

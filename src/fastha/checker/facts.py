@@ -33,7 +33,16 @@ def real_server(roster: Roster, server: Server, row: ServiceRow) -> Facts:
         "response_ns": took,
         "checks": checks,
         "failures": failures,
+        "each": each(server),
     }
+
+
+def each(server: Server) -> list[list[str]] | None:
+    """[keyword, health] of its one check; of several [keyword, health, what it found last] in their order."""
+    watches = server.watches
+    if len(watches) == 1:
+        return [[watches[0].check.kind, watches[0].verdict.health.value]]
+    return [[w.check.kind, w.verdict.health.value, w.why] for w in watches] or None
 
 
 def virtual_server(ward: Ward) -> Facts:

@@ -128,7 +128,10 @@ class Teller:
                 continue  # it is watched no more
             checks, failures, took = self.roster.stats(server)
             moving = patch.setdefault(key, {"real_servers": {}})["real_servers"]
-            moving[server.config.key] = {"checks": checks, "failures": failures, "response_ns": took}
+            one: dict[str, Any] = {"checks": checks, "failures": failures, "response_ns": took}
+            if len(server.watches) > 1:  # one of them may change and the server's health not
+                one["each"] = facts.each(server)
+            moving[server.config.key] = one
         if patch:
             self.child.facts({"virtual_servers": patch})
 

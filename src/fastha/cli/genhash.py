@@ -23,6 +23,7 @@ from fastha.checker.talk.recipe import bare_host
 from fastha.checker.talk.sockets import SO_MARK
 from fastha.checker.talk.talk import Talk, Verdict
 from fastha.checker.talk.tls import Terms, TlsTalk
+from fastha.cli.screen import json_text
 from fastha.errors import FasthaError
 from fastha.model import HttpCheck, HttpUrl, Tls
 from fastha.model.units import NS_PER_MS
@@ -45,6 +46,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-t", "--timeout", metavar="SEC", type=float, default=5.0, help="of the whole (default: 5)")
     parser.add_argument("-m", "--fwmark", metavar="N", type=int, default=0, help="mark on the packets")
     parser.add_argument("-v", "--verbose", action="store_true", help="print the header and the body too")
+    parser.add_argument("--json", action="store_true", help="digest, status, sizes and time as one JSON object")
 
 
 class Page(Judge):
@@ -86,12 +88,20 @@ def main(options: argparse.Namespace) -> int:
     if verdict.ending not in GOOD:
         text = describe(verdict.ending, verdict.detail) + (f": {verdict.text}" if verdict.text else "")
         raise FasthaError(f"genhash: {options.server}: {text}")
+    digest = hashlib.md5(page.content, usedforsecurity=False).hexdigest()
+    size = len(page.raw) - len(page.content)
+    if options.json:
+        facts = {
+            "server": options.server, "url": options.url, "status": page.code, "header_bytes": size,
+            "body_bytes": len(page.content), "took_ns": time.monotonic_ns() - began_ns, "digest": digest,
+        }  # fmt: skip
+        sys.stdout.write(json_text(facts))
+        return Exit.OK
     if options.verbose:
-        size = len(page.raw) - len(page.content)
         print(f"-- header, {size} bytes\n{dump(page.raw[:size])}\n-- body, {len(page.content)} bytes")
         print(dump(page.content))
         print(f"-- status {page.code}, {(time.monotonic_ns() - began_ns) / NS_PER_MS:.1f} ms; digest of the body:")
-    print(hashlib.md5(page.content, usedforsecurity=False).hexdigest())
+    print(digest)
     return Exit.OK
 
 

@@ -205,7 +205,7 @@ def _below_session(session: Doc, width: int | None) -> list[Line]:
 def virtual_servers(by_key: Doc, now: float, width: int | None) -> list[Line]:
     if not by_key:
         return []
-    head = ["SERVER", "HEALTH", "SINCE", "WEIGHT", "IN TABLE", "RESPONSE", "WHY"]
+    head = ["SERVER", "HEALTH", "SINCE", "WEIGHT", "IN TABLE", "ACTIVE", "RESPONSE", "WHY"]
     rows: list[list[Cell]] = []
     for key, server in by_key.items():
         up = server.get("up")
@@ -217,7 +217,9 @@ def virtual_servers(by_key: Doc, now: float, width: int | None) -> list[Line]:
             f"PANIC: {server['panic']['kept']} kept though down" if server.get("panic") else "",
         ]
         # The long text of a virtual server starts where its real servers' why does.
-        rows.append([(key, "bold"), _coloured(health), _since(server, now), "", "", "", "; ".join(filter(None, facts))])
+        rows.append(
+            [(key, "bold"), _coloured(health), _since(server, now), "", "", "", "", "; ".join(filter(None, facts))]
+        )
         for real_key, real in server.get("real_servers", {}).items():
             in_table = real.get("in_table")
             rows.append(
@@ -227,11 +229,21 @@ def virtual_servers(by_key: Doc, now: float, width: int | None) -> list[Line]:
                     _since(real, now),
                     _weight(real),
                     "no" if in_table is None else str(in_table),
+                    str(real.get("active", "-")),
                     short_ns(real.get("response_ns")),
-                    "; ".join(filter(None, (_decision(real, now), str(real.get("why", ""))))),
+                    "; ".join(filter(None, (_decision(real, now), str(real.get("why", "")), _each(real)))),
                 ]
             )
     return table(head, rows, width)
+
+
+def _each(real: Doc) -> str:
+    """`1 of 2 checks up: HTTP_GET up, TCP_CHECK down`; of one check its server's health says everything."""
+    checks = real.get("each", ())
+    if len(checks) < 2:
+        return ""
+    words = ", ".join(f"{one[0]} {one[1]}" for one in checks)
+    return f"{sum(one[1] == 'up' for one in checks)} of {len(checks)} checks up: {words}"
 
 
 def _weight(real: Doc) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastha.channel.status import Exit
+from fastha.cli.actions import actions
 from fastha.cli.client import ask
 from fastha.cli.commands import names
 from fastha.cli.layout import duration, table
@@ -17,7 +18,6 @@ from fastha.cli.screen import json_text
 from fastha.log import SAFE
 from fastha.model.override import Override
 from fastha.parent.overrides import describe
-from fastha.parent.protocol import CONTROL_PATH
 
 LOOK_S = 0.5
 ANSWER_S = 30.0
@@ -38,18 +38,7 @@ away the quorum of a virtual server is refused without --force.
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = f"{NAMES}\n{parser.epilog}"
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    for action, help_text in ACTIONS.items():
-        one = actions.add_parser(
-            action,
-            help=help_text,
-            description=help_text,
-            epilog=parser.epilog,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        one.add_argument("--control", default=CONTROL_PATH, metavar="PATH", help=f"control socket ({CONTROL_PATH})")
-        one.add_argument("--json", action="store_true", help="the answer as one JSON object")
+    for action, one in actions(parser, ACTIONS, NAMES, "the answer as one JSON object"):
         one.set_defaults(parser=one, virtual_server="", real_servers=[], forget=False, wait=False)
         if action == "list":
             continue

@@ -10,6 +10,7 @@ import time
 from fastha.channel.status import Exit
 from fastha.cli.client import NoAnswer, ask
 from fastha.cli.commands import names
+from fastha.cli.connections import Connections
 from fastha.cli.layout import Line
 from fastha.cli.screen import json_text
 from fastha.parent.protocol import CONTROL_PATH
@@ -52,7 +53,7 @@ def _seconds(text: str) -> float:
 def main(options: argparse.Namespace) -> int:
     if options.watch is not None:
         return _watch(options)
-    answer = ask(options.control, "status")
+    answer = Connections().add(ask(options.control, "status"))
     if options.names or options.troubled:
         from fastha.cli.select import select
 
@@ -83,9 +84,10 @@ def _watch(options: argparse.Namespace) -> int:
     from fastha.cli.select import select
 
     screen = sys.stdout.isatty() and not options.json
+    connections = Connections()
     while True:
         try:
-            answer = select(ask(options.control, "status"), options.names, options.troubled)
+            answer = select(connections.add(ask(options.control, "status")), options.names, options.troubled)
         except NoAnswer as error:
             answer, lines = {"error": str(error)}, [[(str(error), "bold red")]]
         else:

@@ -18,6 +18,7 @@ from typing import Any
 
 from fastha.channel.status import Exit
 from fastha.cli.client import NoAnswer, ask
+from fastha.cli.connections import Connections
 from fastha.cli.top_view import Order, Row, View, arrange, frame, held, press, room_of
 from fastha.errors import FasthaError
 from fastha.log import SAFE
@@ -60,7 +61,7 @@ def _seconds(text: str) -> float:
 def main(options: argparse.Namespace) -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise FasthaError("top needs a terminal; fastha status --watch does not")
-    first = ask(options.control, "status")
+    first = Connections().add(ask(options.control, "status"))
     with Asker(options.control, options.delay) as asker, screen():
         Top(asker, first).run()
     return Exit.OK
@@ -73,6 +74,7 @@ class Asker:
         self.news: SimpleQueue[tuple[str, Any]] = SimpleQueue()  # ("doc", answer) or ("said", text)
         self.paused = False
         self._control, self._delay = control, delay
+        self._connections = Connections()  # of the thread alone
         self._orders: SimpleQueue[Order | None] = SimpleQueue()
         self._read, self._write = os.pipe()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -107,7 +109,7 @@ class Asker:
                     return
                 self._carry_out(order)
             try:
-                self._tell("doc", ask(self._control, "status"))
+                self._tell("doc", self._connections.add(ask(self._control, "status")))
             except NoAnswer as error:
                 self._tell("said", str(error))
 

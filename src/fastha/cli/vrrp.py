@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastha.channel.status import Exit
+from fastha.cli.actions import actions
 from fastha.cli.client import ask
 from fastha.cli.commands import names
 from fastha.cli.layout import duration, table
 from fastha.cli.screen import json_text
 from fastha.log import SAFE
 from fastha.model.override import VrrpOverride
-from fastha.parent.protocol import CONTROL_PATH
 from fastha.parent.vrrp_overrides import describe
 
 LOOK_S = 0.1
@@ -36,18 +36,7 @@ What takes mastership from an instance for which no other router was ever heard 
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = f"{NAMES}\n{parser.epilog}"
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    for action, help_text in ACTIONS.items():
-        one = actions.add_parser(
-            action,
-            help=help_text,
-            description=help_text,
-            epilog=parser.epilog,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        one.add_argument("--control", default=CONTROL_PATH, metavar="PATH", help=f"control socket ({CONTROL_PATH})")
-        one.add_argument("--json", action="store_true", help="the answer as one JSON object")
+    for action, one in actions(parser, ACTIONS, NAMES, "the answer as one JSON object"):
         one.set_defaults(parser=one, forget=False, force=False)
         if action == "list":
             continue

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastha.channel.status import Exit
+from fastha.cli.actions import actions
 from fastha.cli.client import NoAnswer, ask
 from fastha.cli.commands import names
+from fastha.cli.connections import Connections
 from fastha.cli.layout import INDENT, Cell, Line, duration, short_ns, table
 from fastha.cli.picture import COLOURS, virtual_servers
 from fastha.cli.screen import json_text, write
 from fastha.cli.select import means
-from fastha.parent.protocol import CONTROL_PATH
 
 ACTIONS = {
     "list": "one line for each virtual server",
@@ -28,25 +29,15 @@ beginning, or a shell pattern in quotes.
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = f"{NAMES}\n{parser.epilog}"
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    for action, help_text in ACTIONS.items():
-        one = actions.add_parser(
-            action,
-            help=help_text,
-            description=help_text,
-            epilog=parser.epilog,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        one.add_argument("--control", default=CONTROL_PATH, metavar="PATH", help=f"control socket ({CONTROL_PATH})")
-        one.add_argument("--json", action="store_true", help="as one JSON object")
+    for action, one in actions(parser, ACTIONS, NAMES, "as one JSON object"):
         count = "*" if action == "list" else "+"
         words = one.add_argument("virtual_servers", metavar="VS", nargs=count, help="only these: names or patterns")
         names(words, "virtual_server")
 
 
 def main(options: argparse.Namespace) -> int:
-    facts = ask(options.control, "status", fields={"only": ["checker"]}).get("checker", {}).get("virtual_servers", {})
+    answer = Connections().add(ask(options.control, "status", fields={"only": ["daemon", "checker"]}))
+    facts = answer.get("checker", {}).get("virtual_servers", {})
     for word in options.virtual_servers:
         if not any(means([word], key) for key in facts):
             raise NoAnswer(f"no virtual server is called {word!r}", Exit.REFUSED)
@@ -108,6 +99,16 @@ def _remarks(one: Mapping[str, Any]) -> str:
     return "; ".join(filter(None, words))
 
 
+def _each(rs: Mapping[str, Any]) -> list[Line]:
+    """A line for each of several checks."""
+    checks = rs.get("each", ())
+    if len(checks) < 2:
+        return []
+    return [
+        [(f"{INDENT}{kind} ", ""), (health, COLOURS.get(health, "")), (f": {why}", "")] for kind, health, why in checks
+    ]
+
+
 def whole(key: str, one: Mapping[str, Any], now: float) -> list[Line]:
     """Everything about one virtual server."""
     lines = virtual_servers({key: one}, now, None)
@@ -136,5 +137,6 @@ def whole(key: str, one: Mapping[str, Any], now: float) -> list[Line]:
             ]
             for name, rs in real.items()
         ]
-        lines += [[], *table(["CHECKS OF", "ASKED", "FAILED", "RESPONSE", "WEIGHT", "ACTIVE", "LAST"], rows, None)]
+        head = ["CHECKS OF", "ASKED", "FAILED", "RESPONSE", "WEIGHT", "ACTIVE", "LAST"]
+        lines += [[], *table(head, rows, None, [_each(rs) for rs in real.values()])]
     return lines

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import ctypes
 import functools
 import os
 import shutil
@@ -26,16 +25,9 @@ from typing import Any, Self
 from fastha.errors import SystemFault
 from fastha.lab import owner
 from fastha.lab.signals import signals_ignored
+from fastha.setns import entered
 
 RUN_NETNS = Path("/run/netns")
-CLONE_NEWNET = 0x40000000  # linux/sched.h
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def _setns(fd: int) -> None:
-    if _libc.setns(fd, CLONE_NEWNET) != 0:  # setns(2); os.setns exists from Python 3.12 only
-        errno = ctypes.get_errno()
-        raise OSError(errno, f"setns: {os.strerror(errno)}")
 
 
 def ip(*lines: str, namespace: str | None = None) -> None:
@@ -116,12 +108,8 @@ class Namespace:
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
         """This thread is in the namespace meanwhile (setns(2)); sockets opened now stay there for good."""
-        with open("/proc/thread-self/ns/net", "rb") as home, open(self.path, "rb") as inside:
-            _setns(inside.fileno())
-            try:
-                yield
-            finally:
-                _setns(home.fileno())
+        with entered(self.path):
+            yield
 
     def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
         """A socket that lives in here; closing it is the caller's."""

@@ -45,6 +45,7 @@ from fastha.parent.status import document, sentence
 from fastha.parent.stream import Stream
 from fastha.parent.supervisor import Supervisor
 from fastha.parent.timed import Timed
+from fastha.parent.whole_file import write_pid
 
 SNAPSHOT_NS = 100 * NS_PER_MS  # `status` may be so old, however many ask; not older than an event or an admin's answer
 SCRIPT_WAIT_NS = 5 * NS_PER_S  # for scripts that the children asked for in their last words
@@ -398,9 +399,7 @@ class Daemon:
             return
         self._pid_path = os.path.abspath(self._pid_path)
         try:
-            with open(f"{self._pid_path}.new", "w") as file:
-                file.write(f"{os.getpid()}\n")
-            os.rename(f"{self._pid_path}.new", self._pid_path)
+            write_pid(self._pid_path, os.getpid())
         except OSError as error:
             raise SystemFault(f"pid file {self._pid_path}: {error.strerror or error}") from None
 

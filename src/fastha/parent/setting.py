@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 
 from fastha.errors import SystemFault
 from fastha.log import Log
 from fastha.model import Processes
+from fastha.parent.whole_file import write_pid
+from fastha.setns import setns
 
 NAMESPACES = "/run/netns"  # of ip-netns(8)
 RUN = "/run/fastha"
-CLONE_NEWNET = 0x40000000  # linux/sched.h
 
 
 def enter(name: str) -> None:
     """From now on this process and those it starts are in the network namespace `name`. SystemFault."""
     try:
         with open(f"{NAMESPACES}/{name}", "rb") as file:
-            libc = ctypes.CDLL(None, use_errno=True)
-            if libc.setns(file.fileno(), CLONE_NEWNET):  # os.setns exists from Python 3.12 only
-                number = ctypes.get_errno()
-                raise OSError(number, os.strerror(number))
+            setns(file.fileno())
     except OSError as error:
         raise SystemFault(f"net_namespace {name}: {error.strerror}") from None
 
@@ -73,9 +70,7 @@ class PidFiles:
             return
         try:
             os.makedirs(self.folder, mode=0o755, exist_ok=True)
-            with open(f"{self.path(role)}.new", "w") as file:
-                file.write(f"{pid}\n")
-            os.rename(f"{self.path(role)}.new", self.path(role))
+            write_pid(self.path(role), pid)
         except OSError as error:
             self._log.error(f"PID file {self.path(role)}: {error.strerror}")
 

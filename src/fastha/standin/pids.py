@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 
 from fastha.errors import SystemFault
+from fastha.parent.whole_file import write_pid
 
 
 class PidFiles:
@@ -23,7 +24,7 @@ class PidFiles:
                 continue
             try:
                 if pid:
-                    write_atomically(path, f"{pid}\n".encode(), 0o644)
+                    write_pid(path, pid)
                 else:
                     os.unlink(path)
             except FileNotFoundError:
@@ -41,18 +42,3 @@ class PidFiles:
             except OSError:
                 pass
             del self._written[role]
-
-
-def write_atomically(path: str, data: bytes, mode: int) -> None:
-    """A file that is whole whenever somebody opens it. OSError. A symbolic link in its place is replaced, not followed:
-    dumps go to a directory where everybody may write."""
-    temporary = f"{path}.{os.getpid()}.new"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(data)
-            os.fchmod(file.fileno(), mode)
-        os.rename(temporary, path)
-    except OSError:
-        os.unlink(temporary)
-        raise

@@ -14,9 +14,10 @@ from fastha.model.codec import read
 from fastha.parent.configuration import Configuration
 from fastha.parent.disclose import whole
 from fastha.parent.supervisor import Supervisor
+from fastha.parent.whole_file import write_atomically
 from fastha.standin import data, json_dump, stats
 from fastha.standin.picture import Counts, Picture, Seen, counts_of
-from fastha.standin.pids import PidFiles, write_atomically
+from fastha.standin.pids import PidFiles
 from fastha.standin.signals import SIGNALS
 
 MODE = 0o600  # as keepalived's

@@ -91,6 +91,7 @@ def _real(virtual: list[tuple[str, Mapping[str, Any]]]) -> Iterator[Family]:
     yield column(
         "changed_timestamp_seconds", "gauge", "When its health changed.", [real.get("since") for real in facts]
     )
+    yield _checks(keys, facts)
     few = [(key, real) for key, real in zip(keys, facts, strict=True) if "override" in real or "kept" in real]
     yield of(
         "fastha_real_server_override", "gauge", "1: what an operator decided about it.",
@@ -106,6 +107,22 @@ def _real(virtual: list[tuple[str, Mapping[str, Any]]]) -> Iterator[Family]:
         "fastha_real_server_draining_connections", "gauge", "Connections that a drain waits for.",
         "virtual_server real_server",
         [(key, real.get("active")) for key, real in few],
+    )  # fmt: skip
+
+
+def _checks(keys: list[Labels], facts: list[Mapping[str, Any]]) -> Family:
+    """Of every single check: a real server may have several, some of them of one kind."""
+    labels: list[Labels] = []
+    values: list[Any] = []
+    number = {"up": 1, "down": 0}
+    for key, real in zip(keys, facts, strict=True):
+        for at, one in enumerate(real.get("each", ()), 1):
+            if one[1] in number:
+                labels.append((*key, one[0], str(at)))
+                values.append(number[one[1]])
+    return Family(
+        "fastha_check_up", "gauge", "1 up, 0 down, as one check of a real server has it; number: its place among them.",
+        (*REAL, "check", "number"), labels, values,
     )  # fmt: skip
 
 

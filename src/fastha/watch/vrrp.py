@@ -22,8 +22,14 @@ DROPPED = {
     "advertisements_interval_errors": (("interval",), "Adverts with another interval."),
     "ip_ttl_errors": (("ttl",), "Adverts whose TTL is not 255."),
     "invalid_type_received": (("type",), "VRRP packets that are no adverts."),
-    "authentication_invalid": (("auth_type",), "Adverts with a kind of authentication that is not known."),
-    "authentication_failure": (("auth_password", "auth"), "Adverts with a wrong password."),
+    "authentication_invalid": (
+        ("auth_type", "auth_missing", "auth_shape"),
+        "Adverts with another kind of authentication, or none.",
+    ),
+    "authentication_failure": (
+        ("auth_password", "auth_stranger", "auth_key", "auth_time", "auth_digest", "auth_replay"),
+        "Adverts with a wrong password, key or signature, or played again.",
+    ),
 }
 COUNTERS = {
     "advertisements_received": ("received", "Adverts received and accepted."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -111,6 +112,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         site.daemon.wait(20)
 
 
+def shown(site: Site) -> dict[str, Any]:
+    """The first server, as `fastha status --json` has it."""
+    command = [sys.executable, "-m", "fastha.cli", "status", "--json", "--control", site.control]
+    answer = json.loads(site.director.run(command).stdout)
+    return dict(answer["checker"]["virtual_servers"][VS]["real_servers"]["10.2.0.11:8080"])
+
+
 @pytest.fixture(autouse=True)
 def nothing_decided(site: Site) -> None:
     with suppress(NoAnswer):  # there is nothing to forget
@@ -172,3 +180,22 @@ def connections(site: Site, ip: str) -> int:
         if f"{ip}:8080" in line:
             return int(line.split()[4])
     return 0
+
+
+def test_active_connections_are_shown_of_what_does_not_drain(site: Site) -> None:
+    """Read off the kernel by the command itself; the daemon is in a network namespace that is not the command's."""
+    assert shown(site)["active"] == 0
+    url = "http://10.1.0.100/big"
+    downloads = [site.client.popen(["curl", "-s", "-o", "/dev/null", url], stdout=subprocess.DEVNULL) for _ in range(4)]
+    try:
+        site.until(lambda: shown(site)["active"] == 2, "half of the downloads are seen")
+        elsewhere = subprocess.run(
+            [sys.executable, "-m", "fastha.cli", "vs", "show", VS, "--json", "--control", site.control],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        real = json.loads(elsewhere.stdout)["virtual_servers"][VS]["real_servers"]
+        assert [one["active"] for one in real.values()] == [2, 2]
+    finally:
+        for download in downloads:
+            download.kill()
+            download.wait()
