@@ -18,6 +18,7 @@ import orjson
 import pytest
 
 import need
+from fastha.cli.client import NoAnswer, ask
 from fastha.lab.network import Network
 from watch_document import document
 
@@ -186,6 +187,25 @@ def test_a_server_that_is_killed_turns_red(site: Site, browser: Any) -> None:
     assert "connection refused" in says(browser, '[data-name="10.9.0.1:8099"]')
     site.daemon.terminate()
     need.wait_until(lambda: "does not answer" in says(browser, "#alarm"), 90, "it says that the daemon is gone")
+
+
+def test_a_page_that_begins_late_shows_the_past(site: Site) -> None:
+    def state() -> str:
+        try:
+            return str(ask(site.control, "status")["vrrp"]["instances"]["VI_1"]["state"])
+        except (NoAnswer, KeyError):
+            return ""
+
+    need.wait_until(lambda: state() == "master", 90, "the instance is master")
+    late = Page(site.control)
+    try:
+        with urllib.request.urlopen(f"{late.url}events", timeout=60) as stream:
+            first = next(line for line in stream if line.startswith(b"data: "))
+        history = json.loads(first.removeprefix(b"data: "))["history"]
+        assert [(name, state) for name, _, state in history][:2] == [("VI_1", "backup"), ("VI_1", "master")]
+        assert history[0][1] < history[1][1]
+    finally:
+        late.close()
 
 
 def test_only_who_has_the_token_decides(site: Site, browser: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from fastha.watch.view import delta, real_servers, view
+from fastha.watch.view import delta, past, real_servers, view
 from watch_document import document
 
 
@@ -26,6 +26,20 @@ def merge(old: dict[str, Any], change: dict[str, Any]) -> None:
             merge(old[key], value)
         else:
             old[key] = value
+
+
+def test_the_past_is_what_events_tell() -> None:
+    told = {
+        "source": "vrrp",
+        "kind": "state",
+        "wall": 5.0,
+        "subject": "a",
+        "text": "init -> backup: no: reason -> here",
+    }
+    others = [told | {"kind": "drift"}, told | {"source": "bfd"}]
+    assert past([told, *others, told | {"wall": 6.0, "text": "backup -> master: no advert"}]) == [
+        ["a", 5.0, "backup"], ["a", 6.0, "master"],
+    ]  # fmt: skip
 
 
 def test_letters() -> None:

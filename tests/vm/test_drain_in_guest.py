@@ -12,4 +12,4 @@ pytestmark = pytest.mark.vm
 
 @pytest.mark.parametrize("name", guest.inner_tests(DRAIN))
 def test_drain(name: str) -> None:
-    guest.check(DRAIN, name)
+    guest.check(DRAIN, name, timeout_s=420)

@@ -30,7 +30,7 @@ from aiohttp import web
 
 from fastha.errors import FasthaError
 from fastha.watch.apart import Steward, become
-from fastha.watch.view import delta, real_servers, view
+from fastha.watch.view import delta, past, real_servers, view
 
 LOOK_S = 1.0
 BEAT_S = 15.0  # a comment at least so often: proxies close what is silent
@@ -74,6 +74,7 @@ class Page:
         self._status: dict[str, Any] | None = None
         self._view = view(None)
         self._number = 0
+        self._knows_past = False
         self._looked = asyncio.Condition()
         self._states: deque[list[Any]] = deque(maxlen=HISTORY)
         self._failures: deque[float] = deque(maxlen=FAILURES_PER_MINUTE)
@@ -125,14 +126,33 @@ class Page:
             except FasthaError:
                 status = None
             new = view(status)
+            before = {name: one.get("state") for name, one in self._view["instances"].items()}
+            if status is not None and not self._knows_past:
+                self._states.extend(await asyncio.to_thread(self._past))
+                self._knows_past = True
+                before = {name: state for name, _, state in self._states}
             for name, one in new["instances"].items():
-                if one.get("state") != self._view["instances"].get(name, {}).get("state"):
+                if one.get("state") != before.get(name):
                     self._states.append([name, one.get("since") or time.time(), one.get("state")])
             self._status, self._view = status, new
             self._number += 1
             async with self._looked:
                 self._looked.notify_all()
             await asyncio.sleep(LOOK_S)
+
+    def _past(self) -> list[list[Any]]:
+        """What happened before we looked, as far as the daemon remembers it."""
+        found: list[list[Any]] = []
+        asked: dict[str, Any] = {"kinds": ["state"]}
+        try:
+            while True:
+                answer = self._ask("events", 5.0, asked)
+                found += past(answer["events"])
+                if not answer["more"]:
+                    return found
+                asked |= {"stream": answer["stream"], "since": answer["last"]}
+        except (FasthaError, KeyError):  # the page is there for the present
+            return found
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         """`open`: the virtual server whose real servers are wanted whole."""
@@ -143,6 +163,8 @@ class Page:
         await response.prepare(request)
         self._readers += 1
         try:
+            async with self._looked:
+                await self._looked.wait_for(lambda: self._number > 0)  # the first look knows the past
             shown, reals, number = self._view, real_servers(self._status, key), self._number
             first = {"view": shown, "real": reals, "history": list(self._states), "admin": self._steward is not None}
             await _send(response, "whole", first)

@@ -7,7 +7,7 @@ one virtual server that somebody looks into.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fastha.watch.families import section
@@ -18,6 +18,16 @@ LETTERS = {"up": "u", "down": "d"}
 INSTANCE = ("state", "since", "why", "interface", "vrid", "priority", "priority_base", "master", "addresses", "faults")
 SERVER = ("up", "since", "quorum", "live_weight", "sorry", "suspended", "panic", "scheduler", "forward")
 REAL = ("health", "since", "why", "weight", "in_table", "response_ns", "kept", "active")
+
+
+def past(events: Iterable[Mapping[str, Any]]) -> list[list[Any]]:
+    """[instance, time, state] for each change of state of an instance that the daemon remembers, oldest first."""
+    found = []
+    for event in events:
+        if event.get("source") == "vrrp" and event.get("kind") == "state":
+            new = str(event.get("text", "")).partition(":")[0].rpartition(" -> ")[2]
+            found.append([event.get("subject"), event.get("wall"), new])
+    return found
 
 
 def view(status: Mapping[str, Any] | None) -> View:
