@@ -186,8 +186,8 @@ class TableKeeper:
 
     def _inspect(self, backend: Piecewise) -> Iterator[None]:
         """Compare and repair: first which services there are, then the destinations of one after another, each of them
-        read and compared at one moment. What we change meanwhile, or at the next flush, is known anyway. Ends at the first error: a `resync`
-        is planned then."""
+        read and compared at one moment. What we change meanwhile, or at the next flush, is known anyway. Ends at the
+        first error: a `resync` is planned then."""
         drift: list[Op] = []
         odd: dict[ServiceKey, Service | None] = {}  # missing (None), other than wanted, or ours and not wanted
         seen: set[ServiceKey] = set()
