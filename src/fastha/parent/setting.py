@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from fastha import outside
 from fastha.errors import SystemFault
 from fastha.log import Log
 from fastha.model import Processes
@@ -18,6 +19,7 @@ def enter(name: str) -> None:
     """From now on this process and those it starts are in the network namespace `name`. SystemFault."""
     try:
         with open(f"{NAMESPACES}/{name}", "rb") as file:
+            outside.keep()
             setns(file.fileno())
     except OSError as error:
         raise SystemFault(f"net_namespace {name}: {error.strerror}") from None
