@@ -334,3 +334,37 @@ def test_without_respawn_the_end_of_a_child_is_the_end(namespace: Namespace, tmp
     os.kill(int(child.read_text()), signal.SIGKILL)
     assert process.wait(30) == 1
     assert not pid.exists()
+
+
+OWN_RUN = 'mount --make-rprivate / && mount -t tmpfs none /run && exec "$@"'
+PLACES = [
+    ("use_pid_dir\n", [], ["keepalived/keepalived.pid", "keepalived/vrrp.pid"]),
+    ("use_pid_dir\n", ["-p", "/run/mine.pid"], ["keepalived/vrrp.pid", "mine.pid"]),
+    ("instance red\n", [], ["keepalived/keepalived_red.pid", "keepalived/vrrp_red.pid"]),
+]
+
+
+@pytest.mark.parametrize("program", ["keepalived", "fastha"])
+@pytest.mark.parametrize(("words", "flags", "files"), PLACES)
+def test_use_pid_dir_moves_what_no_flag_has_named(
+    program: str, words: str, flags: list[str], files: list[str], namespace: Namespace, tmp_path: Path
+) -> None:
+    """With a /run of its own."""
+    conf = tmp_path / "keepalived.conf"
+    conf.write_text(words + FILE)
+    command = ["unshare", "-m", "sh", "-c", OWN_RUN, "sh", *programs()[program], "-n", "-l", "-f", str(conf), *flags]
+    with open(tmp_path / "log", "wb") as log:
+        process = namespace.popen(command, stdout=log, stderr=log)
+    run = Path(f"/proc/{process.pid}/root/run")
+
+    def found() -> list[str]:
+        files = [*run.glob("*.pid"), *(run / "keepalived").glob("*.pid")]
+        return sorted(str(path.relative_to(run)) for path in files)
+
+    try:
+        need.wait_until(lambda: found() == files, 30, f"the pid files are {files}")
+        parent = next(name for name in files if "vrrp" not in name)
+        assert int((run / parent).read_text()) == process.pid
+    finally:
+        process.terminate()
+        process.wait(30)

@@ -154,7 +154,8 @@ class Daemon:
             self._control_path = f"{folder}/control.sock"
             self._memory.path = beside(self._control_path)
             self._log.info(f"control socket {self._control_path}")
-        if wanted.uses_pid_dir:
+        theirs = self._place is not None and self._place.settle(wanted)
+        if wanted.uses_pid_dir and not theirs:
             self._supervisor.pids.folder = folder
             self._pid_path = self._pid_path or self._supervisor.pids.path("fastha")
             os.makedirs(folder, mode=0o755, exist_ok=True)

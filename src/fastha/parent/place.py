@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
+from fastha.model import Processes
 from fastha.parent.supervisor import Supervisor
 
 
@@ -20,6 +21,10 @@ class Place(Protocol):
 
     def signal(self, number: int, supervisor: Supervisor) -> None:
         """One of `signals` has come."""
+
+    def settle(self, wanted: Processes) -> bool:
+        """What the configuration says of pid files, once and before any is written; whether all of them are the
+        place's. SystemFault."""
 
     def processes(self, pids: Mapping[str, int]) -> None:
         """{"parent": pid, role: pid} of all that live, whenever that has changed. SystemFault: it cannot go on so

@@ -16,7 +16,7 @@ import fastha
 from fastha.channel.status import Exit
 from fastha.errors import FasthaError, SystemFault
 from fastha.log import FACILITY, Log
-from fastha.standin.options import PID_FILE, Options, Usage, parse, parser
+from fastha.standin.options import PID_FILE, USUAL_PIDS, Options, Usage, parse, parser
 from fastha.standin.signals import SIGNALS
 
 NO_FILE = 6  # exit status: there is no such configuration
@@ -101,7 +101,10 @@ def _daemon(options: Options, begun: Begun | None) -> int:
         _log_configuration(options, log)
     place = KeepalivedPlace(
         log,
-        PidFiles({role: path for role, path in options.pids.items() if role == "parent" or role in options.roles}),
+        PidFiles(
+            {role: path for role, path in options.pids.items() if role == "parent" or role in options.roles},
+            [role for role, path in options.pids.items() if path == USUAL_PIDS[role]],
+        ),
         os.environ.get("TMPDIR") or TMP,
         respawn=options.respawn,
         keep=tuple(r for r, keep in (("vrrp", options.keep_vrrp), ("checker", options.keep_ipvs)) if keep),

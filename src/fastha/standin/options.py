@@ -12,6 +12,9 @@ from fastha.standin.signals import SIGNALS
 
 RUN = "/run"
 PID_FILE = f"{RUN}/keepalived.pid"
+USUAL_PIDS = {
+    "parent": PID_FILE, "vrrp": f"{RUN}/vrrp.pid", "checker": f"{RUN}/checkers.pid", "bfd": f"{RUN}/bfd.pid"
+}  # fmt: skip
 LOG_FILE = "/tmp/keepalived.log"
 DEFAULT_FILE = "/etc/keepalived/keepalived.conf"
 FACILITIES = {"user": 1, "daemon": 3} | {f"local{n}": 16 + n for n in range(8)} | {str(n): 16 + n for n in range(8)}
@@ -93,9 +96,9 @@ def parser() -> argparse.ArgumentParser:
         (("-n", "--dont-fork"), flag, "stay in the foreground"),
         (("-d", "--dump-conf"), flag, "log the effective configuration"),
         (("-p", "--pid"), word | {"default": PID_FILE}, "pid file"),
-        (("-r", "--vrrp_pid"), word | {"default": f"{RUN}/vrrp.pid"}, "pid file of the VRRP process"),
-        (("-c", "--checkers_pid"), word | {"default": f"{RUN}/checkers.pid"}, "pid file of the checker process"),
-        (("-b", "--bfd_pid"), word | {"default": f"{RUN}/bfd.pid"}, "pid file of the BFD process"),
+        (("-r", "--vrrp_pid"), word | {"default": USUAL_PIDS["vrrp"]}, "pid file of the VRRP process"),
+        (("-c", "--checkers_pid"), word | {"default": USUAL_PIDS["checker"]}, "pid file of the checker process"),
+        (("-b", "--bfd_pid"), word | {"default": USUAL_PIDS["bfd"]}, "pid file of the BFD process"),
         (("-a", "--address-monitoring"), flag, "without effect"),
         (("-x", "--snmp"), flag, "without effect"),
         (("-A", "--snmp-agent-socket"), word, "without effect"),

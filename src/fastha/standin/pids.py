@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from fastha.errors import SystemFault
 from fastha.parent.whole_file import write_pid
 
+FOLDER = "/run/keepalived"
+
 
 class PidFiles:
-    """`paths`: {"parent", "vrrp", "checker", "bfd": file}; "" or none: no file for it."""
+    """`paths`: {"parent", "vrrp", "checker", "bfd": file}; "" or none: no file for it. `usual`: those of them that
+    nobody has named, which use_pid_dir and `instance` move."""
 
-    def __init__(self, paths: Mapping[str, str]) -> None:
+    def __init__(self, paths: Mapping[str, str], usual: Collection[str] = ()) -> None:
+        self._usual = frozenset(usual)
         self._paths = {role: os.path.abspath(path) for role, path in paths.items() if path}
         self._written: dict[str, int] = {}
+
+    def settle(self, tag: str) -> None:
+        """use_pid_dir, or what implies it: into a folder of their own, with the daemon's name in theirs if it has one.
+        Before any is written."""
+        for role in self._usual & self._paths.keys():
+            stem = os.path.basename(self._paths[role]).removesuffix(".pid")
+            self._paths[role] = f"{FOLDER}/{stem}_{tag}.pid" if tag else f"{FOLDER}/{stem}.pid"
+        if self._usual:
+            try:
+                os.makedirs(FOLDER, mode=0o755, exist_ok=True)
+            except OSError as error:
+                raise SystemFault(f"{FOLDER}: {error.strerror or error}") from None
 
     def write(self, pids: Mapping[str, int]) -> None:
         """Make the files what `pids` says. SystemFault: one cannot be written."""

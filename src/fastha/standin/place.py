@@ -9,7 +9,7 @@ import orjson
 
 from fastha.errors import SystemFault
 from fastha.log import Log
-from fastha.model import TrackFile, VirtualServer, VrrpInstance
+from fastha.model import Processes, TrackFile, VirtualServer, VrrpInstance
 from fastha.model.codec import read
 from fastha.parent.configuration import Configuration
 from fastha.parent.disclose import whole
@@ -44,6 +44,11 @@ class KeepalivedPlace:
     @property
     def signals(self) -> Collection[int]:
         return [SIGNALS[name] for name in ("DATA", "STATS", "STATS_CLEAR", "JSON")]
+
+    def settle(self, wanted: Processes) -> bool:
+        if wanted.uses_pid_dir:
+            self._pids.settle(wanted.tag)
+        return True
 
     def processes(self, pids: Mapping[str, int]) -> None:
         first, self._first = self._first, False
