@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from fastha.lean import dataclass, field
 from fastha.model.group import SyncGroup
 from fastha.model.lvs import VirtualServer
+from fastha.model.mail import MailDefs
 from fastha.model.process import Processes
 from fastha.model.script import Script
 from fastha.model.statics import Statics
@@ -102,6 +103,7 @@ class GlobalDefs:
     startup_delay_ns: int = 0  # of VRRP, from its start
     delay_after_boot_ns: int = 0  # the same, from the start of the machine
     log_unknown_vrids: bool = False
+    mail: MailDefs = MailDefs()
 
 
 @dataclass(frozen=True, slots=True)
