@@ -28,7 +28,7 @@ def dump_mail(mail: MailDefs, page: Page) -> None:
         page.secret("smtp_password", mail.password)
     if (mail.server, mail.port) != (default.server, SUBMISSIONS if mail.tls == "implicit" else default.port):
         page.say("smtp_server", mail.server, mail.port)
-    page.unless(default.timeout_ns, "smtp_connect_timeout", mail.timeout_ns // NS_PER_S)
+    page.unless(default.timeout_ns, "smtp_connect_timeout", mail.timeout_ns, mail.timeout_ns // NS_PER_S)
     page.unless(default.tls, "smtp_tls", mail.tls)
     if mail.tls != "off":
         page.flag("smtp_tls_verify", mail.verify, default=mail.tls in ("starttls", "implicit"))
