@@ -230,6 +230,7 @@ class Make:
             checks=tuple(self.check(head) for _ in range(self.r.choice([0, 1, 1, 2]))),
             notify_up=self.script(),
             notify_down=self.script(),
+            smtp_alert=self.r.random() < 0.5,
         )
 
     def head(self) -> dict[str, Any]:
@@ -295,6 +296,7 @@ class Make:
             ha_suspend=self.r.random() < 0.3 and "ip" in head,
             quorum_up=self.script(),
             quorum_down=self.script(),
+            smtp_alert=self.r.random() < 0.5,
             panic_percent=self.maybe(30, 0) if supported("virtual_server", "panic_threshold") else 0,
             removal_limit=self.maybe(2, 0) if supported("virtual_server", "removal_limit") else 0,
             sorry_server=self.maybe(sorry, None),
@@ -434,7 +436,7 @@ class Make:
             instances[i] = replace(instances[i], track=track)
         names = tuple(instances[i].name for i in members)
         notify = replace(self.notifications()["notify"], deleted=None, rx_lower=None)
-        return {"sync_groups": (model.SyncGroup(self.word(), names, weights, notify),)}
+        return {"sync_groups": (model.SyncGroup(self.word(), names, weights, notify, self.r.random() < 0.5),)}
 
     def notifications(self) -> dict[str, Any]:
         """The field `notify` of an instance."""
@@ -442,6 +444,28 @@ class Make:
             return {}
         cls = model.InstanceNotify  # type: ignore[attr-defined]
         return {"notify": cls(**{f.name: self.script() for f in fields(cls)})}
+
+    def mail(self) -> model.MailDefs:
+        tls = self.r.choice(["off", "opportunistic", "starttls", "implicit"])
+        user = self.r.choice(["", "ops", "o p s"]) if tls in ("starttls", "implicit") else ""
+        password = self.r.choice([("open sesame", ""), ("", "/etc/pass word")]) if user else ("", "")
+        return model.MailDefs(
+            to=self.r.choice([(), ("root",), ("a@example.com", "Ops <ops@example.com>")]),
+            sender=self.maybe("director@example.com", ""),
+            server=self.r.choice(["127.0.0.1", "2001:db8::25", "mail.example.com"]),
+            port=self.r.choice([25, 465, 587]),
+            helo=self.maybe("director.example.com", ""),
+            timeout_ns=self.maybe(3 * S, 30 * S),
+            faults=self.r.random() < 0.5,
+            every_check=self.r.random() < 0.5,
+            tls=tls,
+            verify=tls != "off" and self.r.random() < 0.5,
+            verify_name=self.maybe("mx.example.com", ""),
+            ca=self.maybe("/etc/c a.pem", ""),
+            user=user,
+            password=password[0],
+            password_file=password[1],
+        )
 
     def notify(self) -> dict[str, Any]:
         """The fields `scripts` and `fifos` of GlobalDefs, and the owner that goes with them."""
@@ -527,6 +551,7 @@ class Make:
             **self.trackers(bfds),
             **self.notifications(),
             notify_priority=self.r.random() < 0.3,
+            smtp_alert=self.r.random() < 0.5,
             accept=self.r.random() < 0.5,
             wire=self.wire(peers, family, version, hmac is not None),
             routes=some_routes(self.r),
@@ -632,6 +657,7 @@ class Make:
                 delay_after_boot_ns=self.maybe(60 * S, 0),
                 log_unknown_vrids=self.r.random() < 0.5,
                 process_monitor=model.ReceiveBuffer(self.maybe(1 << 20, 0), self.r.random() < 0.5),
+                mail=self.mail(),
             ),
             instances=tuple(instances),
             virtual_servers=tuple(servers),

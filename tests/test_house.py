@@ -15,7 +15,7 @@ LEVEL = {
     "__init__": 0, "doctor": 5, "lean": -1, "errors": 0, "log": 0, "outside": 0, "pcre2": 0, "setns": 0, "model": 1,
     "config": 2, "channel": 2, "wire": 2, "loop": 2, "dataplane": 2, "link": 2, "scripts": 2,
     "child": 3,
-    "vrrp": 4, "checker": 4, "bfd": 4, "parent": 4, "reading": 4,
+    "vrrp": 4, "checker": 4, "bfd": 4, "parent": 4, "reading": 4, "mail": 4,
     "lab": 5, "watch": 5, "cli": 6, "standin": 7,
 }  # fmt: skip
 # Same-level imports that are allowed: (importer, imported).
@@ -90,6 +90,7 @@ def cores() -> list[Path]:
         parent/restart.py parent/watchdog.py parent/facts.py parent/reload.py parent/protocol.py
         parent/overrides.py parent/vrrp_overrides.py doctor/values.py doctor/rules.py doctor/kernel.py doctor/network.py
         doctor/neighbours.py cli/select.py cli/complete.py cli/top_view.py
+        scripts/lines.py scripts/letters.py mail/compose.py mail/reply.py
         channel/frame.py channel/status.py channel/messages.py child/patch.py
         watch/families.py watch/daemon.py watch/vrrp.py watch/servers.py watch/traffic.py watch/everything.py
         watch/view.py"""

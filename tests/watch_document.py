@@ -18,6 +18,7 @@ def document(virtual: int = 2, real: int = 3) -> dict[str, Any]:
             "config": {"file": "/etc/keepalived/keepalived.conf", "files": [], "loaded": NOW - 50},
             "next_reload": None, "last_reload": {"outcome": "committed", "text": "", "at": NOW - 50},
             "scripts": {"run": 4, "failed": 1, "pending": 0}, "overrides": [],
+            "mail": {"sent": 5, "failed": 2, "dropped": 1, "waiting": 3, "recipients": 1},
             "children": {
                 "vrrp": {"state": "running", "pid": 4711, "uptime_s": 6000.0, "restarts": 1, "lag_ns": 123_456,
                          "lag": [900, 90, 9, 1, 0, 0], "rss_kb": 30_000, "turns": 12345,

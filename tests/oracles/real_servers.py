@@ -148,6 +148,85 @@ def nginx(certs: Path) -> Iterator[tuple[Path, dict[str, int]]]:
         shutil.rmtree(root)
 
 
+# Delivers into `mail`; over TLS with a certificate of `certificates`, in which AUTH is offered: user
+# `director`, password `open sesame`. Port {tls} is TLS from the first byte.
+POST = """
+tls_advertise_hosts = *
+tls_certificate = {root}/good.pem
+tls_privatekey = {root}/good.key
+daemon_smtp_ports = {port} : {tls}
+tls_on_connect_ports = {tls}
+domainlist local_domains = example.com
+acl_smtp_rcpt = check
+acl_smtp_data = read
+qualify_domain = example.com
+deliver_drop_privilege
+{more}
+begin acl
+check:
+  deny local_parts = nobody
+       message = no such user
+  defer local_parts = later
+       message = come back later
+  deny condition = {condition}
+       message = log in first
+  accept domains = +local_domains
+read:
+  accept
+begin routers
+all:
+  driver = accept
+  transport = file
+begin transports
+file:
+  driver = appendfile
+  directory = {root}/mail
+  maildir_format
+  envelope_to_add
+  user = Debian-exim
+begin authenticators
+plain:
+  driver = plaintext
+  public_name = PLAIN
+  server_condition = ${{if and{{{{eq{{$auth2}}{{director}}}}{{eq{{$auth3}}{{open sesame}}}}}}}}
+  server_advertise_condition = ${{if def:tls_in_cipher}}
+  server_set_id = $auth2
+"""
+
+
+@contextlib.contextmanager
+def exim_post(certs: Path, must_log_in: bool = False) -> Iterator[tuple[int, int, Path]]:
+    """(port with STARTTLS, port with TLS, folder of the mail that came: `new/*`, with Envelope-to). It refuses nobody@
+    for good, and later@ for now."""
+    root = Path(tempfile.mkdtemp(prefix="fastha-exim-"))
+    try:
+        user = pwd.getpwnam("Debian-exim")
+        for name in ("good.pem", "good.key"):
+            shutil.copy(certs / name, root)
+        port, tls = free_port(), free_port()
+        condition = "${if !def:authenticated_id}" if must_log_in else "no"
+        head = (
+            EXIM.split("begin acl")[0]
+            .replace("tls_advertise_hosts =\n", "")
+            .replace("daemon_smtp_ports = {port}\n", "")
+        )
+        text = head.format(root=root, port=port, more="") + POST.format(
+            root=root, port=port, tls=tls, condition=condition, more=""
+        )
+        (root / "exim.conf").write_text(text)
+        (root / "exim.conf").chmod(0o644)
+        for path in (root, root / "spool", root / "mail"):
+            path.mkdir(exist_ok=True)
+            path.chmod(0o755)
+        for path in (root, root / "spool", root / "mail", root / "good.pem", root / "good.key"):
+            shutil.chown(path, user.pw_uid, user.pw_gid)
+        with running([need.tool("exim4"), "-C", str(root / "exim.conf"), "-bdf"], stderr=subprocess.DEVNULL):
+            need.wait_until(lambda: listens(port) and listens(tls), 20, "exim listens")
+            yield port, tls, root / "mail"
+    finally:
+        shutil.rmtree(root)
+
+
 @contextlib.contextmanager
 def exim(more: str = "") -> Iterator[int]:
     """The port of a mail server that greets in two lines."""

@@ -14,7 +14,7 @@ from fastha.cli.screen import printable
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BAD = 'global_defs {\n\trouter_idd "x y"\n  vrrp_version 4\n}\n'
-FINE = "global_defs {\n  router_id x\n  smtp_alert\n}\n"
+FINE = "global_defs {\n  router_id x\n  enable_dbus\n}\n"
 
 
 def run(*args: str) -> int:
@@ -47,7 +47,7 @@ def test_notes_do_not_refuse(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     path.write_text(FINE)
     assert run("-f", str(path)) == 0
     out = capsys.readouterr().out
-    assert "not supported yet: smtp_alert has no effect" in out
+    assert "not supported yet: enable_dbus has no effect" in out
     assert "can run" in out
     assert run("-q", "-f", str(path)) == 0
     assert capsys.readouterr().out == ""
@@ -142,7 +142,7 @@ def test_what_repeats_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert sum("unknown keyword" in line for line in shown(capsys, tmp_path)) == 40
 
 
-MIXED = "global_defs {\n    smtp_alert\n}\nvrrp_instance A {\n    interface eth0\n    virtual_router_id 300\n}\nfoo\n"
+MIXED = "global_defs {\n    enable_dbus\n}\nvrrp_instance A {\n    interface eth0\n    virtual_router_id 300\n}\nfoo\n"
 
 
 def test_findings_can_be_sorted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ from fastha.parent.disclose import plain
 TEXT = """\
 $NET=10.0.0
 global_defs {
-    smtp_alert
+    enable_dbus
 }
 vrrp_instance A {
     interface eth0
@@ -66,7 +66,7 @@ def test_a_file(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert body == DUMPED
     assert head.splitlines() == [
         f"# {file} as fastha reads it",
-        f"# {file}:3:5: not supported yet: smtp_alert has no effect (mail on changes of everything)",
+        f"# {file}:3:5: not supported yet: enable_dbus has no effect (offer the D-Bus interface)",
     ]
     assert main(["dump", "-f", str(file), "--secrets"]) == 0
     again = file.with_name("again.conf")
@@ -105,7 +105,7 @@ def daemon(tmp_path: Path, file: Path) -> Iterator[dict[str, Any]]:
         "file": "/etc/x.conf",
         "files": ["/etc/x.conf"],
         "loaded": 1700000000.0,
-        "not_supported": ["/etc/x.conf:3:5: not supported yet: smtp_alert has no effect"],
+        "not_supported": ["/etc/x.conf:3:5: not supported yet: enable_dbus has no effect"],
     }
     path = str(tmp_path / "control")
     with socket.socket(socket.AF_UNIX) as listener:
@@ -129,7 +129,7 @@ def test_a_daemon(daemon: dict[str, Any], tmp_path: Path, capsys: pytest.Capture
     out = capsys.readouterr().out
     assert daemon["asked"] == "configuration"
     assert out.startswith("# the running configuration, read from /etc/x.conf at 20")
-    assert "# /etc/x.conf:3:5: not supported yet: smtp_alert has no effect\n" in out
+    assert "# /etc/x.conf:3:5: not supported yet: enable_dbus has no effect\n" in out
     assert out.endswith(f"\n\n{DUMPED}")
 
 

@@ -165,6 +165,7 @@ WITH: dict[str | tuple[str, str], str] = {
     "regex_min_offset": "regex abc", "regex_max_offset": "regex abc", "max_reply_length": "require_reply",
     "min_reply_length": "require_reply", "bind_port": "bindto 10.8.8.8", "vrrp": "checker\n", "checker": "vrrp\n",
     "accept": "no_accept", "vmac_xmit_base": "use_vmac", "staged_addresses": "use_vmac",
+    "smtp_user": "smtp_tls starttls\nsmtp_password x", "smtp_tls_verify": "smtp_tls opportunistic",
     "hoplimit": "", "max_hops": "", "sni_name": "enable_sni", "fall": "", "digest": "", "quorum_max": "quorum 1",
 }  # fmt: skip
 EXAMPLES: dict[str, tuple[str, ...]] = {
@@ -175,6 +176,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "advert_int": ("3",),
     "sorry_server": ("10.3.3.3 80",), "lvs_flush_on_stop": ("", "VS"), "nftables_ipvs": ("",),
     "script_user": ("nobody",),
+    "smtp_tls": ("starttls",),
     "persistence_timeout": ("", "77"), "virtual_server": ("10.0.0.77 80",), "real_server": ("10.1.1.77 80",),
     "payload": ("0a0b",), "require_reply": ("", "0a0b"), "type": ("A", "MX"), "name": ("www.example.org", "known"),
     "regex": ("abc",), "regex_options": ("caseless",), "regex_stack": ("1 2",),

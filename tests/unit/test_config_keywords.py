@@ -118,6 +118,8 @@ OWN = {
     ("virtual_server", "rise"),
     ("real_server", "rise"),
     *((block, "rise") for block, (_count, words) in EXPECTED.items() if "delay_before_retry" in words.split()),
+    *(("global_defs", f"smtp_{w}") for w in ["tls", "user", "password", "password_file"]),
+    *(("global_defs", f"smtp_tls_{w}") for w in ["verify", "verify_name", "ca"]),
     ("TCP_CHECK", "close_reset"),
     ("HTTP_GET", "close_reset"),
 }

@@ -75,6 +75,11 @@ MESSAGES: Mapping[str, Kind] = {
         "up", "script subject", "Run this Script (plain data) for `subject`; the parent runs scripts in order."
     ),
     "notify": _kind("up", "line", "A line for the notify FIFOs, without its end (fastha.scripts.lines)."),
+    "mail": _kind(
+        "up",
+        "what subject text",
+        "A change that somebody wants mail about (fastha.scripts.letters); the parent has it sent.",
+    ),
     # -- runtime decisions of operators (fastha rs ...), kept by the parent, carried out by the checker --
     "overrides": _kind(
         "down",

@@ -94,6 +94,7 @@ class Checker:
         self.overrides = Overrides(self.roster, child.reactor, self._ruled, tell.seen, self._flush)
         tell.roster = self.roster
         self.roster.guarded = tell.guarded
+        self.roster.turned = tell.turned
         self.roster.wake = self._wake
         self._noted: set[str] = set()
         self.parts = Parts()
@@ -221,6 +222,7 @@ class Checker:
         defs = draft.config.globals
         self.child.environment.follow(defs.processes)
         self._runner.configure(defaults(defs), defs.scripts.secure)
+        self.child.mail = defs.mail
         suspends = any(s.ha_suspend for s in draft.config.virtual_servers)
         self._presence.listen(suspends)
         if suspends:
@@ -295,6 +297,8 @@ class Checker:
             adopt = adoption.adopted(server, proposal.previous, kernel, self.roster.rulings(server), mark)
         ward = self.roster.put(server, adopt, mark)
         self._want(table, ward)
+        if old is None and adopt.quorum is None:
+            self.tell.began(ward)
         shown: Sequence[Server] = ward.servers
         if looked == _look(ward):  # of the others nothing is other than it was
             known = set(map(id, had))

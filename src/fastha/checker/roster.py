@@ -70,6 +70,7 @@ class Roster:
         self._said: dict[Watch, tuple[int | None, int]] = {}  # weight, what is added: of the last good answer
         self.rulings: Callable[[VirtualServer], Rulings] = lambda _server: ()  # operators' decisions
         self.guarded: Callable[[Ward, Guard, Passed], object] = lambda _ward, _before, _passed: None
+        self.turned: Callable[[Watch], object] = lambda _watch: None  # a check has changed its mind
         self.wake: Callable[[int, Callable[[], object]], object] = lambda _when_ns, _callback: None
 
     # -- configuration --
@@ -317,6 +318,7 @@ class Roster:
     def answers(self, answers: Iterable[Answer]) -> None:
         """One turn's answers of an engine."""
         touched: dict[Server, None] = {}
+        turned: list[Watch] = []
         now = self._now_ns()
         for answer in answers:
             watch = self._slots.get(answer.slot)
@@ -324,8 +326,11 @@ class Roster:
                 continue  # closed since
             found = outcome(answer.ending)
             rules = verdict.rules(watch.check)
+            was_up = watch.verdict.up
             watch.verdict, wait = verdict.step(rules, watch.verdict, found)
             watch.why = self._why(watch, answer)
+            if watch.verdict.up is not was_up:
+                turned.append(watch)
             if found is Outcome.OK:
                 self._say(watch, answer)
             elif found is Outcome.OURS:
@@ -343,6 +348,8 @@ class Roster:
             for server in watch.servers:
                 touched[server] = None
         self._judge(touched)
+        for watch in turned:
+            self.turned(watch)
 
     def _judge(self, touched: Iterable[Server]) -> None:
         by_ward: dict[Ward, list[Server]] = {}

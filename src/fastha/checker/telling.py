@@ -16,7 +16,7 @@ from fastha.checker.table import TableKeeper
 from fastha.checker.wards import Server, Ward, Watch
 from fastha.child import Child
 from fastha.model.units import NS_PER_MS
-from fastha.scripts import lines
+from fastha.scripts import letters, lines
 
 REFRESH_NS = 25 * NS_PER_MS  # counters of steady probes are reported by a few real servers each time,
 ROUND = 200  # and by all of them in so many,
@@ -71,11 +71,27 @@ class Teller:
         patch["real_servers"] = {s.config.key: facts.real_server(self.roster, s, row) for s in shown}
         self.child.facts({"virtual_servers": {name: patch}, "dataplane": facts.dataplane(self.table)})
 
+    def turned(self, watch: Watch) -> None:
+        """A check has changed its mind: mail for each real server that it concerns."""
+        good = watch.verdict.up
+        for server in watch.servers:
+            if server.config.smtp_alert:
+                alone = not all(other.verdict.up for other in server.watches if other is not watch)
+                config, name = server.ward.plan.server, watch.check.kind
+                self.child.post(letters.checked(config, server.config, name, server.up, good, watch.why, alone))
+
+    def began(self, ward: Ward) -> None:
+        """A virtual server that nobody knew before."""
+        if ward.plan.server.smtp_alert:
+            self.child.post(letters.quorum(ward.plan.server, ward.plan.quorum, ward.plan.live_weight, began=True))
+
     def _quorum_changed(self, ward: Ward, effect: QuorumChanged) -> None:
         key = ward.plan.server.key
         self._quorums[key] = effect.up
         self.child.send("quorum", states={key: effect.up})
         needed = ward.plan.server.quorum
+        if ward.plan.server.smtp_alert:
+            self.child.post(letters.quorum(ward.plan.server, effect.up, effect.live_weight))
         sorry = ward.plan.server.sorry_server
         text = f"quorum {'gained' if effect.up else 'lost'}: live weight {effect.live_weight}, quorum {needed}"
         if sorry:

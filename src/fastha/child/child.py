@@ -23,8 +23,9 @@ from fastha.child.patch import Patch, combine, conflicts
 from fastha.child.process import Memory
 from fastha.loop.reactor import Reactor, Timer
 from fastha.loop.signals import Signals
-from fastha.model import Script
+from fastha.model import MailDefs, Script
 from fastha.model.units import NS_PER_MS, NS_PER_S
+from fastha.scripts.letters import Letter
 
 HEARTBEAT_NS = 250 * NS_PER_MS
 LAST_WORDS_NS = NS_PER_S  # how long an ending child waits for a parent that does not read
@@ -51,6 +52,7 @@ class Child:
         self.by_hand = endpoint is None
         self.reactor = reactor
         self.log = logging.getLogger(name)
+        self.mail = MailDefs()  # as committed
         self.limited = Limiter(self.log, reactor.now_ns)
         self.orphaned: Callable[[], object] = self._orphaned
         self._endpoint = endpoint
@@ -121,6 +123,11 @@ class Child:
             self.log.info("%s: not running %s: scripts are run by the parent", subject, script.argv[0])
             return
         self.send("script", script=asdict(script), subject=subject)
+
+    def post(self, letter: Letter | None) -> None:
+        """Have the parent mail it, if somebody wants mail; None is no letter."""
+        if letter is not None and self.mail.to:
+            self.send("mail", what=letter.kind, subject=letter.subject, text=letter.text)
 
     # -- life --
 

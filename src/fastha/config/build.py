@@ -57,7 +57,7 @@ def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) ->
     groups = build_groups([item for item in top if item.name == "virtual_server_group"], faults)
     alike = Alike(values)
     drafts = (
-        build_virtual_server(item, groups, globals_.masquerade, faults, alike, above)
+        build_virtual_server(item, groups, globals_.masquerade, globals_.mail, faults, alike, above)
         for item in top
         if item.name == "virtual_server"
     )
@@ -79,7 +79,7 @@ def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) ->
     ]
     instances = with_names(instances, globals_.vmac_prefix, faults)
     sync_groups, instances = build_sync_groups(
-        [item for item in top if item.name == "vrrp_sync_group"], instances, known, faults
+        [item for item in top if item.name == "vrrp_sync_group"], instances, known, globals_.mail, faults
     )
     check_instances(instances, faults)
     check_references(tree.statements, faults)
@@ -93,7 +93,7 @@ def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) ->
         check_sync(globals_.balancer.daemon_at.place(), servers.values(), faults)
     statics = build_statics(top, globals_.default_interface, frozenset(i.value.name for i in instances), faults)
     config = Config(
-        globals=globals_.defs(lvs, globals_.notify.settle(faults)),
+        globals=globals_.defs(lvs, globals_.notify.settle(faults), globals_.mail.settle(faults)),
         instances=tuple(i.value for i in instances),
         virtual_servers=tuple(servers.values()),
         track_files=tuple(files.values()),

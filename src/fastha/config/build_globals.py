@@ -8,6 +8,7 @@ from typing import Any
 from fastha.config import values
 from fastha.config.build_answers import GLOBAL_FLAGS, read_flag
 from fastha.config.build_balancer import WORDS, Balancer, read_balancer
+from fastha.config.build_mail import MAIL_WORDS, Mail, read_mail
 from fastha.config.build_notify import NOTIFY_WORDS, Notify, read_notify
 from fastha.config.build_processes import KNOWN, read_process
 from fastha.config.build_wire import GLOBAL_WORDS, GlobalWire, read_global_wire
@@ -15,7 +16,7 @@ from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
 from fastha.config.words import check_words
 from fastha.lean import dataclass, field, replace
-from fastha.model import Fifo, FirewallDefs, Garp, GlobalDefs, LvsDefs, Processes, ReceiveBuffer
+from fastha.model import Fifo, FirewallDefs, Garp, GlobalDefs, LvsDefs, MailDefs, Processes, ReceiveBuffer
 
 # keyword (without the vrrp_ of global_defs) -> field of Garp, how it is read
 GARP = {
@@ -65,8 +66,9 @@ class Globals:
     delay_after_boot_ns: int = 0
     log_unknown_vrids: bool = False
     process_monitor: ReceiveBuffer = ReceiveBuffer()
+    mail: Mail = field(default_factory=Mail)
 
-    def defs(self, lvs: LvsDefs, fifos: tuple[Fifo, ...]) -> GlobalDefs:
+    def defs(self, lvs: LvsDefs, fifos: tuple[Fifo, ...], mail: MailDefs) -> GlobalDefs:
         return GlobalDefs(
             self.router_id,
             self.script_user,
@@ -85,6 +87,7 @@ class Globals:
             self.delay_after_boot_ns,
             self.log_unknown_vrids,
             self.process_monitor,
+            mail,
         )
 
     def garp_with(self, own: dict[str, int]) -> Garp:
@@ -158,6 +161,8 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
                 into.processes = read_process(item, into.processes, faults)
             case name if name in NOTIFY_WORDS:
                 read_notify(item, into.notify, faults)
+            case name if name in MAIL_WORDS:
+                read_mail(item, into.mail, faults)
             case name if name in GLOBAL_WORDS:
                 read_global_wire(item, into.wire, faults)
             case name if name in WORDS:

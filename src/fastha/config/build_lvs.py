@@ -7,6 +7,7 @@ from collections.abc import Hashable, Mapping
 from fastha.config import values
 from fastha.config.alike import Alike, said_around
 from fastha.config.build_group import Group
+from fastha.config.build_mail import Mail
 from fastha.config.build_real import RealDraft, build_real_server
 from fastha.config.inherit import Timing, read_timing
 from fastha.config.lvs_words import FLAGS, SCHEDULERS, Method, method
@@ -47,6 +48,8 @@ class _Draft:
     weight: int = 1
     quorum_up: Script | None = None
     quorum_down: Script | None = None
+    smtp_alert: bool | None = None
+    mail: Mail = field(default_factory=Mail)
     sorry: SorryServer | None = None
     sorry_method: Method | None = None
     timing: Timing = field(default_factory=Timing)
@@ -68,6 +71,7 @@ def build_virtual_server(
     item: Item,
     groups: Mapping[str, Group],
     masquerade: bool,
+    mail: Mail,
     faults: Faults,
     alike: Alike,
     above: Timing | None = None,
@@ -78,7 +82,7 @@ def build_virtual_server(
     draft = _head(statement, groups, faults)
     if draft is None:
         return None
-    draft.timing = replace(above or Timing())
+    draft.timing, draft.mail = replace(above or Timing()), mail
     wrong = len(faults)
     around = said_around(statement)
     for inner in items(statement.block or [], "virtual_server", faults):
@@ -108,6 +112,7 @@ def build_virtual_server(
         persistence_timeout_s=draft.persistence_timeout_s, persistence_prefix=draft.persistence_prefix,
         persistence_engine=draft.persistence_engine, quorum=draft.quorum, hysteresis=draft.hysteresis,
         alpha=alpha, omega=draft.omega, quorum_up=draft.quorum_up, quorum_down=draft.quorum_down,
+        smtp_alert=mail.alerts(draft.smtp_alert, "server"),
         panic_percent=draft.panic_percent, removal_limit=draft.removal_limit,
         sorry_server=draft.sorry, real_servers=tuple(real),
     )  # fmt: skip
@@ -195,6 +200,8 @@ def _keyword(item: Item, draft: _Draft, faults: Faults, alike: Alike) -> None:
             draft.quorum_up = values.script(item, faults)
         case "quorum_down":
             draft.quorum_down = values.script(item, faults)
+        case "smtp_alert":
+            draft.smtp_alert = values.boolean(item, faults)
         case "sorry_server":
             _sorry(statement, draft, faults)
         case "sorry_server_inhibit":
@@ -363,7 +370,7 @@ def _real_server(real: RealDraft, draft: _Draft, faults: Faults) -> RealServer:
         real, port, _kernel_port(draft, how.forward, port, real.statement, faults), how,
         draft.weight if body.weight is None else body.weight,
         draft.inhibit if body.inhibit is None else body.inhibit,
-        draft.timing, faults,
+        draft.mail.alerts(body.smtp_alert, "real"), draft.timing, faults,
     )  # fmt: skip
 
 

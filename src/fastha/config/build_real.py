@@ -27,6 +27,7 @@ class RealBody:
     lthreshold: int = 0
     notify_up: Script | None = None
     notify_down: Script | None = None
+    smtp_alert: bool | None = None
     timing: Timing = field(default_factory=Timing)
     checks: list[Item] = field(default_factory=list)
 
@@ -84,6 +85,8 @@ def _keyword(item: Item, draft: RealBody, faults: Faults) -> None:
             draft.notify_up = values.script(item, faults)
         case "notify_down":
             draft.notify_down = values.script(item, faults)
+        case "smtp_alert":
+            draft.smtp_alert = values.boolean(item, faults)
         case name if name in BUILDERS:
             draft.checks.append(item)
         case name:
@@ -92,8 +95,8 @@ def _keyword(item: Item, draft: RealBody, faults: Faults) -> None:
 
 
 def build_real_server(
-    draft: RealDraft, asked_port: int, port: int, method: Method, weight: int, inhibit: bool, above: Timing,
-    faults: Faults,
+    draft: RealDraft, asked_port: int, port: int, method: Method, weight: int, inhibit: bool,
+    smtp_alert: bool, above: Timing, faults: Faults,
 ) -> RealServer:  # fmt: skip
     """The finished value. `asked_port`: the one that is checked; `port`: the one in the kernel's table. `above`: what
     the virtual server says about checks."""
@@ -110,5 +113,5 @@ def build_real_server(
         ip=draft.ip, port=port, weight=weight, forward=method.forward, tunnel=method.tunnel,
         inhibit_on_failure=inhibit,
         alpha=bool(timing.alpha), uthreshold=body.uthreshold, lthreshold=body.lthreshold, checks=checks,
-        notify_up=body.notify_up, notify_down=body.notify_down,
+        notify_up=body.notify_up, notify_down=body.notify_down, smtp_alert=smtp_alert,
     )  # fmt: skip

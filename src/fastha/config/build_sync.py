@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fastha.config import values
+from fastha.config.build_mail import Mail
 from fastha.config.build_trackers import LISTS, Known, build_trackers, without_own
 from fastha.config.build_vrrp import NOTIFY
 from fastha.config.placed import Built, first_at
@@ -23,10 +24,11 @@ class _Draft:
     trackers: list[Tracker] = field(default_factory=list)
     interfaces: list[Statement] = field(default_factory=list)  # lines of track_interface
     notify: dict[str, Script] = field(default_factory=dict)
+    smtp_alert: bool | None = None
 
 
 def build_sync_groups(
-    blocks: Iterable[Item], instances: list[Built[VrrpInstance]], things: Known, faults: Faults
+    blocks: Iterable[Item], instances: list[Built[VrrpInstance]], things: Known, mail: Mail, faults: Faults
 ) -> tuple[tuple[SyncGroup, ...], list[Built[VrrpInstance]]]:
     """The groups, and the instances with what they have from their group. Members that are not there, or in two groups,
     are found by config.references."""
@@ -47,7 +49,8 @@ def build_sync_groups(
         for member in members:
             built = known[member]
             known[member] = Built(_joined(built, draft, faults), built.statement)
-        out.append(SyncGroup(name, members, draft.weights, InstanceNotify(**draft.notify)))
+        alert = mail.alerts(draft.smtp_alert, "vrrp")
+        out.append(SyncGroup(name, members, draft.weights, InstanceNotify(**draft.notify), alert))
     return tuple(out), [known[built.value.name] if built is not None else built for built in instances]
 
 
@@ -63,6 +66,8 @@ def _read(statement: Statement, known: Known, faults: Faults) -> _Draft:
                 draft.interfaces += block if word == "track_interface" else []
             case "sync_group_tracking_weight":
                 draft.weights = True
+            case "smtp_alert":
+                draft.smtp_alert = values.boolean(item, faults)
             case name:
                 if (script := values.script(item, faults)) is not None:
                     draft.notify[NOTIFY[name]] = script

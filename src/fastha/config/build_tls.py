@@ -26,11 +26,11 @@ def tls_word(item: Item, draft: TlsDraft, faults: Faults) -> bool:
         case "enable_sni":
             draft.tls = replace(draft.tls, enable_sni=bool(values.boolean(item, faults)))
         case "sni_name":
-            draft.tls = replace(draft.tls, sni=_host(item, faults))
+            draft.tls = replace(draft.tls, sni=host_name(item, faults))
         case "tls_verify":
             draft.tls = replace(draft.tls, verify=bool(values.boolean(item, faults)))
         case "tls_verify_name":
-            draft.tls = replace(draft.tls, verify_name=_host(item, faults))
+            draft.tls = replace(draft.tls, verify_name=host_name(item, faults))
         case "tls_ca":
             draft.tls = replace(draft.tls, ca=word)
         case "tls_expiry_days":
@@ -50,7 +50,7 @@ def settled_tls(draft: TlsDraft, faults: Faults) -> Tls:
     return draft.tls
 
 
-def _host(item: Item, faults: Faults) -> str:
+def host_name(item: Item, faults: Faults) -> str:
     """A name that can be sent or compared: labels of 1 to 63 characters (RFC 1035 section 2.3.4)."""
     word = item.statement.words[1]
     labels = word.removesuffix(".").split(".")

@@ -80,6 +80,7 @@ class _Draft:
     trackers: list[Tracker] = field(default_factory=list)
     notify: dict[str, Script] = field(default_factory=dict)
     notify_priority: bool | None = None
+    smtp_alert: bool | None = None
     routes: list[Route] = field(default_factory=list)
     rules: list[Rule] = field(default_factory=list)
     promote_secondaries: bool = False
@@ -159,6 +160,7 @@ def build_instance(
         track_virtual_servers=tuple(draft.track),
         track=tuple(draft.trackers),
         notify=InstanceNotify(**draft.notify),
+        smtp_alert=globals_.mail.alerts(draft.smtp_alert, "vrrp"),
         notify_priority=globals_.notify_priority if draft.notify_priority is None else draft.notify_priority,
         accept=draft.accept,
         routes=tuple(dict.fromkeys(draft.routes)),
@@ -226,6 +228,8 @@ def _keyword(item: Item, draft: _Draft, servers: Mapping[str, VirtualServer], fa
         case name if name in NOTIFY:
             if (script := values.script(item, faults)) is not None:
                 draft.notify[NOTIFY[name]] = script
+        case "smtp_alert":
+            draft.smtp_alert = values.boolean(item, faults)
         case "notify_priority_changes":
             draft.notify_priority = values.boolean(item, faults)
         case "authentication":

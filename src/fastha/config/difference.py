@@ -126,7 +126,10 @@ def words(before: dict[str, str], after: dict[str, str]) -> tuple[Word, ...]:
 
 def _globals(old: Config, new: Config) -> Iterator[Change]:
     if old.globals != new.globals:
-        yield Change("global_defs", "changed", "global_defs", words=words(_global_words(old), _global_words(new)))
+        said = words(_global_words(old), _global_words(new))
+        if old.globals.mail.password and new.globals.mail.password not in ("", old.globals.mail.password):
+            said = (*said, Word("smtp_password", "(hidden)", "(another)"))
+        yield Change("global_defs", "changed", "global_defs", words=said)
 
 
 def _global_words(config: Config) -> dict[str, str]:

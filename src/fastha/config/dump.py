@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from fastha.config.build_processes import FIELDS, ROLES
 from fastha.config.dump_lvs import dump_group, dump_virtual_server
+from fastha.config.dump_mail import dump_mail
 from fastha.config.dump_routes import dump_statics
 from fastha.config.dump_track import (
     common_ca,
@@ -100,6 +101,7 @@ def _globals(config: Config, page: Page) -> None:
         page.unless(FirewallDefs().priority, "nftables_priority", defs.firewall.priority)
         if defs.firewall.counters:
             page.say("nftables_counters")
+        dump_mail(defs.mail, page)
         _balancer(defs.lvs, page)
     if page.lines[-2].endswith("{"):
         del page.lines[-2:]

@@ -58,6 +58,7 @@ def dump_virtual_server(server: VirtualServer, page: Page) -> None:
             page.say("quorum_up", script(server.quorum_up))
         if server.quorum_down:
             page.say("quorum_down", script(server.quorum_down))
+        page.flag("smtp_alert", server.smtp_alert)
         _sorry(server, page)
         for real in server.real_servers:
             dump_real_server(real, server, page)
@@ -86,5 +87,6 @@ def dump_real_server(real: RealServer, server: VirtualServer, page: Page) -> Non
             page.say("notify_up", script(real.notify_up))
         if real.notify_down:
             page.say("notify_down", script(real.notify_down))
+        page.flag("smtp_alert", real.smtp_alert, default=True)
         for check in real.checks:
             dump_check(check, real, page)

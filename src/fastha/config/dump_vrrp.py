@@ -68,6 +68,7 @@ def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page
         for keyword, field in NOTIFY.items():
             if (command := getattr(instance.notify, field)) is not None:
                 page.say(keyword, script(command))
+        page.flag("smtp_alert", instance.smtp_alert)
         page.flag("notify_priority_changes", instance.notify_priority)
         if instance.addresses:
             with page.block("virtual_ipaddress"):
@@ -130,6 +131,7 @@ def dump_sync_group(group: SyncGroup, page: Page) -> None:
         for keyword, field in NOTIFY.items():
             if (command := getattr(group.notify, field)) is not None:
                 page.say(keyword, script(command))
+        page.flag("smtp_alert", group.smtp_alert)
 
 
 def _track(trackers: tuple[Tracker, ...], page: Page) -> None:

@@ -34,7 +34,6 @@ the first keepalived release that has the keyword, if later than 2.2.7.
 
 # Why keywords have no effect: the first pattern that `block word` matches. docs/configuration.md tells it.
 WHY = (
-    ("mail", r"notification_email|smtp_(server|helo|connect|alert)|email", "fastha sends no mail yet"),
     ("SNMP and D-Bus", r"snmp|enable_traps|dbus", "there is no SNMP agent and no D-Bus service"),
     ("scripts and pipes", r"script|fifo|notify|rs_init_notifies|use_symlink_paths|set_supplementary|MISC_CHECK|umask",
      "scripts are run and pipes are told; these further rules for them are not there yet"),

@@ -27,6 +27,7 @@ from fastha.model.config import Config, Fifo, FirewallDefs, GlobalDefs, LvsDefs,
 from fastha.model.device import Device
 from fastha.model.group import SyncGroup
 from fastha.model.lvs import GroupMember, RealServer, SorryServer, Tunnel, VirtualServer
+from fastha.model.mail import MailDefs
 from fastha.model.process import ProcessDefs, Processes
 from fastha.model.routes import Encap, Metric, Nexthop, Route, Rule
 from fastha.model.script import Script
@@ -66,6 +67,7 @@ __all__ = [
     "HttpUrl",
     "InstanceNotify",
     "LvsDefs",
+    "MailDefs",
     "Metric",
     "MiscCheck",
     "Networked",

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from fastha.lean import dataclass, field
 from fastha.model.group import SyncGroup
 from fastha.model.lvs import VirtualServer
+from fastha.model.mail import MailDefs
 from fastha.model.process import Processes
 from fastha.model.script import Script
 from fastha.model.statics import Statics
@@ -111,6 +112,7 @@ class GlobalDefs:
     delay_after_boot_ns: int = 0  # the same, from the start of the machine
     log_unknown_vrids: bool = False
     process_monitor: ReceiveBuffer = ReceiveBuffer()
+    mail: MailDefs = MailDefs()
 
 
 @dataclass(frozen=True, slots=True)

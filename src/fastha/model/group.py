@@ -15,3 +15,4 @@ class SyncGroup:
     members: tuple[str, ...] = ()  # names of instances
     tracking_weight: bool = False
     notify: InstanceNotify = InstanceNotify()  # without `deleted`
+    smtp_alert: bool = False  # mail on changes

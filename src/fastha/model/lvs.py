@@ -54,6 +54,7 @@ class RealServer:
     checks: tuple[Check, ...] = ()
     notify_up: Script | None = None
     notify_down: Script | None = None
+    smtp_alert: bool = True  # mail on changes
 
     @property
     def key(self) -> str:
@@ -101,6 +102,7 @@ class VirtualServer:
     ha_suspend: bool = False  # check only while this host has the address
     quorum_up: Script | None = None
     quorum_down: Script | None = None
+    smtp_alert: bool = False  # mail when the quorum is gained or lost
     panic_percent: int = 0  # keep the last good set when more than this share would fall within one interval; 0: off
     removal_limit: int = 0  # real servers that may fall within one interval, the others wait for the next; 0: any
     sorry_server: SorryServer | None = None

@@ -142,6 +142,7 @@ class VrrpInstance:
     track_virtual_servers: tuple[TrackVirtualServer, ...] = ()
     track: tuple[Tracker, ...] = ()  # everything else
     notify: InstanceNotify = InstanceNotify()
+    smtp_alert: bool = False  # mail on changes
     notify_priority: bool = False  # FIFOs are told of another effective priority
     routes: tuple[Route, ...] = ()
     rules: tuple[Rule, ...] = ()

@@ -29,6 +29,7 @@ from fastha.parent.disclose import plain
 from fastha.parent.events import Events
 from fastha.parent.fifos import Fifos
 from fastha.parent.loop import Loop
+from fastha.parent.mail import Post
 from fastha.parent.marker import clear
 from fastha.parent.memory import Memory
 from fastha.parent.place import Place
@@ -79,9 +80,18 @@ class Daemon:
         self._stream = Stream(self._loop, self._events)
         self._scripts = Scripts(self._loop, self._log)
         self._fifos = Fifos(self._loop, self._log)
+        self._post = Post(self._loop, self._log)
         self._memory = Memory(os.path.abspath(state_path or beside(control_path)), self._log, self._events)
         self._supervisor = Supervisor(
-            self._loop, self._log, self._events, self._scripts, processes, dataplane, self._memory, self._fifos
+            self._loop,
+            self._log,
+            self._events,
+            self._scripts,
+            processes,
+            dataplane,
+            self._memory,
+            self._fifos,
+            self._post,
         )
         self._reloads = Reloads(
             self._loop,
@@ -217,7 +227,7 @@ class Daemon:
             self._log.info(f"waiting for {self._scripts.pending} scripts")
         once = Once(self._shutdown)
         self._loop.call_later(SCRIPT_WAIT_NS, once)
-        self._scripts.when_idle(once)
+        self._scripts.when_idle(lambda: self._post.when_idle(once))
 
     def _shutdown(self) -> None:
         """keepalived.md 1.3: shutdown_script runs after they have stopped."""
@@ -234,6 +244,7 @@ class Daemon:
         self._feeder.close()
         self._scripts.abandon()
         self._fifos.close()
+        self._post.close()
         if self._server is not None:
             self._server.close()
             self._remove_pid()
@@ -390,6 +401,7 @@ class Daemon:
             "vrrp_overrides": self._vrrp_overrides(),
             "scripts": {**self._scripts.counts, "pending": self._scripts.pending},
             "fifos": self._fifos.facts(),
+            "mail": self._post.facts(),
             "events": self._events.last,
         }
 

@@ -20,6 +20,7 @@ from fastha.parent.events import Events
 from fastha.parent.facts import Picture
 from fastha.parent.fifos import Fifos
 from fastha.parent.loop import Loop, Timer
+from fastha.parent.mail import Post
 from fastha.parent.memory import Memory
 from fastha.parent.reload import Phase, Proposal
 from fastha.parent.restart import Ending
@@ -47,8 +48,10 @@ class Supervisor:
         dataplane: str,
         memory: Memory,
         fifos: Fifos | None = None,
+        post: Post | None = None,
     ) -> None:
         self._fifos = fifos or Fifos(loop, log)
+        self._post = post or Post(loop, log)
         self.memory = memory
         self.picture = Picture()
         self.quorums: dict[str, bool] = {}
@@ -177,6 +180,7 @@ class Supervisor:
         for child in self.children.values():
             child.wait_ns = wait_ns
         self._fifos.commit(self.config.globals)
+        self._post.configure(self.config.globals)
         for role, child in self.children.items():
             if child.process.owned:
                 self.memory.own(role, self.memory.owned(role) | self._owned(role, self.config))
@@ -285,6 +289,8 @@ class Supervisor:
             self._scripts.run(read(Script, message["script"]), str(message["subject"]))
         elif kind == "notify":
             self._fifos.line(role, str(message["line"]))
+        elif kind == "mail":
+            self._post.take(str(message["what"]), str(message["subject"]), str(message["text"]))
         elif kind == "quorum":
             changes = {str(key): bool(up) for key, up in message["states"].items()}
             self.quorums.update(changes)

@@ -15,12 +15,12 @@ FIFO_OF = {"checker": "lvs", "vrrp": "vrrp"}  # which child says lines of which 
 
 def virtual_server(server: VirtualServer, up: bool) -> str:
     """`VS [10.0.0.1]:tcp:80 UP`."""
-    return f"VS {_virtual(server)} {_word(up)}"
+    return f"VS {of_virtual(server)} {_word(up)}"
 
 
 def real_server(server: VirtualServer, real: RealServer, up: bool) -> str:
     """`RS [10.2.0.11]:tcp:80 [10.0.0.1]:tcp:80 DOWN`."""
-    return f"RS {_trio(real.ip, real.port, server)} {_virtual(server)} {_word(up)}"
+    return f"RS {of_real(server, real)} {of_virtual(server)} {_word(up)}"
 
 
 def instance(name: str, state: str, priority: int) -> str:
@@ -38,7 +38,13 @@ def encode(line: str, what: str) -> bytes:
     return line.encode("utf-8", "surrogateescape") + ENDS[what]
 
 
-def _virtual(server: VirtualServer) -> str:
+def of_real(server: VirtualServer, real: RealServer) -> str:
+    """`[10.2.0.11]:tcp:80`."""
+    return _trio(real.ip, real.port, server)
+
+
+def of_virtual(server: VirtualServer) -> str:
+    """`[10.0.0.1]:tcp:80`, `FWM 7`, `[GROUP]:80`."""
     if server.group:
         return f"[{server.group}]:{server.port}"
     if server.fwmark:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from fastha.model import RealServer, VirtualServer
+from fastha.model import MailDefs, RealServer, VirtualServer
 from fastha.model.units import NS_PER_MS, NS_PER_S, NS_PER_US
 from fastha.standin.picture import Picture, Seen, wanted_state
 from fastha.standin.words import address, command, seconds
@@ -46,11 +46,28 @@ def _globals(picture: Picture) -> Iterator[str]:
     defs = picture.globals
     yield "------< Global definitions >------"
     yield f" Router ID = {defs.router_id}"
+    yield from _mail(defs.mail)
     yield f" LVS flush = {_truth(defs.lvs.flush)}"
     yield f" LVS flush on stop = {defs.lvs.flush_on_stop or 'disabled'}"
     yield f" Script security {'enabled' if defs.scripts.secure else 'disabled'}"
     for fifo in defs.fifos:
         yield f" {fifo.what} notify fifo = {fifo.path}"
+
+
+def _mail(mail: MailDefs) -> Iterator[str]:
+    if not mail.to:
+        return
+    yield f" Smtp server = {mail.server}"
+    yield f" Smtp server port = {mail.port}"
+    if mail.helo:
+        yield f" Smtp HELO name = {mail.helo}"
+    yield f" Smtp server connection timeout = {mail.timeout_ns // NS_PER_S}"
+    if mail.sender:
+        yield f" Email notification from = {mail.sender}"
+    yield " Email notification to:"
+    for to in mail.to:
+        yield f"   {to}"
+    yield f" no_checker_emails = {int(not mail.every_check)}"
 
 
 def _instance(seen: Seen) -> Iterator[str]:
@@ -108,6 +125,7 @@ def _instance(seen: Seen) -> Iterator[str]:
             yield f"   {state} state transition script = {command(script)}"
     if instance.notify.any is not None:
         yield f"   Generic state transition script = {command(instance.notify.any)}"
+    yield f"   Using smtp notification = {'yes' if instance.smtp_alert else 'no'}"
 
 
 def _checker(picture: Picture) -> Iterator[str]:

@@ -68,7 +68,7 @@ def _data(seen: Seen) -> dict[str, Any]:
         "state": STATES.get(seen.state, 0),
         "wantstate": STATES[wanted_state(seen)],
         "version": instance.version,
-        "smtp_alert": bool(getattr(instance, "smtp_alert", False)),
+        "smtp_alert": instance.smtp_alert,
         "notify_deleted": instance.notify.deleted is not None,
     }
     for attribute, key in SCRIPTS.items():

@@ -18,7 +18,7 @@ from fastha.model import VrrpInstance
 from fastha.model.override import VrrpOverride
 from fastha.model.units import NS_PER_S
 from fastha.model.vrrp import GROUPS
-from fastha.scripts import lines
+from fastha.scripts import letters, lines
 from fastha.vrrp import frames, group, machine, notify, trackers
 from fastha.vrrp.belongings import Belongings
 from fastha.vrrp.frames import ArpBlock
@@ -386,6 +386,8 @@ class Router:
         for script in scripts:
             child.script(script, name)
         child.send("notify", line=line)
+        if self.instance.smtp_alert:
+            child.post(letters.instance(name, state, self.why))
 
     def _tell_lower(self) -> None:
         """This master has heard a lower priority, and answered."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastha.child.told import Told
 from fastha.model import SyncGroup
-from fastha.scripts import lines
+from fastha.scripts import letters, lines
 from fastha.vrrp import group, machine, notify
 from fastha.vrrp.machine import Event, Role, State
 
@@ -110,6 +110,8 @@ class Sync:
         for script in scripts:
             child.script(script, f"group {name}")
         child.send("notify", line=line)
+        if self.config.smtp_alert:
+            child.post(letters.group(name, state, change.why))
         self.publish()
 
     def repeat(self) -> None:

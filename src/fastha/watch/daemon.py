@@ -26,6 +26,14 @@ def daemon(status: Mapping[str, Any]) -> Iterator[Family]:
     scripts = section(about, "scripts")
     for word, text in (("run", "started"), ("failed", "that failed")):
         yield of(f"fastha_scripts_{word}", "counter", f"Scripts {text}.", "", [((), scripts.get(word))])
+    mail = section(about, "mail")
+    for word, text in (
+        ("sent", "that the mail server has taken"),
+        ("failed", "that it refused for good, or that were given up after an hour"),
+        ("dropped", "given up because too many waited, nobody wanted them any more, or the daemon stopped"),
+    ):
+        yield of(f"fastha_mails_{word}", "counter", f"Mails about changes {text}.", "", [((), mail.get(word))])
+    yield of("fastha_mails_waiting", "gauge", "Mails that wait to be sent.", "", [((), mail.get("waiting"))])
     yield single("fastha_overrides", "gauge", "Decisions of operators in force.", len(about.get("overrides", ())))
     yield from _children(section(about, "children"))
 

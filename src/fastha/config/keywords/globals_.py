@@ -39,16 +39,23 @@ child_wait_time          | s                               | 5           | 0..42
 
 [global_defs]
 router_id                | STRING                          | host name   |       | yes | Name of this director
-notification_email       | {emails}                        |             |       | -   | Who gets mail
-notification_email_from  | STRING                          |             |       | -   | Sender of mail
-smtp_server              | HOST [PORT]                     | 127.0.0.1   |       | -   | Mail server
-smtp_helo_name           | STRING                          |             |       | -   | Name given to the mail server
-smtp_connect_timeout     | s                               | 30          | ~1..4294 | -   | How long the mail server may take
-smtp_alert               | [BOOL]                          |             |       | -   | Mail on changes of everything
-smtp_alert_vrrp          | [BOOL]                          |             |       | -   | Mail on changes of instances
-smtp_alert_checker       | [BOOL]                          |             |       | -   | Mail on changes of servers
-no_email_faults          | -                               | off         |       | -   | No mail for FAULT
-no_checker_emails        | [BOOL]                          | off         |       | -   | No mail for single checks
+notification_email       | {emails}                        |             |       | yes | Who gets mail
+notification_email_from  | STRING                          |             |       | yes | Sender of mail
+smtp_server              | HOST [PORT]                     | 127.0.0.1   |       | yes | Mail server
+smtp_helo_name           | STRING                          |             |       | yes | Name given to the mail server
+smtp_connect_timeout     | s                               | 30          | ~1..4294 | yes | How long the mail server may take
+smtp_tls                 | off|opportunistic|starttls|implicit | off     |       | own | Speak to the mail server over TLS: where it offers STARTTLS, never without, or from the first byte (port 465)
+smtp_tls_verify          | [BOOL]                          | on with starttls and implicit | | own | The certificate must come from a known authority and be for the right name
+smtp_tls_verify_name     | NAME                            | of smtp_server |    | own | Name or address the certificate must have
+smtp_tls_ca              | PATH                            | the system's |      | own | Certificates of authorities for smtp_tls_verify
+smtp_user                | NAME                            |             |       | own | Log in at the mail server as this user
+smtp_password            | STRING                          |             |       | own | Its password
+smtp_password_file       | PATH                            |             |       | own | File whose first line is its password, read for each delivery
+smtp_alert               | [BOOL]                          |             |       | yes | Mail on changes of everything
+smtp_alert_vrrp          | [BOOL]                          |             |       | yes | Mail on changes of instances
+smtp_alert_checker       | [BOOL]                          |             |       | yes | Mail on changes of servers
+no_email_faults          | -                               | off         |       | yes | No mail for FAULT
+no_checker_emails        | [BOOL]                          | off         |       | yes | No mail for single checks
 script_user              | USER [GROUP]                    | keepalived_script, if there is such a user | | yes | Who runs the scripts
 enable_script_security   | -                               | off         |       | yes | Do not run scripts as root if others can change them
 set_supplementary_groups | [BOOL]                          | off         |       | yes @2.4.4 | Give scripts all groups of their user

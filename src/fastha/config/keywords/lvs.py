@@ -45,7 +45,7 @@ sorry_server            | ADDR [PORT]   |         |          | yes | Takes over 
 sorry_server_inhibit    | [BOOL]        | off     |          | yes | As inhibit_on_failure for the sorry server
 sorry_server_lvs_method | METHOD [OPTION...] | lvs_method |  | yes | How packets are forwarded to the sorry server
 virtualhost             | STRING        |         |          | yes | Host header of HTTP checks
-smtp_alert              | [BOOL]        | off     |          | -   | Mail on changes
+smtp_alert              | [BOOL]        | off     |          | yes | Mail on changes
 weight                  | N             | 1       | 1..2147483647 | yes | Weight of servers that set none
 snmp_name               | STRING        |         |          | -   | Name in SNMP
 real_server             | ADDR [PORT] {real_server} |  |     | yes | A server
@@ -57,7 +57,7 @@ uthreshold              | N             | 0       | 0..4294967295 | yes | Above 
 lthreshold              | N             | 0       | 0..4294967295 | yes | Below so many it gets new ones again
 inhibit_on_failure      | [BOOL]        | of the virtual server | | yes | When down, keep connections, with weight 0
 alpha                   | [BOOL]        | of the virtual server | | yes | Starts down until a check succeeds
-smtp_alert              | [BOOL]        |         |          | -   | Mail on changes
+smtp_alert              | [BOOL]        |         |          | yes | Mail on changes
 virtualhost             | STRING        | of the virtual server | | yes | Host header of HTTP checks
 retry                   | N             | of the virtual server | 1.. | yes | Further failures until it is down
 delay_before_retry      | SEC           | of the virtual server | | yes | Time between a failed check and the next

@@ -80,7 +80,7 @@ notify_stop                | CMD [USER [GROUP]] |      |         | yes | Run whe
 notify_deleted             | CMD [USER [GROUP]] |      |         | yes | Run when a reload removes the instance
 notify_master_rx_lower_pri | CMD [USER [GROUP]] |      |         | yes | Run when a master hears a lower priority
 notify                     | CMD [USER [GROUP]] |      |         | yes | Run on every change
-smtp_alert                 | [BOOL]         |          |         | -   | Mail on changes
+smtp_alert                 | [BOOL]         |          |         | yes | Mail on changes
 notify_priority_changes    | [BOOL]         |          |         | yes | Tell scripts of priority changes
 lvs_sync_daemon_interface  | IF             |          |         | -   | The kernel's connection synchronisation; use lvs_sync_daemon
 authentication             | {authentication} |        |         | yes | Password of version 2
@@ -111,6 +111,6 @@ notify_backup              | CMD [USER [GROUP]] |      |         | yes | Run on 
 notify_fault               | CMD [USER [GROUP]] |      |         | yes | Run on FAULT
 notify_stop                | CMD [USER [GROUP]] |      |         | yes | Run when the daemon stops
 notify                     | CMD [USER [GROUP]] |      |         | yes | Run on every change
-smtp_alert                 | [BOOL]         |          |         | -   | Mail on changes
+smtp_alert                 | [BOOL]         |          |         | yes | Mail on changes
 notify_priority_changes    | [BOOL]         |          |         | -   | Tell scripts of priority changes
 """  # noqa: E501
