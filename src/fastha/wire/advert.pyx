@@ -67,8 +67,6 @@ cdef int advert_decode_payload(
         return ADVERT_LENGTH
     if out.version == VERSION_3:
         out.adver_cs = get16(vrrp + 4) & 0x0fff             # RFC 9568 section 5.2.6: the rest is reserved, ignored
-        if out.count == 0:
-            return ADVERT_LENGTH
         acc = pseudo_header(out.width, out.src, out.dst, out.size)
     else:
         out.auth_type = vrrp[4]
