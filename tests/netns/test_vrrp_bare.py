@@ -29,6 +29,10 @@ def test_routers_without_an_address_elect_a_master(network: Network) -> None:
         assert them.stop() == 0
 
 
+def yielded(log: str) -> bool:
+    return "Entering BACKUP STATE" in log.partition("MASTER STATE")[2]
+
+
 @pytest.mark.interop
 def test_keepalived_without_an_address_yields(network: Network, tmp_path: Path) -> None:
     """Version 2: keepalived 2.2.7 knows no word for it in version 3."""
@@ -37,9 +41,7 @@ def test_keepalived_without_an_address_yields(network: Network, tmp_path: Path) 
     wait_until(lambda: "Entering MASTER STATE" in peer.log.read_text(), 20, "keepalived is master")
     with Director.start(a, instance(priority=200, version=2, advert_int_ns=10**9, addresses=())) as us:
         us.until_role("master", deadline_s=20)
-        wait_until(
-            lambda: "Entering BACKUP STATE" in peer.log.read_text().partition("MASTER STATE")[2], 20, "keepalived yields"
-        )
+        wait_until(lambda: yielded(peer.log.read_text()), 20, "keepalived yields")
         assert us.stop() == 0
     peer.stop()
 

@@ -1,4 +1,7 @@
-"""`strict_mode`, `no_virtual_ipaddress` and `native_ipv6`. What keepalived 2.2.7 makes of the same lines was observed."""
+"""`strict_mode`, `no_virtual_ipaddress` and `native_ipv6`.
+
+What keepalived 2.2.7 makes of the same lines was observed.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,7 @@ def build(tmp_path: Path) -> Build:
     def one(inside: str, globals_: str = "") -> tuple[VrrpInstance, list[str]]:
         path = tmp_path / "x.conf"
         path.write_text(
-            f"global_defs {{\n{globals_}\n}}\n"
-            f"vrrp_instance a {{\ninterface eth0\nvirtual_router_id 7\n{inside}\n}}\n"
+            f"global_defs {{\n{globals_}\n}}\nvrrp_instance a {{\ninterface eth0\nvirtual_router_id 7\n{inside}\n}}\n"
         )
         loaded = load(str(path))
         assert all(f.severity is Severity.WARNING for f in loaded.faults), loaded.faults
@@ -126,3 +128,15 @@ def test_what_it_speaks_without_an_address(build: Build) -> None:
     ):
         instance, said = build(f"version 3\nno_virtual_ipaddress\n{line}")
         assert (instance.family, instance.version, instance.addresses, said) == (family, 3, (), [])
+
+
+def test_a_group_speaks_for_members_that_do_not_say_it(tmp_path: Path) -> None:
+    """`notify_priority_changes`; of keepalived 2.2.7 its FIFO told."""
+    path = tmp_path / "x.conf"
+    one = "vrrp_instance N {\ninterface eth0\nvirtual_router_id N\nMORE\nvirtual_ipaddress {\n10.0.0.N\n}\n}\n"
+    path.write_text(
+        one.replace("N", "1").replace("MORE", "")
+        + one.replace("N", "2").replace("MORE", "notify_priority_changes off")
+        + "vrrp_sync_group g {\ngroup {\n1\n2\n}\nnotify_priority_changes\n}\n"
+    )
+    assert [i.notify_priority for i in load(str(path)).config.instances] == [True, False]

@@ -73,8 +73,8 @@ def _read(statement: Statement, known: Known, faults: Faults) -> _Draft:
 
 
 def _joined(built: Built[VrrpInstance], draft: _Draft, faults: Faults) -> VrrpInstance:
-    """An instance with the things its group tracks and says for it. A weighted thing counts only where the group says so; interfaces
-    always (as in keepalived, observed, whatever it logs)."""
+    """An instance with the things its group tracks and says for it. A weighted thing counts only where the group says
+    so; interfaces always (as in keepalived, observed, whatever it logs)."""
     instance = built.value
     shared = without_own(draft.trackers, instance.interface, draft.interfaces, faults)
     out: dict[tuple[str, str], Tracker] = {}
