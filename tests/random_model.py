@@ -526,8 +526,9 @@ class Make:
             )
             for i in range(self.r.randint(1, 3))
         )
+        addresses = addresses if self.r.random() < 0.8 else ()
         whole = family == 4 and not excluded and not any(a.dev for a in addresses)
-        return VrrpInstance(
+        instance = VrrpInstance(
             name=f"{self.word()}{n}",
             interface=interface,
             vrid=n,
@@ -564,6 +565,7 @@ class Make:
             vmac=self.maybe(self.vmac(n, interface, family, whole), None),
             track_virtual_servers=tuple(TrackVirtualServer(s.key, self.r.choice([0, 0, -20, 253])) for s in tracked),
         )
+        return strict(instance) if addresses and self.r.random() < 0.2 else instance
 
     def vmac(self, n: int, base: str, family: int, whole: bool) -> Device:
         return Device(
@@ -667,6 +669,28 @@ class Make:
             bfds=tuple(bfds),
             statics=some_statics(self.r, tuple(i.name for i in instances)),
         )
+
+
+def strict(instance: VrrpInstance) -> VrrpInstance:
+    """What strict_mode makes of it."""
+    owner = instance.priority == 255
+    hmac, vmac = instance.hmac, instance.vmac
+    if vmac is not None:
+        vmac = replace(vmac, mac=f"00:00:5e:00:0{2 if vmac.ipv6 else 1}:{instance.vrid:02x}", xmit_base=False)
+    return replace(
+        instance,
+        strict_mode=True,
+        wants_master=owner,
+        preempt_delay_ns=0,
+        auth=Auth(),
+        hmac=None if hmac is None else replace(hmac, mode="enforce"),
+        vmac=vmac,
+        garp=replace(instance.garp, lower_prio_delay_ns=0, lower_prio_repeat=0),
+        down_timer_adverts=3,
+        lower_prio_no_advert=True,
+        higher_prio_send_advert=False,
+        accept=owner or (instance.accept and instance.version == 3),
+    )
 
 
 def unused(values: list[Any], cls: type[Any]) -> set[str]:

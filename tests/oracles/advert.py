@@ -64,7 +64,7 @@ def decode6(packet: bytes, check_ttl: bool) -> tuple[str, dict[str, Any]]:
     if vrrp[0] & 15 != 1:
         return "type", {}
     count = vrrp[3]
-    if count == 0 or payload != 8 + 16 * count:
+    if payload != 8 + 16 * count:
         return "length", {}
     if checksum(pseudo_header(packet[8:24], packet[24:40], payload) + vrrp) != 0:
         return "checksum", {}
@@ -102,7 +102,7 @@ def decode(packet: bytes, check_ttl: bool = True) -> tuple[str, dict[str, Any]]:
         return "version", {}
     if kind != 1:
         return "type", {}
-    if len(vrrp) != 8 + 4 * count + (8 if version == 2 else 0) or (version == 3 and count == 0):
+    if len(vrrp) != 8 + 4 * count + (8 if version == 2 else 0):
         return "length", {}
     pseudo = pseudo_header(packet[12:16], packet[16:20], len(vrrp)) if version == 3 else b""
     if checksum(pseudo + vrrp) != 0:

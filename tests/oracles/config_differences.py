@@ -32,7 +32,7 @@ THEIRS = [
     (
         r"[Ss]trict mode|accept mode for VRRP version|must match being address owner"
         r"|promote_secondaries is automatically|VMAC interface name already",
-        "`strict_mode` has no effect yet, so what it forbids is not judged",
+        "of `strict_mode` keepalived tells more, such as what follows from words that are wrong themselves",
     ),
     (
         r"interface weight due to SYNC group",

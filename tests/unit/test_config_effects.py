@@ -38,6 +38,8 @@ ELSEWHERE = {
     ("global_defs", "vmac_prefix"): "unit/test_config_vmac.py",
     ("SMTP_CHECK", "host"): "golden/config/checks_talk.conf",
     ("track_group", "group"): "netns/test_vrrp_routes.py",
+    ("vrrp_instance", "no_virtual_ipaddress"): "unit/test_config_strict.py",
+    ("vrrp_instance", "native_ipv6"): "unit/test_config_strict.py",
     ("global_defs", "vrrp_check_unicast_src"): "unit/test_config_wire.py",
     ("global_defs", "vrrp_mcast_group6"): "unit/test_config_wire.py",
 }

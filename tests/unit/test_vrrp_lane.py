@@ -285,6 +285,7 @@ def spoiled(data: bytes, offset: int, value: int) -> bytes:
         ("version", V3, spoiled(packet(1), 20, 0x41)),
         ("type", V3, spoiled(packet(1), 20, 0x32)),
         ("length", V3, spoiled(packet(1), 23, 9)),
+        ("length", V3, packet(1, addresses=[])),
         ("version_differs", V3, packet(1, version=2)),
         ("version_differs", V2, packet(1, version=3)),
         ("self", V3, packet(1, OWN)),

@@ -21,7 +21,7 @@ def address(r: random.Random, family: int = 4) -> str:
 def arguments(r: random.Random, family: int = 4) -> dict[str, Any]:
     version = r.choice((2, 3)) if family == 4 else 3
     group = "224.0.0.18" if family == 4 else "ff02::12"
-    few = r.choice((1, 2, 3, 20, 255)) if r.random() < 0.9 else 1
+    few = r.choice((0, 1, 2, 3, 20, 255)) if r.random() < 0.9 else 1
     values: dict[str, Any] = {
         "src": address(r, family),
         "dst": r.choice((group, address(r, family))),

@@ -65,6 +65,7 @@ class Globals:
     startup_delay_ns: int = 0
     delay_after_boot_ns: int = 0
     log_unknown_vrids: bool = False
+    strict: bool = False
     process_monitor: ReceiveBuffer = ReceiveBuffer()
     mail: Mail = field(default_factory=Mail)
 
@@ -129,6 +130,8 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
                 into.delay_after_boot_ns = values.seconds_ns(item, faults) or 0
             case "log_unknown_vrids":
                 into.log_unknown_vrids = True
+            case "vrrp_strict":
+                into.strict = bool(values.boolean(item, faults))
             case "process_monitor_rcv_bufs":
                 into.process_monitor = replace(into.process_monitor, size=values.number(item, faults) or 0)
             case "process_monitor_rcv_bufs_force":

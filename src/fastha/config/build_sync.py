@@ -25,6 +25,7 @@ class _Draft:
     interfaces: list[Statement] = field(default_factory=list)  # lines of track_interface
     notify: dict[str, Script] = field(default_factory=dict)
     smtp_alert: bool | None = None
+    notify_priority: bool | None = None  # of members that do not say it (as keepalived, observed)
 
 
 def build_sync_groups(
@@ -64,6 +65,8 @@ def _read(statement: Statement, known: Known, faults: Faults) -> _Draft:
             case word if word in LISTS:
                 draft.trackers += build_trackers(word, block, known, faults)
                 draft.interfaces += block if word == "track_interface" else []
+            case "notify_priority_changes":
+                draft.notify_priority = values.boolean(item, faults)
             case "sync_group_tracking_weight":
                 draft.weights = True
             case "smtp_alert":
@@ -75,8 +78,8 @@ def _read(statement: Statement, known: Known, faults: Faults) -> _Draft:
 
 
 def _joined(built: Built[VrrpInstance], draft: _Draft, faults: Faults) -> VrrpInstance:
-    """An instance with the things its group tracks. A weighted thing counts only where the group says so; interfaces
-    always (as in keepalived, observed, whatever it logs)."""
+    """An instance with the things its group tracks and says for it. A weighted thing counts only where the group says
+    so; interfaces always (as in keepalived, observed, whatever it logs)."""
     instance = built.value
     shared = without_own(draft.trackers, instance.interface, draft.interfaces, faults)
     out: dict[tuple[str, str], Tracker] = {}
@@ -90,4 +93,9 @@ def _joined(built: Built[VrrpInstance], draft: _Draft, faults: Faults) -> VrrpIn
             )
         else:
             out.setdefault((tracker.kind, tracker.name), tracker)
-    return replace(instance, track=tuple(out.values()))
+    notify_priority = instance.notify_priority
+    if draft.notify_priority is not None and not any(
+        s.words[0] == "notify_priority_changes" for s in built.statement.block or ()
+    ):
+        notify_priority = draft.notify_priority
+    return replace(instance, track=tuple(out.values()), notify_priority=notify_priority)

@@ -9,6 +9,7 @@ from fastha.config.addresses import build_addresses, build_peers
 from fastha.config.build_answers import FLAGS, read_flag, rival_priority
 from fastha.config.build_auth import HmacDraft, build_authentication, build_hmac, settled_hmac
 from fastha.config.build_globals import GARP, Globals, read_garp
+from fastha.config.build_strict import settle_strict
 from fastha.config.build_track import build_track_virtual_servers
 from fastha.config.build_trackers import LISTS, Known, build_trackers, without_own
 from fastha.config.build_vmac import WORDS as VMAC_WORDS
@@ -18,7 +19,7 @@ from fastha.config.build_wire import WireDraft, read_wire, wire_of
 from fastha.config.lines import read_lines
 from fastha.config.placed import Built
 from fastha.config.shape import Item, items
-from fastha.config.tree import Faults, Statement, shown
+from fastha.config.tree import Faults, Place, Statement, shown
 from fastha.errors import Severity
 from fastha.lean import dataclass, field
 from fastha.model import (
@@ -54,7 +55,7 @@ NOTIFY = {
 
 
 @dataclass(slots=True)
-class _Draft:
+class Draft:
     """An instance while its block is read; None: not said."""
 
     interface: str = ""
@@ -85,7 +86,10 @@ class _Draft:
     rules: list[Rule] = field(default_factory=list)
     promote_secondaries: bool = False
     vmac: Vmac = field(default_factory=Vmac)
-    accept: bool = True
+    accept: bool | None = None
+    strict: bool | None = None
+    ipv6: bool = False
+    no_addresses: bool = False
     answers: dict[str, bool] = field(default_factory=dict)
     rival_priority: int = 0
     said: dict[str, Item] = field(default_factory=dict)  # keyword -> where it was said last
@@ -101,7 +105,7 @@ def build_instance(
     """The instance of one block; None if it could not even be shown."""
     statement = item.statement
     name = statement.words[1]
-    draft = _Draft()
+    draft = Draft()
     before = len(faults)
     tracked: list[Statement] = []
     for inner in items(statement.block or [], "vrrp_instance", faults):
@@ -118,9 +122,15 @@ def build_instance(
         faults.error(statement.place(1), f"{shown(name)}: no virtual_router_id")
     draft.family = _family(draft)
     version = _version(draft, globals_, statement, faults)
-    _settle(
-        draft, version, name, statement, faults, clean=not any(f.severity is Severity.ERROR for f in faults[before:])
-    )
+    strict = globals_.strict if draft.strict is None else draft.strict
+
+    def at(keyword: str) -> Place:
+        return draft.said[keyword].statement.place() if keyword in draft.said else statement.place(1)
+
+    clean = not any(f.severity is Severity.ERROR for f in faults[before:])
+    if strict:
+        settle_strict(draft, globals_, version, at, faults)
+    _settle(draft, version, strict, name, statement, faults, clean)
     if not draft.interface or draft.vrid is None:
         return None
     wire = wire_of(
@@ -132,7 +142,7 @@ def build_instance(
         version,
         draft.hmac is not None,
         bool(draft.unicast_src),
-        lambda keyword: draft.said[keyword].statement.place() if keyword in draft.said else statement.place(1),
+        at,
         faults,
     )
     # Without `state`, priority 255 makes it the owner, who wants to be master (RFC 9568 section 6.1).
@@ -162,7 +172,8 @@ def build_instance(
         notify=InstanceNotify(**draft.notify),
         smtp_alert=globals_.mail.alerts(draft.smtp_alert, "vrrp"),
         notify_priority=globals_.notify_priority if draft.notify_priority is None else draft.notify_priority,
-        accept=draft.accept,
+        accept=draft.accept is not False,
+        strict_mode=strict,
         routes=tuple(dict.fromkeys(draft.routes)),
         rules=tuple(dict.fromkeys(draft.rules)),
         promote_secondaries=draft.promote_secondaries,
@@ -174,7 +185,7 @@ def build_instance(
     return Built(instance, statement)
 
 
-def _keyword(item: Item, draft: _Draft, servers: Mapping[str, VirtualServer], faults: Faults) -> None:
+def _keyword(item: Item, draft: Draft, servers: Mapping[str, VirtualServer], faults: Faults) -> None:
     statement = item.statement
     match item.name:
         case "interface":
@@ -217,6 +228,12 @@ def _keyword(item: Item, draft: _Draft, servers: Mapping[str, VirtualServer], fa
             draft.bounds += bounds
         case "accept" | "no_accept":
             draft.accept = item.name == "accept"
+        case "strict_mode":
+            draft.strict = values.boolean(item, faults)
+        case "native_ipv6":
+            draft.ipv6 = True
+        case "no_virtual_ipaddress":
+            draft.no_addresses = True
         case name if name in WIRE_WORDS:
             read_wire(item, draft.wire, faults)
         case "timer_expired_backup":
@@ -243,19 +260,20 @@ def _keyword(item: Item, draft: _Draft, servers: Mapping[str, VirtualServer], fa
             read_garp(item, draft.garp, faults)
 
 
-def _unicast_src(statement: Statement, draft: _Draft, faults: Faults) -> None:
+def _unicast_src(statement: Statement, draft: Draft, faults: Faults) -> None:
     found = values.address(statement, 1, faults)
     if found is not None:
         draft.unicast_src = str(found)
 
 
-def _family(draft: _Draft) -> int:
-    """What VRRP speaks: the family of its addresses, which adverts carry; without any, that of its peers."""
-    said = next(iter((*(a.ip for a in draft.addresses), *draft.unicast_peers, draft.unicast_src)))
-    return 6 if ":" in said else 4
+def _family(draft: Draft) -> int:
+    """What VRRP speaks: the family of its addresses, which adverts carry; without any, that of its peers or its own."""
+    wire = draft.wire
+    said = (*(a.ip for a in draft.addresses), *draft.unicast_peers, draft.unicast_src, wire.source, wire.group)
+    return 6 if draft.ipv6 or ":" in next(filter(None, said), "") else 4
 
 
-def _version(draft: _Draft, globals_: Globals, statement: Statement, faults: Faults) -> int:
+def _version(draft: Draft, globals_: Globals, statement: Statement, faults: Faults) -> int:
     """IPv6 has version 3 alone, RFC 9568 section 1."""
     if draft.family == 4:
         return draft.version or globals_.version
@@ -264,7 +282,7 @@ def _version(draft: _Draft, globals_: Globals, statement: Statement, faults: Fau
     return 3
 
 
-def _one_family(draft: _Draft, faults: Faults) -> None:
+def _one_family(draft: Draft, faults: Faults) -> None:
     """Adverts carry addresses of one family, between peers of the same."""
     family = draft.family
     for keyword, ips in (
@@ -287,7 +305,9 @@ def _where(statement: Statement, ip: str) -> tuple[str, int, int]:
     return statement.place()
 
 
-def _settle(draft: _Draft, version: int, name: str, statement: Statement, faults: Faults, clean: bool) -> None:
+def _settle(
+    draft: Draft, version: int, strict: bool, name: str, statement: Statement, faults: Faults, clean: bool
+) -> None:
     """What keywords mean together. `clean`: nothing was wrong so far, so a missing thing really is missing."""
     said = draft.said
 
@@ -336,9 +356,10 @@ def _settle(draft: _Draft, version: int, name: str, statement: Statement, faults
         faults.warning(
             at("unicast_peer"), f"unicast_peer names this director itself ({draft.unicast_src})", code="own-peer"
         )
-    if not draft.addresses and clean:
-        report = faults.error if version == 3 else faults.warning  # RFC 9568 section 5.2.5: at least one in version 3
-        report(statement.place(1), f"{shown(name)}: no virtual_ipaddress")
+    if not draft.addresses and clean and not draft.no_addresses:
+        needed = version == 3 or strict  # RFC 9568 section 5.2.5: at least one in version 3
+        report = faults.error if needed else faults.warning
+        report(statement.place(1), f"{shown(name)}: no virtual_ipaddress", "" if strict else "no_virtual_ipaddress")
     if len(draft.addresses) > MAX_ADDRESSES:
         faults.error(at("virtual_ipaddress"), f"{len(draft.addresses)} addresses; adverts carry {MAX_ADDRESSES}")
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from itertools import groupby
 
 from fastha.config.build_answers import FLAGS
+from fastha.config.build_strict import ANSWERS, LOWER
 from fastha.config.build_vmac import virtual_mac
 from fastha.config.build_vrrp import NOTIFY
 from fastha.config.dump_routes import address_line, dump_lines, route_line, rule_line
@@ -30,11 +31,13 @@ def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page
         page.unless(3, "down_timer_adverts", instance.down_timer_adverts)
         if instance.timer_expired_priority:
             page.say("timer_expired_backup", instance.timer_expired_priority)
+        page.flag("strict_mode", instance.strict_mode)
         for keyword in FLAGS:
-            page.flag(keyword, getattr(instance, keyword))
-        _garp(instance.garp, page)
-        if not instance.accept:
-            page.say("no_accept")
+            if not (instance.strict_mode and keyword in ANSWERS):
+                page.flag(keyword, getattr(instance, keyword))
+        _garp(instance.garp, page, instance.strict_mode)
+        if instance.accept is not (not instance.strict_mode or instance.priority == 255):
+            page.say("accept" if instance.accept else "no_accept")
         if (vmac := instance.vmac) is not None:
             group = ["group", vmac.group] if vmac.group >= 0 else []
             mac = [vmac.mac] if vmac.mac != virtual_mac(instance.vrid, vmac.ipv6) else []
@@ -70,7 +73,11 @@ def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page
                 page.say(keyword, script(command))
         page.flag("smtp_alert", instance.smtp_alert)
         page.flag("notify_priority_changes", instance.notify_priority)
-        if instance.addresses:
+        if not instance.addresses:
+            page.say("no_virtual_ipaddress")
+            if instance.family == 6:
+                page.say("native_ipv6")
+        else:
             with page.block("virtual_ipaddress"):
                 for address in instance.addresses:
                     page.say(address_line(address))
@@ -142,17 +149,19 @@ def _track(trackers: tuple[Tracker, ...], page: Page) -> None:
                 page.say(word(tracker.name), "weight", tracker.weight, *(["reverse"] if tracker.reverse else []))
 
 
-def _garp(garp: Garp, page: Page) -> None:
+def _garp(garp: Garp, page: Page, strict: bool) -> None:
     default = Garp()
     for keyword, value, normal in (
         ("garp_master_delay", garp.master_delay_ns, default.master_delay_ns),
         ("garp_master_refresh", garp.master_refresh_ns, default.master_refresh_ns),
         ("garp_lower_prio_delay", garp.lower_prio_delay_ns, default.lower_prio_delay_ns),
     ):
-        page.unless(normal, keyword, value, value // NS_PER_S)
+        if not (strict and keyword in LOWER):
+            page.unless(normal, keyword, value, value // NS_PER_S)
     page.unless(default.master_repeat, "garp_master_repeat", garp.master_repeat)
     page.unless(default.master_refresh_repeat, "garp_master_refresh_repeat", garp.master_refresh_repeat)
-    page.unless(default.lower_prio_repeat, "garp_lower_prio_repeat", garp.lower_prio_repeat)
+    if not strict:
+        page.unless(default.lower_prio_repeat, "garp_lower_prio_repeat", garp.lower_prio_repeat)
 
 
 def _tracked(tracked: TrackVirtualServer, server: VirtualServer | None) -> str:

@@ -159,6 +159,7 @@ class VrrpInstance:
 
     vmac: Device | None = None
     accept: bool = True  # packets to the addresses; an owner always does
+    strict_mode: bool = False  # it was held to the RFC; what that means is in the other fields
     wire: Wire = Wire()
 
     @property

@@ -16,7 +16,7 @@ from fastha.loop.mmsg cimport MSG_DONTWAIT, mmsghdr, msghdr, recvmmsg, sendmmsg
 from fastha.vrrp.peers cimport note_peer
 from fastha.vrrp.seal cimport seal_decode4, seal_decode6, seal_next, seal_sign
 from fastha.wire.advert cimport (
-    ADVERT_CHECKSUM, ADVERT_OK, advert_decode, advert_decode6, advert_set_priority, advert_sum_is, advert_t,
+    ADVERT_CHECKSUM, ADVERT_LENGTH, ADVERT_OK, advert_decode, advert_decode6, advert_set_priority, advert_sum_is, advert_t,
 )
 from fastha.wire.ah cimport AH_PROTOCOL, AH_SIZE
 from fastha.wire.ip cimport ip4_read, ip6_read, ip_less, ip_same, ip_t
@@ -146,6 +146,8 @@ cdef int acceptable(const lane_router *r, const advert_t *a) noexcept nogil:
     cdef uint32_t i
     if a.version != r.version:
         return LANE_OTHER_VERSION           # RFC 9568 section 7.1; keepalived does not mix versions either
+    if a.version == 3 and a.count == 0 and r.count != 0:
+        return ADVERT_LENGTH                # RFC 9568 section 5.2.5: at least one; `no_virtual_ipaddress` has none
     if ip_same(a.src, r.own_ip):
         return LANE_SELF
     if r.allowed_count:

@@ -17,6 +17,7 @@ from fastha.wire import address, advert, ah, arp, ether, na, trailer
 
 BROADCAST = b"\xff" * 6
 PASSWORD_BYTES = 8
+AH_BYTES, TRAILER_BYTES = 24, 28  # RFC 2402 section 2 with 96 bits of digest; keepalived.md 2.5
 
 
 ALL_NODES = ether.multicast_mac("ff02::1")
@@ -63,6 +64,17 @@ def advert_frames(instance: VrrpInstance, src: str, link: Link, mac: bytes = b""
     protocol = ETH_P_IPV6 if instance.family == 6 else ETH_P_IP
     to = frame_address(link.index, protocol, group)
     return [(ether.frame(group, mac or link.mac or bytes(6), packet, protocol), 14, to) for packet in packets]
+
+
+def advert_size(instance: VrrpInstance) -> int:
+    """Bytes of one of its IP packets, RFC 9568 section 5.2, RFC 3768 section 5.3."""
+    ip, width = (40, 16) if instance.family == 6 else (20, 4)
+    more = 8 if instance.version == 2 else 0
+    if ah_of(instance):
+        more += AH_BYTES
+    elif (seal := hmac_of(instance)) is not None and seal.active:
+        more += TRAILER_BYTES
+    return ip + 8 + width * len(instance.addresses) + more
 
 
 def password(instance: VrrpInstance) -> bytes:

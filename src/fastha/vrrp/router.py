@@ -237,6 +237,8 @@ class Router:
                 source = instance.unicast_src or instance.wire.source
                 if instance.wire.track_source and source and not table.holds(link.index, source):
                     reasons.append(f"interface {name} has lost {source}")
+                if (size := frames.advert_size(instance)) > link.mtu:
+                    reasons.append(f"adverts of {size} bytes do not fit into the MTU {link.mtu} of {name}")
                 if name in self.house.refused:
                     reasons.append(self.house.refused[name])
         if instance.wire.lacks_peer:

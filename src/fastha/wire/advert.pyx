@@ -67,8 +67,6 @@ cdef int advert_decode_payload(
         return ADVERT_LENGTH
     if out.version == VERSION_3:
         out.adver_cs = get16(vrrp + 4) & 0x0fff             # RFC 9568 section 5.2.6: the rest is reserved, ignored
-        if out.count == 0:
-            return ADVERT_LENGTH
         acc = pseudo_header(out.width, out.src, out.dst, out.size)
     else:
         out.auth_type = vrrp[4]
@@ -265,7 +263,7 @@ def encode(src, dst, int version, int vrid, int priority, int adver_cs, addresse
         raise ValueError(f"VRRP version {version} over IPv{family}")
     if not (1 <= vrid <= 255 and 0 <= priority <= 255 and 0 <= ttl <= 255 and 0 <= auth_type <= 255):
         raise ValueError(f"VRID {vrid}, priority {priority}, TTL {ttl}, authentication type {auth_type}")
-    if len(packed) > 255 * a.width or (version == VERSION_3 and not packed):
+    if len(packed) > 255 * a.width:
         raise ValueError(f"{len(packed) // a.width} addresses in one version {version} advert")
     if version == VERSION_3 and (auth or auth_type):
         raise ValueError("VRRP version 3 has no authentication")

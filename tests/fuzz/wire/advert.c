@@ -47,7 +47,7 @@ static void taken(const uint8_t *packet, size_t size, advert_t *a)
 	MUST(a->width == 4 || a->width == 16);
 	MUST(a->addresses >= packet && a->addresses + a->width * (size_t)a->count <= packet + size);
 	MUST(a->auth == NULL || (a->auth >= packet && a->auth + 8 <= packet + size));
-	MUST((a->version == 2 && a->width == 4) || (a->version == 3 && a->count > 0 && a->auth == NULL));
+	MUST((a->version == 2 && a->width == 4) || (a->version == 3 && a->auth == NULL));
 	MUST(a->version == 2 || sum_is(a, 0, a->dst));
 	written = encode(again, sizeof again, a);
 	MUST(written > 0);

@@ -128,7 +128,7 @@ vrrp_lower_prio_no_advert    | [BOOL]                      | off         |      
 vrrp_higher_prio_send_advert | [BOOL]                      | off         |       | yes   | A master sends one more advert before it yields
 vrrp_check_unicast_src   | -                               | off         |       | yes | Take unicast adverts from listed peers only
 vrrp_skip_check_adv_addr | [BOOL]                          | off         |       | yes | Do not compare addresses in every advert of the same master
-vrrp_strict              | [BOOL]                          | off         |       | -   | Insist on the RFC
+vrrp_strict              | [BOOL]                          | off         |       | yes | Insist on the RFC
 vrrp_owner_ignore_adverts | [BOOL]                         | off         |       | yes @2.3.3 | An instance of priority 255 ignores adverts
 vrrp_startup_delay       | SEC                             |             | 0.001..4294.967295 | yes   | Wait before VRRP starts
 vrrp_delay_after_boot    | SEC                             |             | 0.001..4294.967295 | yes @2.4.0 | Wait for the machine to be up this long

@@ -24,7 +24,7 @@ preempt                    | -              | on       |         | yes | Take ov
 preempt_delay              | SEC            | 0        | 0..1000 | yes | Wait this long (0 to 1000 s) before doing so
 accept                     | -              | on       |         | yes | Accept packets to the addresses
 no_accept                  | -              | off      |         | yes | Drop packets to the addresses
-strict_mode                | [BOOL]         | vrrp_strict |      | -   | Insist on the RFC
+strict_mode                | [BOOL]         | vrrp_strict |      | yes | Insist on the RFC
 skip_check_adv_addr        | [BOOL]         | vrrp_skip_check_adv_addr | | yes | Do not compare addresses in every advert of the same master
 down_timer_adverts         | N              | vrrp_down_timer_adverts | 1..100 | yes | Missed adverts until the master counts as dead
 timer_expired_backup       | [N]            | off      | 1..254  | yes @2.2.8 | A master that was late becomes backup
@@ -51,7 +51,7 @@ track_bfd                  | {trackers}     |          |         | yes | BFD ses
 track_virtual_server       | {track_virtual} |         |         | own | Virtual servers whose quorum it needs
 virtual_ipaddress          | {addresses}    |          |         | yes | Addresses of the virtual router
 virtual_ipaddress_excluded | {addresses}    |          |         | yes | Addresses that adverts do not carry
-no_virtual_ipaddress       | -              | off      |         | - @2.2.8 | There may be no address
+no_virtual_ipaddress       | -              | off      |         | yes @2.2.8 | There may be no address
 virtual_routes             | {virtual_routes} |          |         | yes | Routes that go with mastership
 virtual_rules              | {virtual_rules} |          |         | yes | Routing rules that go with mastership
 promote_secondaries        | -              | off      |         | yes | Keep secondary addresses when a primary goes
@@ -61,9 +61,9 @@ vmac_xmit_base             | -              | off      |         | yes | Send ad
 staged_addresses           | -              | off      |         | own | Keep the addresses on the VMAC while it is down; to take over is to set it up
 use_ipvlan                 | [IPVLAN...]    | off      |         | -   | Use an ipvlan interface
 vrf                        | NAME           |          |         | -   | Run in this VRF
-native_ipv6                | -              |          |         | -   | Without effect: addresses say so
+native_ipv6                | -              |          |         | yes | It speaks IPv6, also without an address that says so
 linkbeat_use_polling       | -              | off      |         | -   | Poll the link
-debug                      | N              | 0        | 0..4    | -   | Without effect
+debug                      | N              | 0        | 0..4    | -   | Means nothing: keepalived stores it
 kernel_rx_buf_size         | N              |          | 0..4294967295 | -   | Receive buffer of adverts
 garp_master_delay          | s              | vrrp_garp_master_delay | 0..4294 | yes | As vrrp_garp_master_delay
 garp_master_repeat         | N              | vrrp_garp_master_repeat | ~1..4294967295 | yes | As vrrp_garp_master_repeat
@@ -112,5 +112,5 @@ notify_fault               | CMD [USER [GROUP]] |      |         | yes | Run on 
 notify_stop                | CMD [USER [GROUP]] |      |         | yes | Run when the daemon stops
 notify                     | CMD [USER [GROUP]] |      |         | yes | Run on every change
 smtp_alert                 | [BOOL]         |          |         | yes | Mail on changes
-notify_priority_changes    | [BOOL]         |          |         | -   | Tell scripts of priority changes
+notify_priority_changes    | [BOOL]         |          |         | yes | The same, of members that do not say it
 """  # noqa: E501
