@@ -75,7 +75,7 @@ def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) ->
         for item in top
         if item.name == "vrrp_instance" and (i := build_instance(item, globals_, servers, known, faults))
     ]
-    instances = with_names(instances, globals_.vmac_prefix, faults)
+    instances = with_names(instances, globals_.vmac_prefix, globals_.vmac_addr_prefix or globals_.vmac_prefix, faults)
     sync_groups, instances = build_sync_groups(
         [item for item in top if item.name == "vrrp_sync_group"], instances, known, faults
     )

@@ -12,7 +12,7 @@ from fastha.config.build_globals import GARP, Globals, read_garp
 from fastha.config.build_track import build_track_virtual_servers
 from fastha.config.build_trackers import LISTS, Known, build_trackers, without_own
 from fastha.config.build_vmac import WORDS as VMAC_WORDS
-from fastha.config.build_vmac import Vmac, device_of, read_vmac
+from fastha.config.build_vmac import Vmac, check_device, device_of, read_vmac, with_vmacs
 from fastha.config.build_wire import WORDS as WIRE_WORDS
 from fastha.config.build_wire import WireDraft, read_wire, wire_of
 from fastha.config.lines import read_lines
@@ -147,8 +147,8 @@ def build_instance(
         wants_master=wants_master,
         preempt=draft.preempt,
         preempt_delay_ns=draft.preempt_delay_ns,
-        addresses=tuple(draft.addresses),
-        excluded=tuple(draft.excluded),
+        addresses=with_vmacs(draft.addresses, draft.vmac, draft.interface, draft.family),
+        excluded=with_vmacs(draft.excluded, draft.vmac, draft.interface, draft.family),
         family=draft.family,
         unicast_src=draft.unicast_src if draft.unicast_peers else "",
         unicast_peers=tuple(draft.unicast_peers),
@@ -167,6 +167,7 @@ def build_instance(
         timer_expired_priority=draft.rival_priority,
         **(globals_.answers | draft.answers),
         vmac=device_of(draft.vmac, draft.interface, draft.vrid, draft.family == 6),
+        address_vmacs=(),  # with_names gives them
         wire=wire,
     )
     return Built(instance, statement)
@@ -235,7 +236,7 @@ def _keyword(item: Item, draft: _Draft, servers: Mapping[str, VirtualServer], fa
         case "track_virtual_server":
             draft.track += build_track_virtual_servers(statement.block or [], servers, faults)
         case name:
-            assert name in GARP, name
+            assert name in GARP or name == "garp_extra_if", name
             read_garp(item, draft.garp, faults)
 
 
@@ -311,6 +312,7 @@ def _settle(draft: _Draft, version: int, name: str, statement: Statement, faults
         faults.warning(at("timer_expired_backup"), "timer_expired_backup has no effect without nopreempt")
         draft.rival_priority = 0
     _one_family(draft, faults)
+    check_device(draft.vmac, draft.family, at, faults)
     draft.advert_int_ns = _rounded_interval(draft.advert_int_ns, version, at("advert_int"), faults)
     if draft.hmac is not None and draft.auth.kind != "none":
         faults.warning(at("authentication"), "authentication has no effect with auth_hmac")

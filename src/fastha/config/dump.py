@@ -12,7 +12,7 @@ from fastha.config.dump_routes import dump_statics
 from fastha.config.dump_track import common_ca, dump_bfd, dump_ssl, dump_track_file, dump_vrrp_script
 from fastha.config.dump_vrrp import dump_instance, dump_sync_group
 from fastha.config.dump_words import Page, owner, script, seconds, word
-from fastha.model import Config, Fifo, FirewallDefs, LvsDefs, Processes, ScriptDefs
+from fastha.model import Config, Fifo, FirewallDefs, GlobalDefs, LvsDefs, Processes, ScriptDefs
 from fastha.model.units import NS_PER_S
 
 
@@ -73,6 +73,8 @@ def _globals(config: Config, page: Page) -> None:
             page.say("vrrp_startup_delay", seconds(defs.startup_delay_ns))
         if defs.delay_after_boot_ns:
             page.say("vrrp_delay_after_boot", seconds(defs.delay_after_boot_ns))
+        prefix = defs.vmac_addr_prefix
+        page.unless(GlobalDefs().vmac_addr_prefix, "vmac_addr_prefix", prefix, word(prefix))
         if defs.log_unknown_vrids:
             page.say("log_unknown_vrids")
         if defs.reload_time_file:

@@ -44,8 +44,6 @@ WHY = (
      "processes, their names and their buffers are fastha's own; service managers set priorities"),
     ("trackers", r"track|bfd|BFD|FILE_CHECK",
      "an instance always follows its own interface, and never its source address"),
-    ("private MAC addresses", r"vmac|ipvlan|garp_extra_if",
-     "use_vmac has its effect; private addresses of other kinds, and of single addresses, are not there yet"),
     ("more than addresses", r"static_|virtual_(routes|rules)|_excluded|garp_group|iproute|default_interface|promote",
      "pacing by groups of interfaces and names from other directories are not there yet"),
     ("strictness", r"strict|nftables|iptables|ipsets", "nftables does it; strict_mode is not judged"),

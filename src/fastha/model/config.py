@@ -102,6 +102,7 @@ class GlobalDefs:
     startup_delay_ns: int = 0  # of VRRP, from its start
     delay_after_boot_ns: int = 0  # the same, from the start of the machine
     log_unknown_vrids: bool = False
+    vmac_addr_prefix: str = "vrrp"  # of the names of VMACs of addresses
 
 
 @dataclass(frozen=True, slots=True)

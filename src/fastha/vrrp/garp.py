@@ -2,7 +2,8 @@
 across all instances, then the repeats.
 
 A *block* is `repeat` copies of every address. After a transition: one block, another after master_delay, then one
-of refresh_repeat copies every master_refresh (the first at delay + refresh, as keepalived). On an interface with a
+of refresh_repeat copies every master_refresh (the first at delay + refresh, as keepalived), and what `garp_extra_if`
+asks for. On an interface with a
 `garp_interval` (`gna_interval`) one frame leaves per interval; otherwise a slice of frames per turn of the reactor.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ class Token:
     blocks: list[ArpBlock]
     garp: Garp
     timers: list[Timer] = field(default_factory=list)
+    extra: list[ArpBlock] = field(default_factory=list)  # of `garp_extra_if`
     live: bool = True
 
     def interval_ns(self, block: ArpBlock) -> int:
@@ -69,9 +71,11 @@ class Announcer:
         self.sent = 0
         self.errors = 0
 
-    def announce(self, blocks: list[ArpBlock], garp: Garp, occasion: str) -> Token:
-        """Begin; `occasion` is machine.Garp's: "master" or "lower_prio"."""
-        token = Token(blocks, garp)
+    def announce(self, blocks: list[ArpBlock], garp: Garp, occasion: str, extra: Iterable[ArpBlock] = ()) -> Token:
+        """Begin; `occasion` is machine.Garp's: "master" or "lower_prio". `extra`: what goes every `garp.extra_ns`."""
+        token = Token(blocks, garp, extra=list(extra))
+        if garp.extra_ns and token.extra:
+            self._later(token, garp.extra_ns, lambda: self._repeat_extra(token))
         if occasion == "master":
             delay_ns, repeat = garp.master_delay_ns, garp.master_repeat
             if garp.master_refresh_ns:
@@ -98,8 +102,12 @@ class Announcer:
         self._block(token, garp.master_refresh_repeat)
         self._later(token, garp.master_refresh_ns, lambda: self._refresh(token, garp))
 
-    def _block(self, token: Token, repeat: int) -> None:
-        for block in token.blocks:
+    def _repeat_extra(self, token: Token) -> None:
+        self._block(token, 1, token.extra)
+        self._later(token, token.garp.extra_ns, lambda: self._repeat_extra(token))
+
+    def _block(self, token: Token, repeat: int, blocks: list[ArpBlock] | None = None) -> None:
+        for block in token.blocks if blocks is None else blocks:
             line = self._lines.setdefault((block.index, block.size), Line())
             interval_ns = token.interval_ns(block)
             for copy in range(repeat):

@@ -106,7 +106,7 @@ class House:
             receiver.groups.add(group)
 
     def let_go(self, vmac: Device) -> None:
-        """An instance that had it is gone: its addresses are taken off first, for it may have been there before us."""
+        """Nobody has it any more: addresses are taken off first, for it may have been there before us."""
         while not self.addresses.idle:
             self.addresses.pump()
         if (link := self.link(vmac.name)) is not None:
@@ -125,7 +125,7 @@ class House:
     def source_mac(self, instance: VrrpInstance, base: Link) -> bytes:
         """Where its adverts come from."""
         vmac = instance.vmac
-        return base.mac if vmac is None or vmac.xmit_base else mac_bytes(vmac.mac)
+        return base.mac if vmac is None or vmac.xmit_base or vmac.ipvlan else mac_bytes(vmac.mac)
 
     def second_slot(self, vmac: Link, slot: int, group: str, ah: bool = False) -> int:
         """The slot of a VMAC: adverts that come from its own address (a peer's VMAC has the same) are given to it and
