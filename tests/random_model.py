@@ -342,6 +342,13 @@ class Make:
             **self.maybe({"extra_ns": 60 * S, "extra_all": self.r.random() < 0.5}, {}),
         )
 
+    def garp_groups(self) -> tuple[model.GarpGroup, ...]:
+        intervals = [0, 1_000_000, 250_000_000]
+        return tuple(
+            model.GarpGroup((f"eth2{i}", *self.maybe((f"eth3{i}",), ())), *self.r.choices(intervals, k=2))
+            for i in range(self.r.randint(0, 2))
+        )
+
     def bfds(self) -> list[BfdInstance]:
         out = []
         for _ in range(self.r.randint(0, 3) if supported(ROOT, "bfd_instance") else 0):
@@ -468,6 +475,8 @@ class Make:
         wants_master = self.r.random() < 0.4
         preempt = wants_master or priority == 255 or self.r.random() < 0.7
         peers = self.maybe((f"{peer}2", f"{peer}3"), ())
+        if peers and self.r.random() < 0.3:
+            interface = "vrf0"
         tracked = self.r.sample(servers, self.r.randint(0, len(servers)))
         hmac = self.maybe(self.hmac(), None)
         excluded = self.maybe((VirtualAddress(f"10.8.{n}.1"), VirtualAddress(f"2001:db8:8:{n:x}::1", 128)), ())
@@ -512,6 +521,7 @@ class Make:
             **self.trackers(bfds),
             **self.notifications(),
             notify_priority=self.r.random() < 0.3,
+            vrf=bool(peers) and interface == "vrf0",
             accept=self.r.random() < 0.5,
             wire=self.wire(peers, family, version, hmac is not None),
             routes=some_routes(self.r),
@@ -521,7 +531,7 @@ class Make:
             higher_prio_send_advert=self.r.random() < 0.3,
             owner_ignore_adverts=self.r.random() < 0.3,
             timer_expired_priority=0 if preempt else self.r.choice([0, 1, 254]),
-            vmac=self.maybe(self.vmac(n, interface, family, whole), None),
+            vmac=self.maybe(self.vmac(n, interface, family, whole), None) if interface != "vrf0" else None,
             track_virtual_servers=tuple(TrackVirtualServer(s.key, self.r.choice([0, 0, -20, 253])) for s in tracked),
         )
 
@@ -640,6 +650,7 @@ class Make:
                 delay_after_boot_ns=self.maybe(60 * S, 0),
                 log_unknown_vrids=self.r.random() < 0.5,
                 vmac_addr_prefix=prefix,
+                garp_groups=self.garp_groups(),
             ),
             instances=tuple(instances),
             virtual_servers=tuple(servers),

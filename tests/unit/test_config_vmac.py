@@ -153,3 +153,27 @@ def test_a_prefix_that_leaves_no_room() -> None:
 def test_staged_addresses_are_all_on_the_vmac() -> None:
     _, errors = built("use_vmac\nstaged_addresses", vip="10.0.0.7 dev eth9")
     assert errors == ["1: staged_addresses: 10.0.0.7 is on eth9, not on the VMAC"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "vrf", "told"),
+    [
+        ("vrf blue\nunicast_peer {\n10.0.0.2\n}", True, []),
+        ("vrf blue\ninterface eth0", False, ["vrf has no effect with interface"]),
+        ("vrf blue", True, ["vrf is for unicast: multicast needs an interface"]),
+        (
+            "vrf blue\nunicast_peer {\n10.0.0.2\n}\nuse_vmac",
+            True,
+            [
+                "with unicast, use_vmac sends from the interface itself",
+                "use_vmac and use_ipvlan need an interface, which a VRF is not",
+            ],
+        ),
+    ],
+)
+def test_a_vrf_in_place_of_an_interface(lines: str, vrf: bool, told: list[str]) -> None:
+    text = f"vrrp_instance i {{\nvirtual_router_id 7\n{lines}\nvirtual_ipaddress {{\n10.0.0.7 dev eth0\n}}\n}}\n"
+    config, faults = build(read("x", Text(text), SCRIPT_WORDS, Environment("x")))
+    assert sorted(f.message for f in faults) == sorted(told)
+    (instance,) = config.instances
+    assert (instance.interface, instance.vrf) == ("blue" if vrf else "eth0", vrf)

@@ -15,7 +15,7 @@ from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
 from fastha.config.words import check_words
 from fastha.lean import dataclass, field, replace
-from fastha.model import Fifo, FirewallDefs, Garp, GlobalDefs, LvsDefs, Processes
+from fastha.model import Fifo, FirewallDefs, Garp, GarpGroup, GlobalDefs, LvsDefs, Processes
 from fastha.model.units import NS_PER_S
 
 # keyword (without the vrrp_ of global_defs) -> field of Garp, how it is read
@@ -67,7 +67,7 @@ class Globals:
     delay_after_boot_ns: int = 0
     log_unknown_vrids: bool = False
 
-    def defs(self, lvs: LvsDefs, fifos: tuple[Fifo, ...]) -> GlobalDefs:
+    def defs(self, lvs: LvsDefs, fifos: tuple[Fifo, ...], garp_groups: tuple[GarpGroup, ...]) -> GlobalDefs:
         return GlobalDefs(
             self.router_id,
             self.script_user,
@@ -86,6 +86,7 @@ class Globals:
             self.delay_after_boot_ns,
             self.log_unknown_vrids,
             self.vmac_addr_prefix or self.vmac_prefix,
+            garp_groups,
         )
 
     def garp_with(self, own: dict[str, int]) -> Garp:

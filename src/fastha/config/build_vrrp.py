@@ -58,6 +58,7 @@ class _Draft:
     """An instance while its block is read; None: not said."""
 
     interface: str = ""
+    vrf: str = ""
     vrid: int | None = None
     state: str = ""
     priority: int | None = None
@@ -110,8 +111,9 @@ def build_instance(
         else:
             _keyword(inner, draft, servers, faults)
         draft.said[inner.name] = inner
+    vrf = _settle_vrf(draft, faults)
     draft.trackers = without_own(draft.trackers, draft.interface, tracked, faults)
-    if not draft.interface and "interface" not in draft.said:
+    if not draft.interface and "interface" not in draft.said and "vrf" not in draft.said:
         faults.error(statement.place(1), f"{shown(name)}: no interface")
     if draft.vrid is None and "virtual_router_id" not in draft.said:
         faults.error(statement.place(1), f"{shown(name)}: no virtual_router_id")
@@ -160,6 +162,7 @@ def build_instance(
         track=tuple(draft.trackers),
         notify=InstanceNotify(**draft.notify),
         notify_priority=globals_.notify_priority if draft.notify_priority is None else draft.notify_priority,
+        vrf=vrf,
         accept=draft.accept,
         routes=tuple(dict.fromkeys(draft.routes)),
         rules=tuple(dict.fromkeys(draft.rules)),
@@ -180,6 +183,8 @@ def _keyword(item: Item, draft: _Draft, servers: Mapping[str, VirtualServer], fa
             draft.interface = values.interface(statement, 1, faults) or ""
             if draft.interface == "lo":
                 faults.error(statement.place(1), "the loopback interface cannot carry VRRP")
+        case "vrf":
+            draft.vrf = values.interface(statement, 1, faults) or ""
         case "virtual_router_id":
             draft.vrid = values.number(item, faults)
         case "state":
@@ -238,6 +243,23 @@ def _keyword(item: Item, draft: _Draft, servers: Mapping[str, VirtualServer], fa
         case name:
             assert name in GARP or name == "garp_extra_if", name
             read_garp(item, draft.garp, faults)
+
+
+def _settle_vrf(draft: _Draft, faults: Faults) -> bool:
+    """`vrf` in place of `interface`: adverts go to the peers by whatever interface of the VRF leads there."""
+    if not draft.vrf or draft.interface or "interface" in draft.said:
+        return False  # config.references says that it has no effect with interface
+    draft.interface = draft.vrf
+    at = draft.said["vrf"].statement.place(1)
+    if not draft.unicast_peers:
+        faults.error(at, "vrf is for unicast: multicast needs an interface")
+    if draft.vmac.used or draft.vmac.ipvlan:
+        faults.error(at, "use_vmac and use_ipvlan need an interface, which a VRF is not")
+    for address in (*draft.addresses, *draft.excluded):
+        if not address.dev:
+            faults.warning(at, f"{address.ip} has no dev: it is on the VRF itself, where nobody asks for it by ARP")
+            break
+    return True
 
 
 def _unicast_src(statement: Statement, draft: _Draft, faults: Faults) -> None:

@@ -12,7 +12,7 @@ from fastha.config.dump_routes import dump_statics
 from fastha.config.dump_track import common_ca, dump_bfd, dump_ssl, dump_track_file, dump_vrrp_script
 from fastha.config.dump_vrrp import dump_instance, dump_sync_group
 from fastha.config.dump_words import Page, owner, script, seconds, word
-from fastha.model import Config, Fifo, FirewallDefs, GlobalDefs, LvsDefs, Processes, ScriptDefs
+from fastha.model import Config, Fifo, FirewallDefs, GarpGroup, GlobalDefs, LvsDefs, Processes, ScriptDefs
 from fastha.model.units import NS_PER_S
 
 
@@ -93,6 +93,19 @@ def _globals(config: Config, page: Page) -> None:
     if page.lines[-2].endswith("{"):
         del page.lines[-2:]
     _daemon(defs.processes, page)
+    for group in defs.garp_groups:
+        page.gap()
+        dump_garp_group(group, page)
+
+
+def dump_garp_group(group: GarpGroup, page: Page) -> None:
+    """Both intervals, which might else be those of global_defs."""
+    with page.block("garp_group"):
+        page.say("garp_interval", seconds(group.interval_ns))
+        page.say("gna_interval", seconds(group.gna_interval_ns))
+        with page.block("interfaces"):
+            for name in group.interfaces:
+                page.say(word(name))
 
 
 def _processes(processes: Processes, page: Page) -> None:

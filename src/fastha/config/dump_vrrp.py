@@ -18,7 +18,7 @@ from fastha.model.wire import TTL, PeerTtl, Wire
 def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page: Page) -> None:
     with page.block("vrrp_instance", word(instance.name)):
         page.say("state", "MASTER" if instance.wants_master else "BACKUP")
-        page.say("interface", word(instance.interface))
+        page.say("vrf" if instance.vrf else "interface", word(instance.interface))
         page.say("virtual_router_id", instance.vrid)
         page.say("priority", instance.priority)
         page.say("version", instance.version)

@@ -44,11 +44,10 @@ WHY = (
      "processes, their names and their buffers are fastha's own; service managers set priorities"),
     ("trackers", r"track|bfd|BFD|FILE_CHECK",
      "an instance always follows its own interface, and never its source address"),
-    ("more than addresses", r"static_|virtual_(routes|rules)|_excluded|garp_group|iproute|default_interface|promote",
-     "pacing by groups of interfaces and names from other directories are not there yet"),
+    ("names of numbers", r"iproute", "names from other directories than those of iproute2 are not there yet"),
     ("strictness", r"strict|nftables|iptables|ipsets", "nftables does it; strict_mode is not judged"),
     ("adverts", r"advert|unicast|mcast|auth_hmac|checksum|skip_check|track_src|dont_track|timer_expired|startup_delay"
-     r"|delay_after_boot|gna_interval|log_unknown|local_igmp|no_virtual|native_ipv6|vrf|debug",
+     r"|delay_after_boot|log_unknown|local_igmp|no_virtual|native_ipv6|debug",
      "this part of how adverts are sent and judged is not there yet"),
     ("links", r"linkbeat|interface_up_down|dynamic_interfaces", "the kernel's own word about links counts, at once"),
     ("where files are", r"reload|config_save|tmp_config|data_use|dump|json|pid_dir|namespace|instance|top level",

@@ -163,6 +163,7 @@ class VrrpInstance:
 
     vmac: Device | None = None
     address_vmacs: tuple[Device, ...] = ()  # of addresses with a VMAC of their own, one for each base and family
+    vrf: bool = False  # `vrf`: `interface` is that of a VRF, for unicast
     accept: bool = True  # packets to the addresses; an owner always does
     wire: Wire = Wire()
 

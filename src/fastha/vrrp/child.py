@@ -171,6 +171,7 @@ class VrrpChild:
         house, config, first = self.house, draft.config, not self._beat
         self.child.environment.follow(config.globals.processes)
         self._log_strangers = config.globals.log_unknown_vrids
+        house.announcer.pace(config.globals.garp_groups)
         if first:
             self._begin_at(begins_ns(config.globals, previous, self.child.reactor.now_ns(), _uptime_ns()))
         leased, house.lease.seconds = house.lease.seconds, config.globals.address_lease_s

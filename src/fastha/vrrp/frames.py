@@ -31,6 +31,7 @@ class ArpBlock:
     frames: bytes
     to: bytes  # sockaddr_ll
     size: int = arp.FRAME_SIZE  # of one of them
+    base: str = ""  # the interface that carries it: that of a VMAC is its base
 
 
 def advert_frames(instance: VrrpInstance, src: str, link: Link, mac: bytes = b"") -> list[tuple[bytes, int, bytes]]:
@@ -79,6 +80,7 @@ def arp_blocks(instance: VrrpInstance, links: Mapping[str, Link], routers: Itera
     for one in instance.carried:
         by_dev.setdefault((instance.dev_of(one), ":" in one.ip), []).append(one.ip)
     blocks = []
+    bases = {device.name: device.base for device in instance.devices}
     for (dev, six), addresses in by_dev.items():
         link = links.get(dev)
         if link is None or not link.arp or len(link.mac) != 6:
@@ -86,10 +88,10 @@ def arp_blocks(instance: VrrpInstance, links: Mapping[str, Link], routers: Itera
         if six:
             to = frame_address(link.index, ETH_P_IPV6, ALL_NODES)
             frames = na.encode(link.mac, addresses, dev in routers)
-            blocks.append(ArpBlock(link.index, frames, to, na.FRAME_SIZE))
+            blocks.append(ArpBlock(link.index, frames, to, na.FRAME_SIZE, bases.get(dev, dev)))
         else:
             to = frame_address(link.index, ETH_P_ARP, BROADCAST)
-            blocks.append(ArpBlock(link.index, arp.encode(link.mac, addresses), to))
+            blocks.append(ArpBlock(link.index, arp.encode(link.mac, addresses), to, base=bases.get(dev, dev)))
     return blocks
 
 

@@ -277,14 +277,15 @@ class Router:
             second_slot = house.second_slot(vmac, slot, instance.group, ah)
         constants = {dev: _constant(found) for dev, found in links.items()}
         valid_s = self._valid_s
-        built = (instance, valid_s, self.override, _constant(link), own, slot, second_slot, constants)
+        way = house.way_of(instance, link) if link is not None and instance.unicast else None
+        built = (instance, valid_s, self.override, _constant(link), _constant(way), own, slot, second_slot, constants)
         if built == self._built:
             return
         self._built = built
         # Without an address it still takes part in its end with the one it had.
         self.rules = rules_of(instance, frames.number(own) if own else self.rules.own_ip, self.override)
         rules = self.rules
-        source = house.unicast[instance.family] if instance.unicast else house.packet
+        source = house.unicast(instance.family, way) if instance.unicast else house.packet
         seal = seal_of(instance)
         house.lane.seal(self.index, seal, rules.silence_ns, beyond(seal, self._sequence))
         nobody = "0.0.0.0" if instance.family == 4 else "::"
@@ -303,7 +304,7 @@ class Router:
             deaf=rules.deaf,
             auth=frames.password(instance),
             addresses=frames.packed([a.ip for a in instance.addresses]),
-            tx_fd=source.fileno() if link is not None else -1,
+            tx_fd=source.fileno() if link is not None and source is not None else -1,
             frames=frames.advert_frames(instance, own, link, house.source_mac(instance, link)) if link and own else [],
             second_slot=second_slot,
             trusting=instance.wire.trusting,

@@ -19,7 +19,7 @@ static_rules             | {rules}                         |             |      
 interface_up_down_delays | {interface_delays}              |             |       | -   | Time a link must stay down or up before it counts
 linkbeat_interfaces      | {linkbeat}                      |             |       | -   | Interfaces whose link is polled
 vrrp_sync_group          | NAME {vrrp_sync_group}          |             |       | yes | Instances that change state together
-garp_group               | {garp_group}                    |             |       | -   | Interfaces that share one limit on gratuitous ARP
+garp_group               | {garp_group}                    |             |       | yes | Interfaces that share one limit on gratuitous ARP
 vrrp_instance            | NAME {vrrp_instance}            |             |       | yes | One virtual router
 vrrp_script              | NAME {vrrp_script}              |             |       | yes | A command whose result instances can track
 vrrp_track_process       | NAME {vrrp_track_process}       |             |       | -   | A process whose presence instances can track

@@ -60,7 +60,7 @@ use_vmac_addr              | -              | off      |         | yes | The sam
 vmac_xmit_base             | -              | off      |         | yes | Send adverts with the address of the interface itself
 staged_addresses           | -              | off      |         | own | Keep the addresses on the VMAC while it is down; to take over is to set it up
 use_ipvlan                 | [IPVLAN...]    | off      |         | yes | Use an ipvlan interface
-vrf                        | NAME           |          |         | -   | Run in this VRF
+vrf                        | IF             |          |         | yes | Speak unicast in this VRF; instead of interface
 native_ipv6                | -              |          |         | -   | Without effect: addresses say so
 linkbeat_use_polling       | -              | off      |         | -   | Poll the link
 debug                      | N              | 0        | 0..4    | -   | Without effect
