@@ -8,8 +8,11 @@ from typing import Any
 
 from fastha import model
 from fastha.config.build_checks import BUILDERS
+from fastha.config.build_vmac import with_names
 from fastha.config.keywords import TABLE, Status
 from fastha.config.keywords.table import ROOT
+from fastha.config.placed import Built
+from fastha.config.tree import Faults, Statement
 from fastha.model import (
     Auth,
     BfdInstance,
@@ -66,6 +69,9 @@ MADE = ("TCP_CHECK", "HTTP_GET", "PING_CHECK", "UDP_CHECK", "DNS_CHECK", "SMTP_C
 
 def has(cls: type[Any], name: str) -> bool:
     return any(f.name == name for f in fields(cls))
+
+
+IPVLANS = {"eth9": "bridge", "eth10": "vepa"}  # interfaces for them, and their modes
 
 
 class Make:
@@ -336,6 +342,14 @@ class Make:
             lower_prio_repeat=self.maybe(0, 5),
             interval_ns=interval_ns,
             gna_interval_ns=2 * interval_ns,
+            **self.maybe({"extra_ns": 60 * S, "extra_all": self.r.random() < 0.5}, {}),
+        )
+
+    def garp_groups(self) -> tuple[model.GarpGroup, ...]:
+        intervals = [0, 1_000_000, 250_000_000]
+        return tuple(
+            model.GarpGroup((f"eth2{i}", *self.maybe((f"eth3{i}",), ())), *self.r.choices(intervals, k=2))
+            for i in range(self.r.randint(0, 2))
         )
 
     def bfds(self) -> list[BfdInstance]:
@@ -503,11 +517,13 @@ class Make:
         n, family = self.number(), self.r.choice([4, 4, 6])
         version = self.r.choice([2, 3]) if family == 4 else 3
         net, low, peer = (f"10.7.{n}.", 24, "10.0.0.") if family == 4 else (f"2001:db8:{n:x}::", 64, "fe80::1:")
-        interface = self.r.choice(["eth0", "eth1.7"])
+        interface = self.r.choice(["eth0", "eth1.7", *IPVLANS])
         priority = self.r.choice([1, 100, 254, 255])
         wants_master = self.r.random() < 0.4
         preempt = wants_master or priority == 255 or self.r.random() < 0.7
         peers = self.maybe((f"{peer}2", f"{peer}3"), ())
+        if peers and self.r.random() < 0.3:
+            interface = "vrf0"
         tracked = self.r.sample(servers, self.r.randint(0, len(servers)))
         hmac = self.maybe(self.hmac(), None)
         excluded = self.maybe((VirtualAddress(f"10.8.{n}.1"), VirtualAddress(f"2001:db8:8:{n:x}::1", 128)), ())
@@ -523,11 +539,12 @@ class Make:
                 self.maybe(("noprefixroute",), ()),
                 self.maybe(self.r.choice([0, 600, (1 << 32) - 1]), -1),
                 self.r.random() < 0.8,
+                vmac=self.r.random() < 0.3,
             )
             for i in range(self.r.randint(1, 3))
         )
         addresses = addresses if self.r.random() < 0.8 else ()
-        whole = family == 4 and not excluded and not any(a.dev for a in addresses)
+        whole = family == 4 and not excluded and not any(a.dev or a.vmac for a in addresses)
         instance = VrrpInstance(
             name=f"{self.word()}{n}",
             interface=interface,
@@ -553,6 +570,7 @@ class Make:
             **self.notifications(),
             notify_priority=self.r.random() < 0.3,
             smtp_alert=self.r.random() < 0.5,
+            vrf=bool(peers) and interface == "vrf0",
             accept=self.r.random() < 0.5,
             wire=self.wire(peers, family, version, hmac is not None),
             routes=some_routes(self.r),
@@ -562,12 +580,34 @@ class Make:
             higher_prio_send_advert=self.r.random() < 0.3,
             owner_ignore_adverts=self.r.random() < 0.3,
             timer_expired_priority=0 if preempt else self.r.choice([0, 1, 254]),
-            vmac=self.maybe(self.vmac(n, interface, family, whole), None),
+            vmac=self.maybe(self.vmac(n, interface, family, whole), None) if interface != "vrf0" else None,
             track_virtual_servers=tuple(TrackVirtualServer(s.key, self.r.choice([0, 0, -20, 253])) for s in tracked),
         )
         return strict(instance) if addresses and self.r.random() < 0.2 else instance
 
+    def named(self, instances: list[VrrpInstance], prefix: str) -> list[VrrpInstance]:
+        """With the VMACs of their addresses, as reading names them. What bears ipvlans bears none."""
+        plain = []
+        for i in instances:
+            if i.interface in IPVLANS:
+                i = replace(i, addresses=tuple(replace(a, vmac=a.vmac and bool(a.dev)) for a in i.addresses))
+            plain.append(Built(i, Statement(["vrrp_instance", i.name], [1, 2], "x", 1)))
+        faults = Faults()
+        named = [built.value for built in with_names(plain, "vrrp", prefix, faults)]
+        assert not faults, faults
+        return named
+
     def vmac(self, n: int, base: str, family: int, whole: bool) -> Device:
+        if base in IPVLANS:
+            return Device(
+                name=f"iv{n}",
+                base=base,
+                mac="",
+                group=self.r.choice([-1, 7]),
+                ipv6=family == 6,
+                ipvlan=IPVLANS[base],
+                own=f"10.70.0.{n % 250}/24" if family == 4 else self.maybe(f"fe80::{n:x}/64", ""),
+            )
         return Device(
             name=f"vm{n}",
             base=base,
@@ -637,6 +677,8 @@ class Make:
         self.scripts, self.files = self.vrrp_scripts(), self.track_files()
         self.processes_wanted = self.processes_tracked()
         instances = [self.instance(interval_ns, servers, bfds) for _ in range(self.r.randint(0, 3))]
+        prefix = self.maybe("av", "vrrp")
+        instances = self.named(instances, prefix)
         sync_groups = self.sync_groups(instances)
         return Config(
             **sync_groups,
@@ -660,6 +702,8 @@ class Make:
                 log_unknown_vrids=self.r.random() < 0.5,
                 process_monitor=model.ReceiveBuffer(self.maybe(1 << 20, 0), self.r.random() < 0.5),
                 mail=self.mail(),
+                vmac_addr_prefix=prefix,
+                garp_groups=self.garp_groups(),
             ),
             instances=tuple(instances),
             virtual_servers=tuple(servers),

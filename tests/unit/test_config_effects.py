@@ -36,6 +36,7 @@ ELSEWHERE = {
     ("vrrp_sync_group", "group"): "golden/config/sync_groups.conf",
     ("BFD_CHECK", "name"): "golden/config/bfd.conf",
     ("global_defs", "vmac_prefix"): "unit/test_config_vmac.py",
+    ("vrrp_instance", "vrf"): "unit/test_config_vmac.py",
     ("SMTP_CHECK", "host"): "golden/config/checks_talk.conf",
     ("track_group", "group"): "netns/test_vrrp_routes.py",
     ("vrrp_instance", "no_virtual_ipaddress"): "unit/test_config_strict.py",
@@ -82,6 +83,8 @@ INSIDE = {
     "virtual_rules": "from 10.7.0.9 table 9 preference 9",
     "track_group": "group {\naround\n}\n{X}",
     "vrrp_sync_group": "group {\naround\n}\n{X}",
+    "garp_group": "interface eth8\n{X}",
+    "interfaces": "eth7",
     "addresses": "10.0.0.8",
     "peers": "10.0.0.9",
     "virtual_server_group": "10.4.0.1 80",
@@ -166,6 +169,7 @@ WITH: dict[str | tuple[str, str], str] = {
     "regex_no_match": "regex abc", "regex_options": "regex abc", "regex_stack": "regex abc",
     "regex_min_offset": "regex abc", "regex_max_offset": "regex abc", "max_reply_length": "require_reply",
     "min_reply_length": "require_reply", "bind_port": "bindto 10.8.8.8", "vrrp": "checker\n", "checker": "vrrp\n",
+    "garp_extra_if": "use_vmac", "use_vmac_addr": "virtual_ipaddress_excluded {\n10.0.0.8 dev eth5\n}",
     "accept": "no_accept", "vmac_xmit_base": "use_vmac", "staged_addresses": "use_vmac",
     "smtp_user": "smtp_tls starttls\nsmtp_password x", "smtp_tls_verify": "smtp_tls opportunistic",
     "hoplimit": "", "max_hops": "", "sni_name": "enable_sni", "fall": "", "digest": "", "quorum_max": "quorum 1",
@@ -186,7 +190,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "weight": ("7", "5 reverse"), "init_file": ("5",), "neighbor_ip": ("10.9.9.8",), "max_hops": ("3",),
     "vrrp_instance": ("second",), "track_group": ("other",), "umask": ("022",), "virtual_server_group": ("known",),
     "mcast_dst_ip": ("224.0.0.19",), "vrrp_mcast_group4": ("224.0.0.19",), "old_unicast_checksum": ("",),
-    "key": (f"3 {32 * 'c'}",), "active_key": ("2",),
+"use_ipvlan": ("10.0.0.9/24",), "key": (f"3 {32 * 'c'}",), "active_key": ("2",),
 }  # fmt: skip
 KINDS: dict[str, tuple[str, ...]] = {
     "BOOL": ("on", "off"), "ADDR": ("10.4.0.9",), "IF": ("eth7",), "PORT": ("77",), "CMD": ('"/bin/true a b"',),

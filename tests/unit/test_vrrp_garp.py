@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from fastha.link.rtnl import Link
-from fastha.model import Garp, VirtualAddress, VrrpInstance
+from fastha.model import Device, Garp, GarpGroup, VirtualAddress, VrrpInstance
 from fastha.model.units import NS_PER_MS, NS_PER_S
 from fastha.vrrp import frames
 from fastha.vrrp.garp import Announcer
@@ -92,3 +94,38 @@ def test_interfaces_without_arp_are_skipped() -> None:
     silent = Link(2, "eth0", bytes(6), 1500, True, True, False)
     assert frames.arp_blocks(instance, {"eth0": silent}) == []
     assert frames.arp_blocks(instance, {}) == []
+
+
+def test_a_group_of_interfaces_has_one_rhythm(bench: Bench) -> None:
+    """And a VMAC the rhythm of its base; others keep theirs."""
+    plan = Garp(master_delay_ns=0, master_repeat=2, interval_ns=10 * NS_PER_MS)
+    bench.announcer.pace([GarpGroup(("eth0", "eth1"), 100 * NS_PER_MS)])
+    vmac = Device("vrrp.1", "eth1", "00:00:5e:00:01:01")
+    addresses = tuple(VirtualAddress(f"10.0.{i}.1", dev=f"eth{i}", vmac=i == 1) for i in range(3))
+    instance = VrrpInstance("vi", "eth9", 1, addresses=addresses, address_vmacs=(vmac,))
+    names = ("eth0", "vrrp.1", "eth2")
+    links = {name: replace(ETH0, index=i + 2, name=name) for i, name in enumerate(names)}
+    bench.announcer.announce(frames.arp_blocks(instance, links), plan, "master")
+    bench.reactor.advance(NS_PER_S)
+    shared = [(at // NS_PER_MS, ip) for at, ip in bench.left if ip != "10.0.2.1"]
+    assert shared == [(0, "10.0.0.1"), (100, "10.0.1.1"), (200, "10.0.0.1"), (300, "10.0.1.1")]
+    assert [at // NS_PER_MS for at, ip in bench.left if ip == "10.0.2.1"] == [0, 10]
+
+
+def test_a_group_without_a_limit_has_none(bench: Bench) -> None:
+    plan = Garp(master_delay_ns=0, master_repeat=3, interval_ns=10 * NS_PER_MS)
+    bench.announcer.pace([GarpGroup(("eth0",), 0, NS_PER_S)])
+    bench.announcer.announce(bench.blocks("10.0.0.1"), plan, "master")
+    bench.reactor.advance(1)
+    assert bench.ips() == ["10.0.0.1"] * 3
+
+
+def test_extra_frames_go_on_until_it_is_no_master(bench: Bench) -> None:
+    plan = Garp(master_delay_ns=0, master_repeat=1, extra_ns=NS_PER_S)
+    blocks = bench.blocks("10.0.0.1", "10.0.0.2")
+    token = bench.announcer.announce(blocks, plan, "master", bench.blocks("10.0.0.2"))
+    bench.reactor.advance(3 * NS_PER_S + 1)
+    assert bench.ips() == ["10.0.0.1", *["10.0.0.2"] * 4]
+    bench.announcer.cancel(token)
+    bench.reactor.advance(3 * NS_PER_S)
+    assert len(bench.left) == 5

@@ -58,8 +58,6 @@ def _address(statement: Statement, faults: Faults, static: bool) -> VirtualAddre
     if ip.is_multicast or ip.is_unspecified:
         faults.error(statement.place(), f"{ip} cannot be the address of a router")
         return None
-    for index, option in found.without_effect:
-        faults.not_supported(statement.place(index), f"address option {option} has no effect")
     return found.value()
 
 

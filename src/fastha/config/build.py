@@ -12,6 +12,7 @@ from fastha.config.alike import Alike
 from fastha.config.build_balancer import settle_balancer
 from fastha.config.build_bfd import build_bfds, check_bfd_checks
 from fastha.config.build_file import build_track_files
+from fastha.config.build_garp import build_garp_groups
 from fastha.config.build_globals import Globals, build_globals
 from fastha.config.build_group import build_groups, warn_unused
 from fastha.config.build_lvs import build_virtual_server
@@ -77,7 +78,7 @@ def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) ->
         for item in top
         if item.name == "vrrp_instance" and (i := build_instance(item, globals_, servers, known, faults))
     ]
-    instances = with_names(instances, globals_.vmac_prefix, faults)
+    instances = with_names(instances, globals_.vmac_prefix, globals_.vmac_addr_prefix or globals_.vmac_prefix, faults)
     sync_groups, instances = build_sync_groups(
         [item for item in top if item.name == "vrrp_sync_group"], instances, known, globals_.mail, faults
     )
@@ -92,8 +93,11 @@ def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) ->
     if globals_.balancer.daemon_at is not None and lvs.sync_daemon is not None:
         check_sync(globals_.balancer.daemon_at.place(), servers.values(), faults)
     statics = build_statics(top, globals_.default_interface, frozenset(i.value.name for i in instances), faults)
+    garp_groups = build_garp_groups(
+        [item for item in top if item.name == "garp_group"], globals_.garp_interval_ns, globals_.gna_interval_ns, faults
+    )
     config = Config(
-        globals=globals_.defs(lvs, globals_.notify.settle(faults), globals_.mail.settle(faults)),
+        globals=globals_.defs(lvs, globals_.notify.settle(faults), globals_.mail.settle(faults), garp_groups),
         instances=tuple(i.value for i in instances),
         virtual_servers=tuple(servers.values()),
         track_files=tuple(files.values()),

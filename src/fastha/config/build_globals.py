@@ -16,7 +16,8 @@ from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
 from fastha.config.words import check_words
 from fastha.lean import dataclass, field, replace
-from fastha.model import Fifo, FirewallDefs, Garp, GlobalDefs, LvsDefs, MailDefs, Processes, ReceiveBuffer
+from fastha.model import Fifo, FirewallDefs, Garp, GarpGroup, GlobalDefs, LvsDefs, MailDefs, Processes, ReceiveBuffer
+from fastha.model.units import NS_PER_S
 
 # keyword (without the vrrp_ of global_defs) -> field of Garp, how it is read
 GARP = {
@@ -48,6 +49,7 @@ class Globals:
     garp: dict[str, int] | None = None
     masquerade: bool = True
     vmac_prefix: str = "vrrp"
+    vmac_addr_prefix: str = ""  # as vmac_prefix
     firewall: FirewallDefs = FirewallDefs()
     reload_time_file: str = ""
     reload_repeat: bool = False
@@ -69,7 +71,9 @@ class Globals:
     process_monitor: ReceiveBuffer = ReceiveBuffer()
     mail: Mail = field(default_factory=Mail)
 
-    def defs(self, lvs: LvsDefs, fifos: tuple[Fifo, ...], mail: MailDefs) -> GlobalDefs:
+    def defs(
+        self, lvs: LvsDefs, fifos: tuple[Fifo, ...], mail: MailDefs, garp_groups: tuple[GarpGroup, ...]
+    ) -> GlobalDefs:
         return GlobalDefs(
             self.router_id,
             self.script_user,
@@ -89,6 +93,8 @@ class Globals:
             self.log_unknown_vrids,
             self.process_monitor,
             mail,
+            self.vmac_addr_prefix or self.vmac_prefix,
+            garp_groups,
         )
 
     def garp_with(self, own: dict[str, int]) -> Garp:
@@ -154,6 +160,8 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
                 into.firewall = _firewall(item, into.firewall, faults)
             case "vmac_prefix":
                 into.vmac_prefix = words[1]
+            case "vmac_addr_prefix":
+                into.vmac_addr_prefix = words[1]
             case "reload_time_file":
                 into.reload_time_file = words[1]
             case "reload_repeat":
@@ -192,7 +200,20 @@ def _firewall(item: Item, before: FirewallDefs, faults: Faults) -> FirewallDefs:
 
 def read_garp(item: Item, into: dict[str, int], faults: Faults) -> None:
     """One garp_* keyword, of an instance or (with vrrp_ before it) of global_defs."""
+    if item.name.endswith("garp_extra_if"):
+        _garp_extra(item, into, faults)
+        return
     field, read = GARP[item.name.removeprefix("vrrp_")]
     value = read(item, faults)
     if value is not None:
         into[field] = value
+
+
+def _garp_extra(item: Item, into: dict[str, int], faults: Faults) -> None:
+    """[all] SECONDS; 0: never."""
+    before = len(faults)
+    check_words(item, faults)
+    if len(faults) == before:
+        words = item.statement.words
+        into["extra_ns"] = int(words[-1]) * NS_PER_S
+        into["extra_all"] = words[1] == "all" and into["extra_ns"] > 0

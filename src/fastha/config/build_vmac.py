@@ -1,20 +1,24 @@
-"""`use_vmac` and what goes with it -> Device."""
+"""`use_vmac`, `use_ipvlan` and what goes with them -> Device."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 
+from fastha.config import values
 from fastha.config.placed import Built
 from fastha.config.shape import Item
-from fastha.config.tree import Faults, shown
+from fastha.config.tree import Faults, Place, shown
 from fastha.config.words import check_words
 from fastha.lean import dataclass, replace
-from fastha.model import Device, VrrpInstance
+from fastha.model import Device, VirtualAddress, VrrpInstance
 
-WORDS = ("use_vmac", "vmac_xmit_base", "staged_addresses")
+WORDS = ("use_vmac", "use_ipvlan", "use_vmac_addr", "vmac_xmit_base", "staged_addresses")
+IPVLAN = ("bridge", "private", "vepa")
 GROUPS = ("/usr/share/iproute2/group", "/etc/iproute2/group")  # the later one wins
 IFNAMSIZ = 15
+VMAC = "macvlan"
+TWO_KINDS = "cannot have both VMACs and ipvlans"
 RESERVED = ["00", "00", "5e", "00"]  # RFC 9568 section 7.3
 
 
@@ -23,6 +27,9 @@ class Vmac:
     """What an instance says of its interface so far."""
 
     used: bool = False
+    ipvlan: str = ""
+    own: str = ""
+    addresses: bool = False  # use_vmac_addr
     name: str = ""
     mac: str = ""
     group: int = -1
@@ -37,14 +44,23 @@ def read_vmac(item: Item, into: Vmac, faults: Faults) -> None:
             into.xmit_base = True
         case "staged_addresses":
             into.staged = True
+        case "use_vmac_addr":
+            into.addresses = True
         case _:
             check_words(item, faults)
-            into.used = True
+            if (into.ipvlan and item.name == "use_vmac") or (into.used and item.name == "use_ipvlan"):
+                return  # the first one counts: config.references says so
+            if item.name == "use_ipvlan":
+                into.ipvlan = IPVLAN[0]
+            else:
+                into.used = True
             _read_words(item, into, faults)
 
 
 def _read_words(item: Item, into: Vmac, faults: Faults) -> None:
-    """[[name] IF] [MAC] [netlink_notify_msg] [group G]; what is wrong with them is said already."""
+    """[[name] IF] [MAC] [netlink_notify_msg] [group G], or [[name] IF] [ADDR[/LEN]] [bridge|private|vepa] [group G].
+
+    What is wrong with them is said already."""
     words = item.statement.words
     index = 1
     while index < len(words):
@@ -60,6 +76,10 @@ def _read_words(item: Item, into: Vmac, faults: Faults) -> None:
         elif word == "name" and index + 1 < len(words):
             index += 1
             into.name = words[index]
+        elif into.ipvlan and word in IPVLAN:
+            into.ipvlan = word
+        elif into.ipvlan and values.parse_address(word.partition("/")[0]) is not None:
+            into.own = _own_address(item, index, faults)
         elif ":" in word:
             octets = [octet.lower().zfill(2) for octet in word.split(":")]
             if octets[:4] != RESERVED or len(octets) != 6:
@@ -67,6 +87,42 @@ def _read_words(item: Item, into: Vmac, faults: Faults) -> None:
         else:
             into.name = word
         index += 1
+
+
+def _own_address(item: Item, index: int, faults: Faults) -> str:
+    """ADDR[/LEN] of an ipvlan; without a length it is whole."""
+    text, _, length = item.statement.words[index].partition("/")
+    ip = values.parse_address(text)
+    assert ip is not None
+    if length and not (length.isascii() and length.isdigit() and int(length[:4]) <= ip.max_prefixlen):
+        faults.error(item.statement.place(index), f"'{shown(length)}' is not a prefix length (0 to {ip.max_prefixlen})")
+        length = ""
+    return f"{ip}/{int(length) if length else ip.max_prefixlen}"
+
+
+def check_device(vmac: Vmac, family: int, at: Callable[[str], Place], faults: Faults) -> None:
+    """What its words mean together."""
+    if not vmac.ipvlan:
+        return
+    if not vmac.own and family == 4:
+        faults.warning(at("use_ipvlan"), "use_ipvlan without an address stays in FAULT", "use_ipvlan 10.0.0.9/24")
+    if vmac.own and (":" in vmac.own) != (family == 6):
+        faults.error(at("use_ipvlan"), f"use_ipvlan: {vmac.own} is not IPv{family}, which this instance speaks")
+    if vmac.staged:
+        faults.error(at("staged_addresses"), "staged_addresses needs use_vmac")
+    if vmac.xmit_base:
+        faults.warning(at("vmac_xmit_base"), "vmac_xmit_base has no effect: an ipvlan has the address of its base")
+
+
+def with_vmacs(
+    addresses: Iterable[VirtualAddress], vmac: Vmac, interface: str, family: int
+) -> tuple[VirtualAddress, ...]:
+    """`use_vmac_addr`: those on other interfaces and of the other family have a VMAC, said or not."""
+
+    def elsewhere(a: VirtualAddress) -> bool:
+        return (a.dev or interface) != interface or (":" in a.ip) != (family == 6)
+
+    return tuple(replace(a, vmac=True) if vmac.addresses and elsewhere(a) else a for a in addresses)
 
 
 def _group(word: str) -> int | None:
@@ -88,6 +144,8 @@ def _group(word: str) -> int | None:
 
 def device_of(vmac: Vmac, interface: str, vrid: int, ipv6: bool) -> Device | None:
     """Its name may be empty: see `with_names`. Five octets of an address are completed by the VRID."""
+    if vmac.ipvlan:
+        return Device(vmac.name, interface, "", vmac.group, ipv6=ipv6, ipvlan=vmac.ipvlan, own=vmac.own)
     if not vmac.used:
         return None
     mac = vmac.mac or virtual_mac(vrid, ipv6)
@@ -105,21 +163,28 @@ def _check_staged(built: Built[VrrpInstance], faults: Faults) -> None:
     """They are in place before they are wanted, so they must be where nobody can reach them: on a VMAC that is down."""
     place = built.statement.place(1)
     for address in built.value.carried:
-        if address.dev:
-            faults.error(place, f"staged_addresses: {address.ip} is on {shown(address.dev)}, not on the VMAC")
+        if built.value.apart(address) or address.dev not in ("", built.value.interface):
+            where = shown(address.dev) if address.dev else "a VMAC of its own"
+            faults.error(place, f"staged_addresses: {address.ip} is on {where}, not on the VMAC")
         elif ":" in address.ip:
             faults.error(place, f"staged_addresses: {address.ip}: the kernel forgets IPv6 addresses of what goes down")
 
 
-def with_names(instances: Iterable[Built[VrrpInstance]], prefix: str, faults: Faults) -> list[Built[VrrpInstance]]:
-    """Every VMAC with its name: PREFIX.VRID, or PREFIX1.VRID ... if that is taken (IPv6 tries PREFIX6 first)."""
+def with_names(
+    instances: Iterable[Built[VrrpInstance]], prefix: str, address_prefix: str, faults: Faults
+) -> list[Built[VrrpInstance]]:
+    """Every VMAC with its name: PREFIX.VRID, or PREFIX1.VRID ... if that is taken (IPv6 tries PREFIX6 first). Those of
+    addresses come last, with `address_prefix`, one for each interface and family."""
     out = []
     taken: dict[str, Built[VrrpInstance]] = {}
+    kinds: dict[str, str] = {}
     instances = list(instances)
     for built in instances:
         vmac = built.value.vmac
         if vmac is not None and vmac.staged:
             _check_staged(built, faults)
+        if vmac is not None:
+            _check_base(built, kinds, faults)
         if vmac is None or not vmac.name:
             continue
         if vmac.name in taken:
@@ -130,14 +195,56 @@ def with_names(instances: Iterable[Built[VrrpInstance]], prefix: str, faults: Fa
     for built in instances:
         instance, vmac = built.value, built.value.vmac
         if vmac is not None and not vmac.name:
-            numbers = ["", *(["6"] if vmac.ipv6 else []), *map(str, range(1, 256))]
-            names = (f"{prefix}{number}.{instance.vrid}" for number in numbers)
-            name = next((name for name in names if name not in taken), "")
-            if not name or len(name) > IFNAMSIZ:
+            name = _free_name(prefix, instance.vrid, vmac.ipv6, taken)
+            if not name:
                 faults.error(
                     built.statement.place(1), f"use_vmac: no name can be made with vmac_prefix {shown(prefix)}"
                 )
             taken[name] = built
             built = Built(replace(instance, vmac=replace(vmac, name=name)), built.statement)
         out.append(built)
-    return out
+    return [_with_address_vmacs(built, address_prefix, taken, kinds, faults) for built in out]
+
+
+def _free_name(prefix: str, vrid: int, ipv6: bool, taken: Container[str]) -> str:
+    """ "" if there is none."""
+    numbers = ["", *(["6"] if ipv6 else []), *map(str, range(1, 256))]
+    names = (f"{prefix}{number}.{vrid}" for number in numbers)
+    name = next((name for name in names if name not in taken), "")
+    return name if len(name) <= IFNAMSIZ else ""
+
+
+def _with_address_vmacs(
+    built: Built[VrrpInstance],
+    prefix: str,
+    taken: dict[str, Built[VrrpInstance]],
+    kinds: dict[str, str],
+    faults: Faults,
+) -> Built[VrrpInstance]:
+    instance = built.value
+    vmacs: dict[tuple[str, bool], Device] = {}
+    for address in instance.carried:
+        base, six = address.dev or instance.interface, ":" in address.ip
+        if not address.vmac or (base, six) in vmacs or not instance.apart(address):
+            continue
+        if kinds.setdefault(base, VMAC) != VMAC:
+            faults.error(built.statement.place(1), f"{address.ip}: use_vmac: {shown(base)} {TWO_KINDS}")
+        name = _free_name(prefix, instance.vrid, six, taken)
+        if not name:
+            text = f"{address.ip}: use_vmac: no name can be made with vmac_addr_prefix {shown(prefix)}"
+            faults.error(built.statement.place(1), text)
+        taken[name] = built
+        vmacs[base, six] = Device(name, base, virtual_mac(instance.vrid, six), ipv6=six)
+    return Built(replace(instance, address_vmacs=tuple(vmacs.values())), built.statement) if vmacs else built
+
+
+def _check_base(built: Built[VrrpInstance], kinds: dict[str, str], faults: Faults) -> None:
+    """The kernel lets an interface have macvlans or ipvlans, and those of one mode (drivers/net/ipvlan)."""
+    vmac = built.value.vmac
+    assert vmac is not None
+    kind = vmac.ipvlan or VMAC
+    other = kinds.setdefault(vmac.base, kind)
+    if other != kind:
+        modes = f"has ipvlans of mode {other}, and those of one interface have one mode"
+        why = TWO_KINDS if VMAC in (kind, other) else modes
+        faults.error(built.statement.place(1), f"{'use_ipvlan' if vmac.ipvlan else 'use_vmac'}: {vmac.base} {why}")

@@ -13,7 +13,7 @@ from fastha.config.build_strict import settle_strict
 from fastha.config.build_track import build_track_virtual_servers
 from fastha.config.build_trackers import LISTS, Known, build_trackers, without_own
 from fastha.config.build_vmac import WORDS as VMAC_WORDS
-from fastha.config.build_vmac import Vmac, device_of, read_vmac
+from fastha.config.build_vmac import Vmac, check_device, device_of, read_vmac, with_vmacs
 from fastha.config.build_wire import WORDS as WIRE_WORDS
 from fastha.config.build_wire import WireDraft, read_wire, wire_of
 from fastha.config.lines import read_lines
@@ -59,6 +59,7 @@ class Draft:
     """An instance while its block is read; None: not said."""
 
     interface: str = ""
+    vrf: str = ""
     vrid: int | None = None
     state: str = ""
     priority: int | None = None
@@ -115,8 +116,9 @@ def build_instance(
         else:
             _keyword(inner, draft, servers, faults)
         draft.said[inner.name] = inner
+    vrf = _settle_vrf(draft, faults)
     draft.trackers = without_own(draft.trackers, draft.interface, tracked, faults)
-    if not draft.interface and "interface" not in draft.said:
+    if not draft.interface and "interface" not in draft.said and "vrf" not in draft.said:
         faults.error(statement.place(1), f"{shown(name)}: no interface")
     if draft.vrid is None and "virtual_router_id" not in draft.said:
         faults.error(statement.place(1), f"{shown(name)}: no virtual_router_id")
@@ -158,8 +160,8 @@ def build_instance(
         wants_master=wants_master,
         preempt=draft.preempt,
         preempt_delay_ns=draft.preempt_delay_ns,
-        addresses=tuple(draft.addresses),
-        excluded=tuple(draft.excluded),
+        addresses=with_vmacs(draft.addresses, draft.vmac, draft.interface, draft.family),
+        excluded=with_vmacs(draft.excluded, draft.vmac, draft.interface, draft.family),
         family=draft.family,
         unicast_src=draft.unicast_src if draft.unicast_peers else "",
         unicast_peers=tuple(draft.unicast_peers),
@@ -172,6 +174,7 @@ def build_instance(
         notify=InstanceNotify(**draft.notify),
         smtp_alert=globals_.mail.alerts(draft.smtp_alert, "vrrp"),
         notify_priority=globals_.notify_priority if draft.notify_priority is None else draft.notify_priority,
+        vrf=vrf,
         accept=draft.accept is not False,
         strict_mode=strict,
         routes=tuple(dict.fromkeys(draft.routes)),
@@ -180,6 +183,7 @@ def build_instance(
         timer_expired_priority=draft.rival_priority,
         **(globals_.answers | draft.answers),
         vmac=device_of(draft.vmac, draft.interface, draft.vrid, draft.family == 6),
+        address_vmacs=(),  # with_names gives them
         wire=wire,
     )
     return Built(instance, statement)
@@ -192,6 +196,8 @@ def _keyword(item: Item, draft: Draft, servers: Mapping[str, VirtualServer], fau
             draft.interface = values.interface(statement, 1, faults) or ""
             if draft.interface == "lo":
                 faults.error(statement.place(1), "the loopback interface cannot carry VRRP")
+        case "vrf":
+            draft.vrf = values.interface(statement, 1, faults) or ""
         case "virtual_router_id":
             draft.vrid = values.number(item, faults)
         case "state":
@@ -256,8 +262,25 @@ def _keyword(item: Item, draft: Draft, servers: Mapping[str, VirtualServer], fau
         case "track_virtual_server":
             draft.track += build_track_virtual_servers(statement.block or [], servers, faults)
         case name:
-            assert name in GARP, name
+            assert name in GARP or name == "garp_extra_if", name
             read_garp(item, draft.garp, faults)
+
+
+def _settle_vrf(draft: Draft, faults: Faults) -> bool:
+    """`vrf` in place of `interface`: adverts go to the peers by whatever interface of the VRF leads there."""
+    if not draft.vrf or draft.interface or "interface" in draft.said:
+        return False  # config.references says that it has no effect with interface
+    draft.interface = draft.vrf
+    at = draft.said["vrf"].statement.place(1)
+    if not draft.unicast_peers:
+        faults.error(at, "vrf is for unicast: multicast needs an interface")
+    if draft.vmac.used or draft.vmac.ipvlan:
+        faults.error(at, "use_vmac and use_ipvlan need an interface, which a VRF is not")
+    for address in (*draft.addresses, *draft.excluded):
+        if not address.dev:
+            faults.warning(at, f"{address.ip} has no dev: it is on the VRF itself, where nobody asks for it by ARP")
+            break
+    return True
 
 
 def _unicast_src(statement: Statement, draft: Draft, faults: Faults) -> None:
@@ -335,6 +358,7 @@ def _settle(
         faults.warning(at("timer_expired_backup"), "timer_expired_backup has no effect without nopreempt")
         draft.rival_priority = 0
     _one_family(draft, faults)
+    check_device(draft.vmac, draft.family, at, faults)
     draft.advert_int_ns = _rounded_interval(draft.advert_int_ns, version, at("advert_int"), faults)
     if draft.hmac is not None and draft.auth.kind != "none":
         faults.warning(at("authentication"), "authentication has no effect with auth_hmac")

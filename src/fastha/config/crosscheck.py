@@ -122,7 +122,7 @@ def check_instances(instances: list[Built[VrrpInstance]], faults: Faults) -> Non
                 f"first at {first_at(at, place)}",
             )  # fmt: skip
         for address in instance.carried:
-            key = (address.ip, address.dev or instance.carrier)
+            key = (address.ip, instance.dev_of(address))
             other, at = addresses.setdefault(key, (instance.name, place))
             if at is not place:
                 where = f"at {first_at(at, place)}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from fastha.config.dump import dump
+from fastha.config.dump import dump, dump_garp_group
 from fastha.config.dump_checks import dump_check
 from fastha.config.dump_lvs import dump_real_server, dump_virtual_server
 from fastha.config.dump_routes import static_lines
@@ -22,6 +22,7 @@ from fastha.model import (
     BfdInstance,
     Check,
     Config,
+    GarpGroup,
     GroupMember,
     RealServer,
     SyncGroup,
@@ -55,9 +56,10 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that a reload does. `action`: added, removed, changed, moved, restarted; `kind`: global_defs, instance,
-    address, virtual_server, service, real_server, check, track_file, bfd_instance, vrrp_sync_group, vrrp_script,
-    vrrp_track_process, track_group, static_ipaddress, static_routes, static_rules; `inside`: what it belongs to."""
+    """One thing that a reload does. `action`: added, removed, changed, moved, restarted; `kind`: global_defs,
+    garp_group, instance, address, virtual_server, service, real_server, check, track_file, bfd_instance,
+    vrrp_sync_group, vrrp_script, vrrp_track_process, track_group, static_ipaddress, static_routes, static_rules;
+    `inside`: what it belongs to."""
 
     kind: str
     action: str
@@ -125,11 +127,27 @@ def words(before: dict[str, str], after: dict[str, str]) -> tuple[Word, ...]:
 
 
 def _globals(old: Config, new: Config) -> Iterator[Change]:
-    if old.globals != new.globals:
-        said = words(_global_words(old), _global_words(new))
+    before, after = (replace(config.globals, garp_groups=()) for config in (old, new))
+    if before != after:
+        said = words(*(_global_words(replace(config, globals=g)) for config, g in ((old, before), (new, after))))
         if old.globals.mail.password and new.globals.mail.password not in ("", old.globals.mail.password):
             said = (*said, Word("smtp_password", "(hidden)", "(another)"))
         yield Change("global_defs", "changed", "global_defs", words=said)
+    yield from _garp_groups(old.globals.garp_groups, new.globals.garp_groups)
+
+
+def _garp_groups(old: Iterable[GarpGroup], new: Iterable[GarpGroup]) -> Iterator[Change]:
+    """A group is known by its interfaces."""
+    found = diff([(g.interfaces, g) for g in old], [(g.interfaces, g) for g in new])
+    name = " ".join
+    yield from (Change("garp_group", "removed", name(group.interfaces)) for group in found.removed)
+    for pair in found.changed:
+        texts = []
+        for one in pair:
+            dump_garp_group(one, page := _page())
+            texts.append(_said(page))
+        yield Change("garp_group", "changed", name(pair[1].interfaces), words=words(*texts))
+    yield from (Change("garp_group", "added", name(group.interfaces)) for group in found.added)
 
 
 def _global_words(config: Config) -> dict[str, str]:

@@ -20,7 +20,7 @@ from fastha.config.dump_track import (
 )
 from fastha.config.dump_vrrp import dump_instance, dump_sync_group
 from fastha.config.dump_words import Page, owner, script, seconds, word
-from fastha.model import Config, Fifo, FirewallDefs, LvsDefs, Processes, ScriptDefs
+from fastha.model import Config, Fifo, FirewallDefs, GarpGroup, GlobalDefs, LvsDefs, Processes, ScriptDefs
 from fastha.model.units import NS_PER_S
 
 
@@ -84,6 +84,8 @@ def _globals(config: Config, page: Page) -> None:
             page.say("vrrp_startup_delay", seconds(defs.startup_delay_ns))
         if defs.delay_after_boot_ns:
             page.say("vrrp_delay_after_boot", seconds(defs.delay_after_boot_ns))
+        prefix = defs.vmac_addr_prefix
+        page.unless(GlobalDefs().vmac_addr_prefix, "vmac_addr_prefix", prefix, word(prefix))
         if defs.log_unknown_vrids:
             page.say("log_unknown_vrids")
         if defs.process_monitor.size:
@@ -106,6 +108,19 @@ def _globals(config: Config, page: Page) -> None:
     if page.lines[-2].endswith("{"):
         del page.lines[-2:]
     _daemon(defs.processes, page)
+    for group in defs.garp_groups:
+        page.gap()
+        dump_garp_group(group, page)
+
+
+def dump_garp_group(group: GarpGroup, page: Page) -> None:
+    """Both intervals, which might else be those of global_defs."""
+    with page.block("garp_group"):
+        page.say("garp_interval", seconds(group.interval_ns))
+        page.say("gna_interval", seconds(group.gna_interval_ns))
+        with page.block("interfaces"):
+            for name in group.interfaces:
+                page.say(word(name))
 
 
 def _processes(processes: Processes, page: Page) -> None:

@@ -54,7 +54,7 @@ def address_line(address: VirtualAddress) -> str:
     out += (FLAGS.get(flag, flag) for flag in address.flags)
     if address.preferred_s != NOT_SAID:
         out += ["preferred_lft", "forever" if address.preferred_s == FOREVER else str(address.preferred_s)]
-    return " ".join([*out, *_tracking(address.tracked, address.track_group)])
+    return " ".join([*out, *(["use_vmac"] if address.vmac else []), *_tracking(address.tracked, address.track_group)])
 
 
 def _tracking(tracked: bool, group: str) -> list[str]:

@@ -19,7 +19,7 @@ from fastha.model.wire import TTL, PeerTtl, Wire
 def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page: Page) -> None:
     with page.block("vrrp_instance", word(instance.name)):
         page.say("state", "MASTER" if instance.wants_master else "BACKUP")
-        page.say("interface", word(instance.interface))
+        page.say("vrf" if instance.vrf else "interface", word(instance.interface))
         page.say("virtual_router_id", instance.vrid)
         page.say("priority", instance.priority)
         page.say("version", instance.version)
@@ -40,8 +40,12 @@ def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page
             page.say("accept" if instance.accept else "no_accept")
         if (vmac := instance.vmac) is not None:
             group = ["group", vmac.group] if vmac.group >= 0 else []
-            mac = [vmac.mac] if vmac.mac != virtual_mac(instance.vrid, vmac.ipv6) else []
-            page.say("use_vmac", "name", word(vmac.name), *mac, *group)
+            mac = [vmac.mac] if vmac.mac not in ("", virtual_mac(instance.vrid, vmac.ipv6)) else []
+            if vmac.ipvlan:
+                own = [vmac.own] if vmac.own else []
+                page.say("use_ipvlan", "name", word(vmac.name), *own, vmac.ipvlan, *group)
+            else:
+                page.say("use_vmac", "name", word(vmac.name), *mac, *group)
             if vmac.xmit_base:
                 page.say("vmac_xmit_base")
             if vmac.staged:
@@ -162,6 +166,8 @@ def _garp(garp: Garp, page: Page, strict: bool) -> None:
     page.unless(default.master_refresh_repeat, "garp_master_refresh_repeat", garp.master_refresh_repeat)
     if not strict:
         page.unless(default.lower_prio_repeat, "garp_lower_prio_repeat", garp.lower_prio_repeat)
+    extra = f"{'all ' if garp.extra_all else ''}{garp.extra_ns // NS_PER_S}"
+    page.unless(default.extra_ns, "garp_extra_if", garp.extra_ns, extra)
 
 
 def _tracked(tracked: TrackVirtualServer, server: VirtualServer | None) -> str:

@@ -18,7 +18,7 @@ OPTIONS = (*WITH_VALUE, *FLAGS, "no_track", "use_vmac")
 
 @dataclass(slots=True)
 class AddressLine:
-    """What a line says. `without_effect`: (word index, option) of those that have none yet."""
+    """What a line says."""
 
     ip: IPv4Address | IPv6Address
     prefixlen: int
@@ -31,12 +31,12 @@ class AddressLine:
     preferred_s: int = NOT_SAID
     tracked: bool = True
     track_group: str = ""
-    without_effect: tuple[tuple[int, str], ...] = ()
+    vmac: bool = False
 
     def value(self) -> VirtualAddress:
         return VirtualAddress(
             str(self.ip), self.prefixlen, self.dev, self.label, self.scope, self.broadcast, self.peer, self.flags,
-            self.preferred_s, self.tracked, self.track_group,
+            self.preferred_s, self.tracked, self.track_group, self.vmac,
         )  # fmt: skip
 
 
@@ -62,7 +62,6 @@ def read_address(line: Line, static: bool = False) -> AddressLine:
             wrong = line.unknown("an address", OPTIONS)
             raise Wrong(wrong.index, wrong.message, wrong.hint or "one address per line")
         line.at += 1
-        at = line.at - 1
         if option in said:
             raise line.wrong(f"a second {option}")
         said.add(option)
@@ -90,7 +89,7 @@ def read_address(line: Line, static: bool = False) -> AddressLine:
             case "no_track":
                 out.tracked = False
             case "use_vmac":
-                out.without_effect += ((at, option),)
+                out.vmac = True
             case flag if flag in FLAGS:
                 out.flags += (FLAGS[flag],)
     return out

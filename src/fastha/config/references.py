@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fastha.config import values
 from fastha.config.keywords import TABLE, Status
 from fastha.config.keywords.table import ROOT
 from fastha.config.near import meant
@@ -153,15 +152,13 @@ class _Book:
             if word in said and not any(o in said for o in others):
                 self.faults.warning(said[word].place(), f"{word} has no effect without {' or '.join(others)}")
         unicast = "unicast_peer" in said or "unicast_fault_no_peer" in said
-        for word in ("use_vmac", "use_ipvlan"):
-            if word in said and unicast and "vmac_xmit_base" not in said:
-                self.faults.warning(said[word].place(), f"with unicast, {word} sends from the interface itself")
-        if "use_ipvlan" in said and not any(values.parse_address(w) for w in said["use_ipvlan"].words[1:]):
-            self.faults.warning(said["use_ipvlan"].place(), "use_ipvlan without an address stays in FAULT")
+        if "use_vmac" in said and unicast and "vmac_xmit_base" not in said:
+            self.faults.warning(said["use_vmac"].place(), "with unicast, use_vmac sends from the interface itself")
         if "vrf" in said and "interface" in said:
             self.faults.warning(said["vrf"].place(), "vrf has no effect with interface")
         if "use_vmac" in said and "use_ipvlan" in said:
-            self.faults.warning(said["use_ipvlan"].place(), "use_vmac and use_ipvlan exclude one another")
+            both = "use_vmac and use_ipvlan exclude one another: the first one counts"
+            self.faults.warning(said["use_ipvlan"].place(), both)
 
     def _members(self, statement: Statement) -> list[tuple[str, Statement, int]]:
         """(name, line, word index) of a group's members."""

@@ -87,7 +87,7 @@ def _secondaries(instances: Sequence[Built[VrrpInstance]], host: Host, faults: F
             if ":" in address.ip or address.prefixlen >= 31:
                 continue
             network = str(IPv4Interface(str(address)).network)
-            key = address.dev or instance.interface, network
+            key = instance.dev_of(address) if address.vmac else address.dev or instance.interface, network
             if host.promotes_secondaries(key[0]):
                 continue
             ip, name, _ = first.setdefault(key, (address.ip, instance.name, place))

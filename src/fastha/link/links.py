@@ -16,6 +16,7 @@ from fastha.link.monitor import ROOM, open_netlink
 from fastha.link.rtnl import Link, attribute
 
 MACVLAN, PRIVATE = "macvlan", 1  # MACVLAN_MODE_PRIVATE
+IPVLAN, IPVLAN_FLAGS = "ipvlan", {"bridge": 0, "private": 1, "vepa": 2}  # IPVLAN_F_*; of IPVLAN_MODE_L2, which is 0
 IFLA_AF_SPEC, IFLA_INET6_ADDR_GEN_MODE, ADDR_GEN_MODE_NONE = 26, 8, 1
 WAIT = struct.pack("ll", 5, 0)
 U32 = rtnl.SEQUENCE
@@ -33,6 +34,24 @@ def make_macvlan(name: str, base: int, mac: bytes, group: int) -> bytes:
         + _private()
     )
     return rtnl.message(rtnl.RTM_NEWLINK, REPLACE | rtnl.NLM_F_CREATE | rtnl.NLM_F_EXCL, body)
+
+
+def make_ipvlan(name: str, base: int, flags: int, group: int) -> bytes:
+    """An ipvlan of layer 2 on the interface with index `base`, down."""
+    body = (
+        rtnl.IFINFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
+        + attribute(rtnl.IFLA_LINK, U32.pack(base))
+        + attribute(rtnl.IFLA_IFNAME, name.encode() + b"\0")
+        + attribute(rtnl.IFLA_GROUP, U32.pack(group))
+        + _ipvlan(flags)
+    )
+    return rtnl.message(rtnl.RTM_NEWLINK, REPLACE | rtnl.NLM_F_CREATE | rtnl.NLM_F_EXCL, body)
+
+
+def correct_ipvlan(index: int, flags: int, group: int) -> bytes:
+    """One that is there gets the mode it should have, and all others on its base with it."""
+    body = rtnl.IFINFO.pack(socket.AF_UNSPEC, 0, index, 0, 0) + attribute(rtnl.IFLA_GROUP, U32.pack(group))
+    return rtnl.message(rtnl.RTM_NEWLINK, REPLACE, body + _ipvlan(flags))
 
 
 def describe(name: str, alias: str, master: int) -> bytes:
@@ -84,6 +103,16 @@ def _private() -> bytes:
     return attribute(
         rtnl.IFLA_LINKINFO,
         attribute(rtnl.IFLA_INFO_KIND, MACVLAN.encode() + b"\0") + attribute(rtnl.IFLA_INFO_DATA, data),
+    )
+
+
+def _ipvlan(flags: int) -> bytes:
+    data = attribute(rtnl.IFLA_IPVLAN_MODE, rtnl.FLAGS.pack(0)) + attribute(
+        rtnl.IFLA_IPVLAN_FLAGS, rtnl.FLAGS.pack(flags)
+    )
+    return attribute(
+        rtnl.IFLA_LINKINFO,
+        attribute(rtnl.IFLA_INFO_KIND, IPVLAN.encode() + b"\0") + attribute(rtnl.IFLA_INFO_DATA, data),
     )
 
 

@@ -23,6 +23,7 @@ IFF_UP, IFF_LOOPBACK, IFF_RUNNING, IFF_NOARP = 1, 8, 0x40, 0x80
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER = 1, 3, 4, 5, 10
 IFLA_LINKINFO, IFLA_IFALIAS, IFLA_GROUP = 18, 20, 27
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_MACVLAN_MODE, IFLA_VRF_TABLE = 1, 2, 1, 1
+IFLA_IPVLAN_MODE, IFLA_IPVLAN_FLAGS = 1, 2
 IFA_ADDRESS, IFA_LOCAL, IFA_LABEL, IFA_BROADCAST, IFA_CACHEINFO, IFA_FLAGS, IFA_PROTO = 1, 2, 3, 4, 6, 8, 11
 ADDRESS_FLAGS = {"nodad": 0x02, "home": 0x10, "mngtmpaddr": 0x100, "noprefixroute": 0x200, "autojoin": 0x400}
 IFA_F_OPTIMISTIC, IFA_F_TENTATIVE = 0x04, 0x40
@@ -41,7 +42,8 @@ ATTRIBUTE = struct.Struct("=HH")  # length, type
 @dataclass(frozen=True, slots=True)
 class Link:
     """One interface. `mac` is empty where it has none; `running` is "up and a carrier". `parent`: index of the one it
-    is on; `master`: of its bridge, bond or VRF; 0: none. `kind`: "macvlan", "vrf" ...; `mode` of a macvlan."""
+    is on; `master`: of its bridge, bond or VRF; 0: none. `kind`: "macvlan", "vrf" ...; `mode` of a macvlan,
+    of an ipvlan its flags, and more than 1 << 16 if it is none of layer 2."""
 
     index: int
     name: str
@@ -194,12 +196,17 @@ def _read_link(body: memoryview) -> Link | None:
 
 
 def _read_kind(info: memoryview) -> tuple[str, int]:
-    """(kind, mode if it is a macvlan) of IFLA_LINKINFO."""
+    """(kind, Link.mode) of IFLA_LINKINFO."""
     found = dict(attributes(info))
     kind = bytes(found.get(IFLA_INFO_KIND, b"")).rstrip(b"\0").decode(errors="replace")
-    if kind != "macvlan":
+    if kind not in ("macvlan", "ipvlan"):
         return kind, 0
-    mode = dict(attributes(found.get(IFLA_INFO_DATA, memoryview(b"")))).get(IFLA_MACVLAN_MODE, b"")
+    data = dict(attributes(found.get(IFLA_INFO_DATA, memoryview(b""))))
+    if kind == "ipvlan":
+        halves = (bytes(data.get(one, b"\0\0")).ljust(2, b"\0") for one in (IFLA_IPVLAN_MODE, IFLA_IPVLAN_FLAGS))
+        layer, flags = (FLAGS.unpack_from(half)[0] for half in halves)
+        return kind, layer << 16 | flags
+    mode = data.get(IFLA_MACVLAN_MODE, b"")
     return kind, SEQUENCE.unpack(mode)[0] if len(mode) == 4 else 0
 
 

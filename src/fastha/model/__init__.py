@@ -25,6 +25,7 @@ from fastha.model.checks import (
 )
 from fastha.model.config import Config, Fifo, FirewallDefs, GlobalDefs, LvsDefs, ReceiveBuffer, ScriptDefs, SyncDaemon
 from fastha.model.device import Device
+from fastha.model.garp import GarpGroup
 from fastha.model.group import SyncGroup
 from fastha.model.lvs import GroupMember, RealServer, SorryServer, Tunnel, VirtualServer
 from fastha.model.mail import MailDefs
@@ -58,6 +59,7 @@ __all__ = [
     "FileCheck",
     "FirewallDefs",
     "Garp",
+    "GarpGroup",
     "GlobalDefs",
     "GroupMember",
     "GrpcCheck",

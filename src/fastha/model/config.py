@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable
 from typing import Generic, TypeVar
 
 from fastha.lean import dataclass, field
+from fastha.model.garp import GarpGroup
 from fastha.model.group import SyncGroup
 from fastha.model.lvs import VirtualServer
 from fastha.model.mail import MailDefs
@@ -113,6 +114,8 @@ class GlobalDefs:
     log_unknown_vrids: bool = False
     process_monitor: ReceiveBuffer = ReceiveBuffer()
     mail: MailDefs = MailDefs()
+    vmac_addr_prefix: str = "vrrp"  # of the names of VMACs of addresses
+    garp_groups: tuple[GarpGroup, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ def split(config: Config) -> Iterator[Part]:
         owns = tuple(f"{a.dev} {a}" for a in static.addresses)
         yield Part(("static", static.name), dumps(static), owns=owns + tuple(map(owned, static.belongings)))
     for instance in config.instances:
-        owns = tuple(f"{a.dev or instance.carrier} {a}" for a in instance.carried)
+        owns = tuple(f"{instance.dev_of(a)} {a}" for a in instance.carried)
         yield Part(("instance", instance.name), dumps(instance), owns=owns + tuple(map(owned, instance.belongings)))
     for server in config.virtual_servers:
         yield part_of(server)

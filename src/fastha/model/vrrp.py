@@ -18,7 +18,8 @@ SOMEBODY = {4: "0.0.0.0", 6: "::"}  # the interface's own address, whatever it i
 class VirtualAddress:
     """One line of `virtual_ipaddress` or `static_ipaddress`. `dev` empty: the instance's interface. `scope`: kernel rtm
     scope number. `prefixlen` is the peer's where there is one; `flags`: of home, nodad, mngtmpaddr, noprefixroute,
-    autojoin; `preferred_s`: how long it is preferred as a source, NOT_SAID: as is usual, FOREVER."""
+    autojoin; `preferred_s`: how long it is preferred as a source, NOT_SAID: as is usual, FOREVER. `vmac`: it is on a
+    VMAC of its interface and family, VrrpInstance.dev_of says which."""
 
     ip: str
     prefixlen: int = 32
@@ -31,6 +32,7 @@ class VirtualAddress:
     preferred_s: int = NOT_SAID
     tracked: bool = True
     track_group: str = ""
+    vmac: bool = False
 
     def __str__(self) -> str:
         return f"{self.ip}/{self.prefixlen}"
@@ -67,7 +69,8 @@ class Hmac:
 @dataclass(frozen=True, slots=True)
 class Garp:
     """Policy of gratuitous ARP and neighbour advertisements. Repeats count frames per address in one block; 0 ns delays
-    mean "no such block"."""
+    mean "no such block". Every `extra_ns` one frame goes out on each VMAC whose address adverts do not show, so that
+    switches keep it; `extra_all`: on all other interfaces of addresses, too."""
 
     master_delay_ns: int = 5 * NS_PER_S
     master_repeat: int = 5
@@ -77,6 +80,8 @@ class Garp:
     lower_prio_repeat: int = 5
     interval_ns: int = 0
     gna_interval_ns: int = 0
+    extra_ns: int = 0
+    extra_all: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,14 +163,41 @@ class VrrpInstance:
         return (*self.routes, *self.rules)
 
     vmac: Device | None = None
+    address_vmacs: tuple[Device, ...] = ()  # of addresses with a VMAC of their own, one for each base and family
+    vrf: bool = False  # `vrf`: `interface` is that of a VRF, for unicast
     accept: bool = True  # packets to the addresses; an owner always does
     strict_mode: bool = False  # it was held to the RFC; what that means is in the other fields
     wire: Wire = Wire()
 
     @property
     def carrier(self) -> str:
-        """The interface of the addresses that name none."""
-        return self.interface if self.vmac is None else self.vmac.name
+        """The interface of the addresses that name none: an ipvlan has its own alone, as with keepalived."""
+        return self.interface if self.vmac is None or self.vmac.ipvlan else self.vmac.name
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """All interfaces it makes."""
+        return self.address_vmacs if self.vmac is None else (self.vmac, *self.address_vmacs)
+
+    @property
+    def heard_on(self) -> tuple[str, ...]:
+        """Interfaces where adverts may come in."""
+        return (self.interface,) if self.vmac is None else (self.interface, self.vmac.name)
+
+    def apart(self, address: VirtualAddress) -> bool:
+        """Whether an address needs a VMAC that is not that of the instance, for its interface or its family."""
+        if not address.vmac or self.vmac is None or (address.dev or self.interface) != self.interface:
+            return address.vmac
+        # A macvlan and an ipvlan cannot be on the same interface.
+        return not self.vmac.ipvlan and self.vmac.ipv6 != (":" in address.ip)
+
+    def dev_of(self, address: VirtualAddress) -> str:
+        """The interface that an address is on."""
+        base = address.dev or self.interface
+        if self.address_vmacs and self.apart(address):
+            six = ":" in address.ip
+            return next((one.name for one in self.address_vmacs if (one.base, one.ipv6) == (base, six)), base)
+        return self.carrier if base == self.interface else base
 
     @property
     def unicast(self) -> bool:

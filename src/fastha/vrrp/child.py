@@ -172,6 +172,7 @@ class VrrpChild:
         self.child.environment.follow(config.globals.processes)
         self._log_strangers = config.globals.log_unknown_vrids
         self.child.mail = config.globals.mail
+        house.announcer.pace(config.globals.garp_groups)
         if first:
             self._begin_at(begins_ns(config.globals, previous, self.child.reactor.now_ns(), _uptime_ns()))
         leased, house.lease.seconds = house.lease.seconds, config.globals.address_lease_s
@@ -199,8 +200,7 @@ class VrrpChild:
         owned = previous.get("owned_addresses", ())
         if first:
             for instance in config.instances:  # before any is looked for: a note on one tells how its base was
-                if instance.vmac is not None:
-                    house.interfaces.wanted[instance.vmac.name] = instance.vmac
+                house.interfaces.wanted.update({device.name: device for device in instance.devices})
             self._remove_leftovers(config, owned)
             house.interfaces.remove_leftovers()
         if draft.values("static") or draft.gone_of("static"):
@@ -217,7 +217,7 @@ class VrrpChild:
         if draft.instances or gone or regrouped:
             self._syncs.settle(self.routers.values(), self.child.reactor.now_ns())
         if draft.instances or gone:
-            house.close_stale_receivers({name for i in config.instances for name in (i.interface, i.carrier)})
+            house.close_stale_receivers({name for i in config.instances for name in i.heard_on})
         if leased != house.lease.seconds:
             for router in tuple(self.routers.values()):
                 router.survey(self.child.reactor.now_ns())
@@ -247,11 +247,15 @@ class VrrpChild:
         if router is not None and router.instance.vmac != instance.vmac:
             self._remove(router.instance, notify.STOP)  # on other interfaces it is another virtual router to its hosts
             router = None
-        if instance.vmac is not None:
-            self.house.interfaces.want(instance.vmac)
+        for device in instance.devices:
+            self.house.interfaces.want(device)
         if router is not None:
             self._syncs.place(router, reactor.now_ns(), instance.name)
+            before = router.instance.address_vmacs
             router.change(instance, reactor.now_ns())
+            for device in before:
+                if device not in instance.address_vmacs:
+                    self.house.let_go(device)
             router.decide(self._overrides.get(instance.name), reactor.now_ns())
             return
         router = self.routers[instance.identity] = Router(
@@ -304,8 +308,8 @@ class VrrpChild:
         if router.sync is not None:
             router.sync.remove(router, self.child.reactor.now_ns())
         router.close()
-        if instance.vmac is not None:
-            self.house.let_go(instance.vmac)
+        for device in instance.devices:
+            self.house.let_go(device)
         self.child.facts({"instances": {instance.name: None}})
 
     def _assume(self, config: Config) -> None:
@@ -357,7 +361,7 @@ class VrrpChild:
         house = self.house
         if changes is None or any(not ip for _, ip in changes):
             house.interfaces.mend()
-            used = (name for r in self.routers.values() for name in (r.instance.interface, r.instance.carrier))
+            used = (name for r in self.routers.values() for name in r.instance.heard_on)
             house.close_stale_receivers(set(used))
         if changes is None:
             self._survey(self.routers.values())

@@ -28,8 +28,7 @@ def tables(instances: Iterable[VrrpInstance], defs: FirewallDefs) -> dict[str, s
         if not instance.accept and instance.priority != OWNER:
             for address in instance.carried:
                 closed["ip6" if ":" in address.ip else "ip"].append(address.ip)
-        if instance.vmac is not None:
-            vmacs.append(instance.vmac.name)
+        vmacs += (device.name for device in instance.devices if not device.ipvlan)
     out = {}
     if closed["ip"] or vmacs:
         out["ip"] = _table("ip", "ipv4_addr", closed["ip"], vmacs, defs)

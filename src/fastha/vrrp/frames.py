@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fastha.link.rtnl import Link
 from fastha.link.table import link_local
-from fastha.model import VrrpInstance
+from fastha.model import VirtualAddress, VrrpInstance
 from fastha.model.units import NS_PER_CS
 from fastha.model.vrrp import GROUPS
 from fastha.vrrp.rules import on_the_wire_ns
@@ -32,6 +32,7 @@ class ArpBlock:
     frames: bytes
     to: bytes  # sockaddr_ll
     size: int = arp.FRAME_SIZE  # of one of them
+    base: str = ""  # the interface that carries it: that of a VMAC is its base
 
 
 def advert_frames(instance: VrrpInstance, src: str, link: Link, mac: bytes = b"") -> list[tuple[bytes, int, bytes]]:
@@ -89,8 +90,9 @@ def arp_blocks(instance: VrrpInstance, links: Mapping[str, Link], routers: Itera
     in neighbour advertisements (RFC 4861 section 4.4)."""
     by_dev: dict[tuple[str, bool], list[str]] = {}
     for one in instance.carried:
-        by_dev.setdefault((one.dev or instance.carrier, ":" in one.ip), []).append(one.ip)
+        by_dev.setdefault((instance.dev_of(one), ":" in one.ip), []).append(one.ip)
     blocks = []
+    bases = {device.name: device.base for device in instance.devices}
     for (dev, six), addresses in by_dev.items():
         link = links.get(dev)
         if link is None or not link.arp or len(link.mac) != 6:
@@ -98,11 +100,27 @@ def arp_blocks(instance: VrrpInstance, links: Mapping[str, Link], routers: Itera
         if six:
             to = frame_address(link.index, ETH_P_IPV6, ALL_NODES)
             frames = na.encode(link.mac, addresses, dev in routers)
-            blocks.append(ArpBlock(link.index, frames, to, na.FRAME_SIZE))
+            blocks.append(ArpBlock(link.index, frames, to, na.FRAME_SIZE, bases.get(dev, dev)))
         else:
             to = frame_address(link.index, ETH_P_ARP, BROADCAST)
-            blocks.append(ArpBlock(link.index, arp.encode(link.mac, addresses), to))
+            blocks.append(ArpBlock(link.index, arp.encode(link.mac, addresses), to, base=bases.get(dev, dev)))
     return blocks
+
+
+def extra_blocks(instance: VrrpInstance, links: Mapping[str, Link], routers: Iterable[str] = ()) -> list[ArpBlock]:
+    """`garp_extra_if`: one frame on each interface from which no advert comes, so that switches keep its address."""
+    garp, vmac = instance.garp, instance.vmac
+    if not garp.extra_ns:
+        return []
+    hidden = vmac is not None and (vmac.xmit_base or instance.unicast)
+    shown = {instance.interface} if hidden else {instance.interface, instance.carrier}
+    vmacs = {device.name for device in instance.devices if not device.ipvlan}
+    first: dict[str, VirtualAddress] = {}
+    for one in instance.carried:
+        dev = instance.dev_of(one)
+        if dev not in shown and (garp.extra_all or dev in vmacs):
+            first.setdefault(dev, one)
+    return arp_blocks(replace(instance, addresses=tuple(first.values()), excluded=()), links, routers)
 
 
 def allowed(instance: VrrpInstance) -> list[tuple[int, int, int]]:

@@ -2,19 +2,20 @@
 across all instances, then the repeats.
 
 A *block* is `repeat` copies of every address. After a transition: one block, another after master_delay, then one
-of refresh_repeat copies every master_refresh (the first at delay + refresh, as keepalived). On an interface with a
-`garp_interval` (`gna_interval`) one frame leaves per interval; otherwise a slice of frames per turn of the reactor.
+of refresh_repeat copies every master_refresh (the first at delay + refresh, as keepalived), and what `garp_extra_if`
+asks for. On an interface with a `garp_interval` (`gna_interval`) one frame leaves per interval, and so it is on all
+interfaces of a `garp_group` together; otherwise a slice of frames per turn of the reactor.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from fastha.model import Garp
+from fastha.model import Garp, GarpGroup
 from fastha.vrrp.frames import ArpBlock
 from fastha.wire import na
 
@@ -33,11 +34,8 @@ class Token:
     blocks: list[ArpBlock]
     garp: Garp
     timers: list[Timer] = field(default_factory=list)
+    extra: list[ArpBlock] = field(default_factory=list)  # of `garp_extra_if`
     live: bool = True
-
-    def interval_ns(self, block: ArpBlock) -> int:
-        """Least time between two frames of this kind on one interface."""
-        return self.garp.gna_interval_ns if block.size == na.FRAME_SIZE else self.garp.interval_ns
 
 
 @dataclass(slots=True)
@@ -51,7 +49,7 @@ class Chunk:
 
 @dataclass(slots=True)
 class Line:
-    """What waits to leave on one interface, of one kind."""
+    """What waits to leave on one interface, or those of one group, of one kind."""
 
     first: deque[Chunk] = field(default_factory=deque)
     again: deque[Chunk] = field(default_factory=deque)
@@ -65,13 +63,22 @@ class Announcer:
     def __init__(self, reactor: Reactor, send: Send) -> None:
         self._reactor = reactor
         self._send = send
-        self._lines: dict[tuple[int, int], Line] = {}  # (interface index, size of a frame)
+        self._lines: dict[
+            tuple[Hashable, int], Line
+        ] = {}  # (interface index or interfaces of a group, size of a frame)
+        self._groups: dict[str, GarpGroup] = {}  # by interface
         self.sent = 0
         self.errors = 0
 
-    def announce(self, blocks: list[ArpBlock], garp: Garp, occasion: str) -> Token:
-        """Begin; `occasion` is machine.Garp's: "master" or "lower_prio"."""
-        token = Token(blocks, garp)
+    def pace(self, groups: Iterable[GarpGroup]) -> None:
+        """These limits hold for blocks from now on."""
+        self._groups = {name: group for group in groups for name in group.interfaces}
+
+    def announce(self, blocks: list[ArpBlock], garp: Garp, occasion: str, extra: Iterable[ArpBlock] = ()) -> Token:
+        """Begin; `occasion` is machine.Garp's: "master" or "lower_prio". `extra`: what goes every `garp.extra_ns`."""
+        token = Token(blocks, garp, extra=list(extra))
+        if garp.extra_ns and token.extra:
+            self._later(token, garp.extra_ns, lambda: self._repeat_extra(token))
         if occasion == "master":
             delay_ns, repeat = garp.master_delay_ns, garp.master_repeat
             if garp.master_refresh_ns:
@@ -98,10 +105,17 @@ class Announcer:
         self._block(token, garp.master_refresh_repeat)
         self._later(token, garp.master_refresh_ns, lambda: self._refresh(token, garp))
 
-    def _block(self, token: Token, repeat: int) -> None:
-        for block in token.blocks:
-            line = self._lines.setdefault((block.index, block.size), Line())
-            interval_ns = token.interval_ns(block)
+    def _repeat_extra(self, token: Token) -> None:
+        self._block(token, 1, token.extra)
+        self._later(token, token.garp.extra_ns, lambda: self._repeat_extra(token))
+
+    def _block(self, token: Token, repeat: int, blocks: list[ArpBlock] | None = None) -> None:
+        for block in token.blocks if blocks is None else blocks:
+            group = self._groups.get(block.base)
+            limits = token.garp if group is None else group
+            interval_ns = limits.gna_interval_ns if block.size == na.FRAME_SIZE else limits.interval_ns
+            where: Hashable = block.index if group is None or not interval_ns else group.interfaces
+            line = self._lines.setdefault((where, block.size), Line())
             for copy in range(repeat):
                 frames = memoryview(block.frames)
                 step = block.size * (1 if interval_ns else SLICE)

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from fastha.child import Child
 
 
+VRF = "vrf"  # the kernel's word for that kind of interface
+
+
 @dataclass(slots=True)
 class Receiver:
     """The receiving socket of one interface and kind, its slot in the lane, and the groups it is a member of."""
@@ -54,7 +57,8 @@ class House:
         self.child = child
         self.reactor = child.reactor
         self.packet = open_packet()
-        self.unicast = {family: open_unicast(family) for family in FAMILIES}
+        # (family, index of the interface it must leave by, 0: where the routes of the host lead)
+        self._unicast = {(family, 0): open_unicast(family) for family in FAMILIES}
         self.lane = Lane(child.reactor)
         self.monitor = Monitor(child.reactor, host_changed, inet6=True)
         self.addresses = AddressQueue(child.reactor)
@@ -92,6 +96,25 @@ class House:
         self.refused.pop(link.name, None)
         return receiver.slot
 
+    def way_of(self, instance: VrrpInstance, link: Link) -> Link | None:
+        """The interface that its unicast adverts have to leave by: its ipvlan, where answers to its address come in, or
+        the VRF whose routes lead to its peers. None: the routes of the host do."""
+        if instance.vmac is not None and instance.vmac.ipvlan:
+            return self.link(instance.vmac.name)
+        master = self.monitor.table.links.get(link.master)
+        return next((one for one in (link, master) if one is not None and one.kind == VRF), None)
+
+    def unicast(self, family: int, way: Link | None) -> socket.socket | None:
+        """The socket for that; None if the kernel refuses (see `refused`)."""
+        key = family, 0 if way is None else way.index
+        if way is not None and key not in self._unicast:
+            try:
+                self._unicast[key] = open_unicast(family, way.name)
+            except SystemFault as error:
+                self.refused[way.name] = str(error)
+                return None
+        return self._unicast[key]
+
     def _open(self, link: Link, kind: int, hears_for: int = -1) -> Receiver:
         sock = open_receive(link.name, link.index, 6 if kind == 6 else 4, AH if kind == AH else VRRP)
         if hears_for >= 0:
@@ -106,7 +129,7 @@ class House:
             receiver.groups.add(group)
 
     def let_go(self, vmac: Device) -> None:
-        """An instance that had it is gone: its addresses are taken off first, for it may have been there before us."""
+        """Nobody has it any more: addresses are taken off first, for it may have been there before us."""
         while not self.addresses.idle:
             self.addresses.pump()
         if (link := self.link(vmac.name)) is not None:
@@ -125,7 +148,7 @@ class House:
     def source_mac(self, instance: VrrpInstance, base: Link) -> bytes:
         """Where its adverts come from."""
         vmac = instance.vmac
-        return base.mac if vmac is None or vmac.xmit_base else mac_bytes(vmac.mac)
+        return base.mac if vmac is None or vmac.xmit_base or vmac.ipvlan else mac_bytes(vmac.mac)
 
     def second_slot(self, vmac: Link, slot: int, group: str, ah: bool = False) -> int:
         """The slot of a VMAC: adverts that come from its own address (a peer's VMAC has the same) are given to it and
@@ -169,7 +192,7 @@ class House:
         self.interfaces.close()
         self.firewall.close()
         self.packet.close()
-        for sock in self.unicast.values():
+        for sock in self._unicast.values():
             sock.close()
 
 

@@ -1,4 +1,4 @@
-"""The interfaces that instances make for themselves: VMACs. Made, kept true, removed (shell).
+"""The interfaces that instances make for themselves: VMACs and ipvlans. Made, kept true, removed (shell).
 
 What we made says so in its alias, with the settings of its base as they were before: `fastha eth0 arp_ignore 0
 arp_filter 0 rp_filter 1`. The note is in the kernel, so it outlives every crash; an interface without it was there
@@ -88,19 +88,21 @@ class Interfaces:
         base, link = table.link(device.base), table.link(device.name)
         if base is None:
             return  # the fault of its instance says so
-        if link is not None and (link.kind != links.MACVLAN or link.parent != base.index):
+        kind = kind_of(device)
+        if link is not None and (link.kind != kind or link.parent != base.index):
             if not ours(link):
-                self.refused[device.name] = f"interface {device.name} is there and no macvlan of {device.base}"
+                self.refused[device.name] = f"interface {device.name} is there and no {kind} of {device.base}"
                 return
             self._remove([device.name])
             link = None
         if link is None:
             self._make(device, base)
-        elif (link.mac, link.mode) != (mac_bytes(device.mac), links.PRIVATE):
-            self._change(device, base, links.correct(link.index, mac_bytes(device.mac), group_of(device, base)))
+        elif not _right(device, link):
+            self._change(device, base, _correction(device, base, link.index))
         elif base.index not in self._former:
             self._settings(device, base)
             self.refused.pop(device.name, None)
+        self._give_own(device)
         for _ in range(2):  # one that was on its way out is made anew, and is down then
             link = table.link(device.name)
             if link is not None and not link.up and not device.staged:
@@ -122,7 +124,7 @@ class Interfaces:
         note = self._note(base)
         made, described = self.talk.ask(
             [
-                links.make_macvlan(device.name, base.index, mac_bytes(device.mac), group_of(device, base)),
+                _making(device, base),
                 links.describe(device.name, note, base.master if master is not None and master.kind == "vrf" else 0),
             ]
         )
@@ -139,12 +141,27 @@ class Interfaces:
         elif error == errno.ENODEV:
             return  # somebody has just deleted it: the news of that is on its way, and makes it anew
         if error:
-            text = f"interface {device.name} cannot be made or changed: {os.strerror(error)}"
+            text = f"interface {device.name} cannot be made or changed: {_why(device, error)}"
             if self.refused.get(device.name) != text:
                 self._child.log.error("%s", text)
             self.refused[device.name] = text
         else:
             self.refused.pop(device.name, None)
+
+    def _give_own(self, device: Device) -> None:
+        """The address of an ipvlan from which adverts come."""
+        link = self._monitor.table.link(device.name)
+        if link is None or not device.own:
+            return
+        ip, _, length = device.own.partition("/")
+        if self._monitor.table.has(link.index, ip, int(length)):
+            return
+        flags = ("nodad",) if ":" in ip else ()
+        error = self.talk.ask([rtnl.add_address(link.index, ip, int(length), flags=flags)])[0]
+        if error in (0, errno.EEXIST):
+            self._monitor.table.apply(rtnl.Address(link.index, ip, int(length)))
+        else:
+            self._refresh(device, error)
 
     def _settings(self, device: Device, base: Link) -> None:
         for name, value in VMAC_SETTINGS.items():
@@ -221,6 +238,39 @@ class Interfaces:
 
 def ours(link: Link) -> bool:
     return link.alias.partition(" ")[0] == OURS
+
+
+def kind_of(device: Device) -> str:
+    """The kernel's word."""
+    return links.IPVLAN if device.ipvlan else links.MACVLAN
+
+
+def _right(device: Device, link: Link) -> bool:
+    if device.ipvlan:
+        return link.mode == links.IPVLAN_FLAGS[device.ipvlan]
+    return (link.mac, link.mode) == (mac_bytes(device.mac), links.PRIVATE)
+
+
+def _making(device: Device, base: Link) -> bytes:
+    group = group_of(device, base)
+    if device.ipvlan:
+        return links.make_ipvlan(device.name, base.index, links.IPVLAN_FLAGS[device.ipvlan], group)
+    return links.make_macvlan(device.name, base.index, mac_bytes(device.mac), group)
+
+
+def _correction(device: Device, base: Link, index: int) -> bytes:
+    group = group_of(device, base)
+    if device.ipvlan:
+        return links.correct_ipvlan(index, links.IPVLAN_FLAGS[device.ipvlan], group)
+    return links.correct(index, mac_bytes(device.mac), group)
+
+
+def _why(device: Device, error: int) -> str:
+    if error == errno.EOPNOTSUPP:
+        return f"the kernel has no {kind_of(device)}"
+    if error == errno.EBUSY:
+        return f"{device.base} has interfaces of another kind on it, or is a port of a bridge or bond"
+    return os.strerror(error)
 
 
 def mac_bytes(text: str) -> bytes:

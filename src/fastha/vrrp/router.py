@@ -64,6 +64,7 @@ class Router:
         self.differing: set[int] = set()  # peers whose address list is not ours
         self.messages: Messages = {}
         self.arp: list[ArpBlock] = []
+        self.extra_arp: list[ArpBlock] = []
         self.token: Token | None = None
         self._held: set[Key] = set()  # addresses of a master that were seen in place
         self._adding = 0  # addresses whose acknowledgement is awaited
@@ -158,10 +159,10 @@ class Router:
         instance = self.instance
         tracked = {t.name for t in instance.track if t.kind == "interface"}
         return (
-            {instance.carrier}
+            {device.name for device in instance.devices}
             | self.interfaces
             | tracked
-            | {a.dev for a in instance.carried if a.dev}
+            | {instance.dev_of(a) for a in instance.carried}
             | self.belongings.devs
         )
 
@@ -243,14 +244,17 @@ class Router:
                     reasons.append(self.house.refused[name])
         if instance.wire.lacks_peer:
             reasons.append("no unicast peer")
-        if instance.vmac is not None:
-            reasons += self.house.why_not(instance.vmac)
+        if instance.vmac is not None and instance.vmac.ipvlan and instance.family == 4 and not instance.vmac.own:
+            reasons.append("use_ipvlan has no address")
+        for device in instance.devices:
+            reasons += self.house.why_not(device)
         return frozenset(reasons)
 
     def _own_ip(self, link: Link) -> str:
         table = self.house.monitor.table
-        if said := self.instance.unicast_src or self.instance.wire.source:
-            return said
+        device = self.instance.vmac
+        if said := self.instance.unicast_src or self.instance.wire.source or (device is not None and device.own):
+            return said.partition("/")[0]
         own = table.primary(link.index, self.house.service_ips, self.instance.family)
         # A link-local address that only a master has is none to speak from, except for the owner of the addresses.
         return own if self.instance.family == 4 or self.rules.owner or own not in self.house.service_ips else ""
@@ -261,25 +265,29 @@ class Router:
         """Frames, address messages and ARP for the interfaces as they are now; nothing if they are as they were."""
         instance, house = self.instance, self.house
         link = house.link(instance.interface)
-        devs = {a.dev or instance.carrier for a in instance.carried} | {instance.carrier}
+        devs = {instance.dev_of(a) for a in instance.carried} | {instance.carrier}
         links = {dev: found for dev in devs if (found := house.link(dev)) is not None}
         own = self._own_ip(link) if link is not None else ""
         ah = instance.auth.kind == "ah"
-        slot = house.slot(link, instance.group, ah) if link is not None else -1
-        vmac = links.get(instance.carrier) if instance.vmac is not None else None
+        device = instance.vmac
+        # Multicast comes to the base of an ipvlan, too; what is for its own address to itself.
+        heard = house.link(device.name) if device is not None and device.ipvlan and instance.unicast else link
+        slot = house.slot(heard, instance.group, ah) if heard is not None else -1
+        vmac = links.get(device.name) if device is not None and not device.ipvlan else None
         second_slot = -1
         if vmac is not None and slot >= 0 and not instance.unicast:
             second_slot = house.second_slot(vmac, slot, instance.group, ah)
         constants = {dev: _constant(found) for dev, found in links.items()}
         valid_s = self._valid_s
-        built = (instance, valid_s, self.override, _constant(link), own, slot, second_slot, constants)
+        way = house.way_of(instance, link) if link is not None and instance.unicast else None
+        built = (instance, valid_s, self.override, _constant(link), _constant(way), own, slot, second_slot, constants)
         if built == self._built:
             return
         self._built = built
         # Without an address it still takes part in its end with the one it had.
         self.rules = rules_of(instance, frames.number(own) if own else self.rules.own_ip, self.override)
         rules = self.rules
-        source = house.unicast[instance.family] if instance.unicast else house.packet
+        source = house.unicast(instance.family, way) if instance.unicast else house.packet
         seal = seal_of(instance)
         house.lane.seal(self.index, seal, rules.silence_ns, beyond(seal, self._sequence))
         nobody = "0.0.0.0" if instance.family == 4 else "::"
@@ -298,7 +306,7 @@ class Router:
             deaf=rules.deaf,
             auth=frames.password(instance),
             addresses=frames.packed([a.ip for a in instance.addresses]),
-            tx_fd=source.fileno() if link is not None else -1,
+            tx_fd=source.fileno() if link is not None and source is not None else -1,
             frames=frames.advert_frames(instance, own, link, house.source_mac(instance, link)) if link and own else [],
             second_slot=second_slot,
             trusting=instance.wire.trusting,
@@ -308,21 +316,23 @@ class Router:
         )
         self.messages = {}
         for a in instance.carried:
-            if found := links.get(a.dev or instance.carrier):
+            if found := links.get(instance.dev_of(a)):
                 self.messages[found.index, a.ip, a.prefixlen] = (
                     messages.add(found.index, a, valid_s),
                     messages.delete(found.index, a),
                 )
-        self.arp = frames.arp_blocks(instance, links, forwarding(links))
+        routers = forwarding(links)
+        self.arp = frames.arp_blocks(instance, links, routers)
+        self.extra_arp = frames.extra_blocks(instance, links, routers)
         self._renewals = {
             (found.index, a.ip, a.prefixlen): messages.add(found.index, a, valid_s, renew=True)
             for a in instance.carried
-            if (found := links.get(a.dev or instance.carrier))
+            if (found := links.get(instance.dev_of(a)))
         }
         self._untracked = {
             (found.index, a.ip, a.prefixlen)
             for a in instance.carried
-            if not a.tracked and (found := links.get(a.dev or instance.carrier))
+            if not a.tracked and (found := links.get(instance.dev_of(a)))
         }
         house.promotion.want(self.index, frozenset(links) if instance.promote_secondaries else frozenset())
 
@@ -353,11 +363,11 @@ class Router:
 
     def _announce_only(self, part: VrrpInstance) -> None:
         """ARP for added addresses, in a burst of its own; the refresh knows all of them from now on."""
-        links = {dev: link for dev in {a.dev or part.carrier for a in part.carried} if (link := self.house.link(dev))}
+        links = {dev: link for dev in {part.dev_of(a) for a in part.carried} if (link := self.house.link(dev))}
         blocks = frames.arp_blocks(part, links, forwarding(links))
-        self.house.announcer.announce(blocks, replace(part.garp, master_refresh_ns=0), "master")
+        self.house.announcer.announce(blocks, replace(part.garp, master_refresh_ns=0, extra_ns=0), "master")
         if self.token is not None:
-            self.token.blocks[:] = self.arp
+            self.token.blocks[:], self.token.extra[:] = self.arp, self.extra_arp
 
     def decide(self, override: VrrpOverride | None, now_ns: int) -> None:
         """An operator has decided something else about it."""
@@ -557,7 +567,7 @@ class Router:
         occasion, self._announce = self._announce, ""
         if self.state.role is Role.MASTER and self.arp:
             self._silence()
-            self.token = self.house.announcer.announce(self.arp, self.instance.garp, occasion)
+            self.token = self.house.announcer.announce(self.arp, self.instance.garp, occasion, self.extra_arp)
 
     def _silence(self) -> None:
         if self.token is not None:

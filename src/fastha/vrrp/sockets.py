@@ -89,10 +89,17 @@ def open_packet() -> socket.socket:
     return sock
 
 
-def open_unicast(family: int = 4) -> socket.socket:
-    """Sends whole IP packets to unicast peers. Hears nothing (IPPROTO_RAW is never received)."""
+def open_unicast(family: int = 4, device: str = "") -> socket.socket:
+    """Sends whole IP packets to unicast peers, by `device` if there is one. Hears nothing (IPPROTO_RAW is never
+    received)."""
     sock = _open(FAMILIES[family], socket.SOCK_RAW, socket.IPPROTO_RAW, "to send unicast adverts")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, PRIORITY)
+    if device:
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode() + b"\0")
+        except OSError as error:
+            sock.close()
+            raise SystemFault(f"cannot send unicast adverts on {device}: {error.strerror}") from None
     return sock
 
 

@@ -19,7 +19,7 @@ static_rules             | {rules}                         |             |      
 interface_up_down_delays | {interface_delays}              |             |       | -   | Time a link must stay down or up before it counts
 linkbeat_interfaces      | {linkbeat}                      |             |       | -   | Interfaces whose link is polled
 vrrp_sync_group          | NAME {vrrp_sync_group}          |             |       | yes | Instances that change state together
-garp_group               | {garp_group}                    |             |       | -   | Interfaces that share one limit on gratuitous ARP
+garp_group               | {garp_group}                    |             |       | yes | Interfaces that share one limit on gratuitous ARP
 vrrp_instance            | NAME {vrrp_instance}            |             |       | yes | One virtual router
 vrrp_script              | NAME {vrrp_script}              |             |       | yes | A command whose result instances can track
 vrrp_track_process       | NAME {vrrp_track_process}       |             |       | yes | A process whose presence instances can track
@@ -121,7 +121,7 @@ vrrp_garp_lower_prio_repeat | N                            | vrrp_garp_master_re
 vrrp_garp_interval       | SEC                             | 0           | 0.000001..4294.967295 | yes | Least time between gratuitous ARPs on one interface
 vrrp_gna_interval        | SEC                             | 0           | 0.000001..4294.967295 | yes | Least time between neighbour advertisements on one interface
 vrrp_min_garp            | [BOOL]                          | off         |       | yes | One gratuitous ARP and no second block, where nothing else is set
-vrrp_garp_extra_if       | [all] s                         | 0           | 1..86400 | -   | Time between gratuitous ARPs on VMAC interfaces
+vrrp_garp_extra_if       | [all] s                         | 0           | 1..86400 | yes | Time between gratuitous ARPs on VMACs that adverts do not come from; all: on other interfaces too
 vrrp_vmac_garp_intvl     | [all] s                         |             |       | =vrrp_garp_extra_if | -
 vrrp_down_timer_adverts  | N                               | 3           | 1..100 | yes | Missed adverts until the master counts as dead
 vrrp_lower_prio_no_advert    | [BOOL]                      | off         |       | yes   | A master does not answer lower-priority adverts
@@ -135,7 +135,7 @@ vrrp_delay_after_boot    | SEC                             |             | 0.001
 vrrp_notify_priority_changes | [BOOL]                      | off         |       | yes | Tell scripts of priority changes
 log_unknown_vrids        | -                               | off         |       | yes   | Log adverts of unknown virtual routers
 vmac_prefix              | STRING                          | vrrp        |       | yes | Names of VMAC interfaces begin with this
-vmac_addr_prefix         | STRING                          | vrrp        |       | -   | Names of address VMAC interfaces begin with this
+vmac_addr_prefix         | STRING                          | vmac_prefix |       | yes | Names of VMACs of addresses begin with this
 vrrp_iptables            | [IN [OUT]]                      |             |       | -   | Chains of iptables for no_accept
 vrrp_ipsets              | [NAME...]                       |             |       | -   | Names of IP sets for no_accept
 nftables                 | [NAME]                          | keepalived         |       | yes | Table of nftables for no_accept and VMACs; it is made when one needs it

@@ -13,10 +13,10 @@ DATA = """
 group        | {instances}      |   |          | yes | Members
 
 [garp_group]
-garp_interval | SEC             | 0 | 0..2147.483647 | - | Least time between gratuitous ARPs
-gna_interval | SEC              | 0 | 0..2147.483647 | - | Least time between neighbour advertisements
-interface    | IF               |   |          | - | A member
-interfaces   | {interfaces}     |   |          | - | Members
+garp_interval | SEC | vrrp_garp_interval | 0..2147.483647 | yes | Least time between its gratuitous ARPs
+gna_interval | SEC | vrrp_gna_interval | 0..2147.483647 | yes | Least time between its neighbour advertisements
+interface    | IF               |   |          | yes | A member
+interfaces   | {interfaces}     |   |          | yes | Members
 
 [vrrp_script]
 script       | CMD              |   |          | yes | The command; quote the whole of it to give it arguments

@@ -56,11 +56,11 @@ virtual_routes             | {virtual_routes} |          |         | yes | Route
 virtual_rules              | {virtual_rules} |          |         | yes | Routing rules that go with mastership
 promote_secondaries        | -              | off      |         | yes | Keep secondary addresses when a primary goes
 use_vmac                   | [VMAC...]      | off      |         | yes | Use the virtual MAC address
-use_vmac_addr              | -              | off      |         | -   | The same for addresses on other interfaces
+use_vmac_addr              | -              | off      |         | yes | The same for addresses on other interfaces or of the other family
 vmac_xmit_base             | -              | off      |         | yes | Send adverts with the address of the interface itself
 staged_addresses           | -              | off      |         | own | Keep the addresses on the VMAC while it is down; to take over is to set it up
-use_ipvlan                 | [IPVLAN...]    | off      |         | -   | Use an ipvlan interface
-vrf                        | NAME           |          |         | -   | Run in this VRF
+use_ipvlan                 | [IPVLAN...]    | off      |         | yes | Use an ipvlan interface
+vrf                        | IF             |          |         | yes | Speak unicast in this VRF; instead of interface
 native_ipv6                | -              |          |         | yes | It speaks IPv6, also without an address that says so
 linkbeat_use_polling       | -              | off      |         | -   | Poll the link
 debug                      | N              | 0        | 0..4    | -   | Means nothing: keepalived stores it
@@ -71,7 +71,7 @@ garp_master_refresh        | s              | vrrp_garp_master_refresh | 0..4294
 garp_master_refresh_repeat | N              | vrrp_garp_master_refresh_repeat | ~1..4294967295 | yes | As vrrp_garp_master_refresh_repeat
 garp_lower_prio_delay      | s              | vrrp_garp_lower_prio_delay | 0..4294 | yes | As vrrp_garp_lower_prio_delay
 garp_lower_prio_repeat     | N              | vrrp_garp_lower_prio_repeat | 0..2147483647 | yes | As vrrp_garp_lower_prio_repeat
-garp_extra_if              | [all] s        | 0        | 0..86400 | -   | Time between gratuitous ARPs on VMAC interfaces
+garp_extra_if              | [all] s        | 0        | 0..86400 | yes | Time between gratuitous ARPs on VMACs that adverts do not come from; all: on other interfaces too
 vmac_garp_intvl            | [all] s        |          |         | =garp_extra_if | -
 notify_master              | CMD [USER [GROUP]] |      |         | yes | Run on becoming master
 notify_backup              | CMD [USER [GROUP]] |      |         | yes | Run on becoming backup
