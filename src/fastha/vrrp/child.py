@@ -81,7 +81,7 @@ class VrrpChild:
         self._beat = 0
         self._stopping = False
         for kind, handler in {
-            "parts": self.parts.take_parts,
+            "parts": self._parts,
             "previous": self.parts.take_previous,
             "propose": lambda message: self.work.add(self._propose(message)),
             "commit": lambda message: self.work.add(self._commit(message)),
@@ -107,6 +107,12 @@ class VrrpChild:
         """By hand: prepare and commit at once. SystemFault or ValueError, one line."""
         run(self._prepare(self.parts.at_once(config), {}))
         run(self._apply())
+
+    def _parts(self, message: Message) -> None:
+        self.work.quiet()
+        self.parts.take_parts(message)
+        for _ in self.parts.digest():
+            self._breathe()
 
     def _propose(self, message: Message) -> Steps:
         """Phase one, between which adverts come and go; nothing that runs is changed."""
@@ -343,7 +349,7 @@ class VrrpChild:
             else:
                 text = f"{machine.dotted(src)} announces other addresses than ours; honoured"
                 self.child.event("addresses", router.instance.name, text)
-                router.differing.add(src)
+                router.differing |= {src}
             if reactor.now_ns() >= end_ns:
                 break
         if events:

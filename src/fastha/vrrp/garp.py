@@ -102,14 +102,14 @@ class Announcer:
         for block in token.blocks:
             line = self._lines.setdefault((block.index, block.size), Line())
             interval_ns = token.interval_ns(block)
+            frames = memoryview(block.frames)
+            step = block.size * (1 if interval_ns else SLICE)
+            chunks = [
+                Chunk(token, frames[i : i + step], block.size, block.to, interval_ns)
+                for i in range(0, len(frames), step)
+            ]
             for copy in range(repeat):
-                frames = memoryview(block.frames)
-                step = block.size * (1 if interval_ns else SLICE)
-                queue = line.again if copy else line.first
-                queue.extend(
-                    Chunk(token, frames[i : i + step], block.size, block.to, interval_ns)
-                    for i in range(0, len(frames), step)
-                )
+                (line.again if copy else line.first).extend(chunks)
             self._schedule(line)
 
     def _schedule(self, line: Line) -> None:

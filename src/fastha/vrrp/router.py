@@ -44,6 +44,13 @@ Messages = dict[Key, tuple[bytes, bytes]]  # address -> its prebuilt RTM_NEWADDR
 class Router:
     """`survey` compares with the host and what it tracks; `happen` plays one event."""
 
+    __slots__ = (
+        "_adding", "_announce", "_built", "_counted_in", "_held", "_last", "_lift_to", "_master_ns", "_sequence",
+        "_staged_as", "_told", "_untracked", "arp", "became_master", "belongings", "differing", "house",
+        "index", "instance", "keeps", "messages", "override", "peers", "released_master", "repaired", "rivals", "rules",
+        "since", "state", "sync", "token", "why", "zero_sent",
+    )  # fmt: skip
+
     def __init__(
         self, house: House, instance: VrrpInstance, previous: dict[str, Any], override: VrrpOverride | None = None
     ) -> None:
@@ -61,7 +68,7 @@ class Router:
         self.peers = Peers(previous.get("peers", ()))
         self.rivals = Rivals()
         self._master_ns = 0  # since when its role is what it is
-        self.differing: set[int] = set()  # peers whose address list is not ours
+        self.differing: frozenset[int] = frozenset()  # peers whose address list is not ours
         self.messages: Messages = {}
         self.arp: list[ArpBlock] = []
         self.token: Token | None = None
@@ -70,11 +77,11 @@ class Router:
         self._last = notify.STOP  # what the end is called
         self._announce = ""  # the occasion to announce when they have come
         self._built: object = None
-        self._untracked: set[Key] = set()
-        self._renewals: dict[Key, bytes] = {}
+        self._untracked: frozenset[Key] = frozenset()
         self._lift_to = False  # what its VMAC shall be
         self._staged_as: object = None  # the _built whose addresses are on the VMAC
         self._told = Told(house.child, "instances")
+        self._counted_in: State | None = None  # the state when all facts were told
         self.sync: Sync | None = None
         self.keeps = False  # its addresses stay when it gives up
         self.rules = rules_of(instance, 0, override)
@@ -312,16 +319,11 @@ class Router:
                     messages.delete(found.index, a),
                 )
         self.arp = frames.arp_blocks(instance, links, forwarding(links))
-        self._renewals = {
-            (found.index, a.ip, a.prefixlen): messages.add(found.index, a, valid_s, renew=True)
-            for a in instance.carried
-            if (found := links.get(a.dev or instance.carrier))
-        }
-        self._untracked = {
+        self._untracked = frozenset(
             (found.index, a.ip, a.prefixlen)
             for a in instance.carried
             if not a.tracked and (found := links.get(a.dev or instance.carrier))
-        }
+        )
         house.promotion.want(self.index, frozenset(links) if instance.promote_secondaries else frozenset())
 
     def change(self, new: VrrpInstance, now_ns: int) -> None:
@@ -530,9 +532,11 @@ class Router:
     def renew(self) -> None:
         """Every address that is there gets its lifetime anew."""
         if (self.state.role is Role.MASTER or self.state.holding) and self._staged is None:
-            has = self.house.monitor.table.has
+            has, link, valid_s = self.house.monitor.table.has, self.house.link, self._valid_s
             self.house.addresses.submit(
-                Operation(BELONGING, message, self._renewed) for key, message in self._renewals.items() if has(*key)
+                Operation(BELONGING, messages.add(found.index, a, valid_s, renew=True), self._renewed)
+                for a in self.instance.carried
+                if (found := link(a.dev or self.instance.carrier)) and has(found.index, a.ip, a.prefixlen)
             )
 
     def _renewed(self, error: int) -> None:
@@ -579,11 +583,12 @@ class Router:
 
     def publish(self) -> None:
         """Tell the parent what differs from what it was told."""
-        self._told.publish(self.instance.name, self._facts())
+        self._counted_in = self.state
+        self._told.publish(self.instance.name, self._facts() | self._counts(self.house.lane.counters(self.index)))
 
     def _facts(self) -> dict[str, Any]:
+        """What an event changes."""
         state, instance = self.state, self.instance
-        counters = self.house.lane.counters(self.index)
         return {
             "state": str(state.role),
             "since": self.since,
@@ -602,15 +607,20 @@ class Router:
             "master_priority": state.master_priority,
             "master_advert_int_ns": state.master_adver_ns,
             "became_master": self.became_master,
-            "repaired": self.repaired + self.belongings.repaired,
             "routes": [str(route) for route in instance.routes],
             "rules": [str(rule) for rule in instance.rules],
-            "refused": sorted(f"{one}: {why}" for one, why in self.belongings.refused.items()),
             "released_master": self.released_master,
             "zero_sent": self.zero_sent,
             "override": None if self.override is None else asdict(self.override),
+        }
+
+    def _counts(self, counters: dict[str, object]) -> dict[str, Any]:
+        """What changes without one."""
+        return {
+            "repaired": self.repaired + self.belongings.repaired,
+            "refused": sorted(f"{one}: {why}" for one, why in self.belongings.refused.items()),
             "two_masters": self.rivals.facts(
-                state.role is Role.MASTER, self.house.reactor.now_ns(), max(self.rules.silence_ns, QUIET_NS)
+                self.state.role is Role.MASTER, self.house.reactor.now_ns(), max(self.rules.silence_ns, QUIET_NS)
             ),
             "peers": self.peers.told(self.house.lane.peers(self.index)),
             **counters,
@@ -622,12 +632,15 @@ class Router:
         if self.belongings.uneasy:
             self.house.disturbed()
         master, now_ns = self.state.role is Role.MASTER, self.house.reactor.now_ns()
-        discarded = self.house.lane.counters(self.index)["discarded"]
+        counters = self.house.lane.counters(self.index)
+        discarded = counters["discarded"]
         assert isinstance(discarded, dict)
         self._two_masters(self.rivals.discarded(discarded, master, self.state.priority, now_ns, time.time(), QUIET_NS))
-        name, facts = self.instance.name, self._facts()
-        self._told.drops(name, "adverts", facts["discarded"])
-        self._told.publish(name, facts)
+        self._told.drops(self.instance.name, "adverts", discarded)
+        if self.state is self._counted_in:
+            self._told.publish(self.instance.name, self._counts(counters))
+        else:
+            self.publish()
 
 
 def resumable(instance: VrrpInstance, rules: Rules, previous: dict[str, Any], died_ago_ns: int) -> bool:
