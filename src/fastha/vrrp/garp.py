@@ -80,7 +80,7 @@ class Announcer:
             delay_ns, repeat = garp.lower_prio_delay_ns, garp.lower_prio_repeat
         self._block(token, repeat)
         if delay_ns:
-            self._later(token, delay_ns, lambda: self._block(token, repeat))
+            self._later(token, delay_ns, lambda: self._again(token, repeat))
         return token
 
     def cancel(self, token: Token) -> None:
@@ -90,8 +90,15 @@ class Announcer:
             timer.cancel()
         token.timers.clear()
 
-    def _later(self, token: Token, delay_ns: int, action: Callable[[], object]) -> None:
+    def _again(self, token: Token, repeat: int) -> None:
+        self._forget_past(token)
+        self._block(token, repeat)
+
+    def _forget_past(self, token: Token) -> None:
         token.timers = [t for t in token.timers if t.when_ns > self._reactor.now_ns()]
+
+    def _later(self, token: Token, delay_ns: int, action: Callable[[], object]) -> None:
+        self._forget_past(token)
         token.timers.append(self._reactor.call_later(delay_ns, action))
 
     def _refresh(self, token: Token, garp: Garp) -> None:

@@ -37,6 +37,7 @@ HOST6 = 128
 QUIET_NS = 5 * NS_PER_S  # counters of very many instances are looked at less often than once a second
 ROLES = list(Role)  # lane_role is the position
 TELL_PER_S = 1 / 60
+NONE: list[Any] = []  # in facts of thousands of instances; nobody adds to it
 
 Messages = dict[Key, tuple[bytes, bytes]]  # address -> its prebuilt RTM_NEWADDR and RTM_DELADDR
 
@@ -275,7 +276,7 @@ class Router:
         second_slot = -1
         if vmac is not None and slot >= 0 and not instance.unicast:
             second_slot = house.second_slot(vmac, slot, instance.group, ah)
-        constants = {dev: _constant(found) for dev, found in links.items()}
+        constants = tuple((dev, _constant(found)) for dev, found in sorted(links.items()))
         valid_s = self._valid_s
         built = (instance, valid_s, self.override, _constant(link), own, slot, second_slot, constants)
         if built == self._built:
@@ -599,16 +600,16 @@ class Router:
             "advert_int_ns": instance.advert_int_ns,
             "priority_base": instance.priority,
             "priority": state.priority,
-            "priority_from": trackers.parts(instance, self._tracked(instance)),
+            "priority_from": trackers.parts(instance, self._tracked(instance)) or NONE,
             "master": machine.dotted(state.master_ip) if state.master_ip else "",
             "addresses": [str(a) for a in instance.carried],
             "holding": state.holding,
-            "faults": sorted(state.faults),
+            "faults": sorted(state.faults) or NONE,
             "master_priority": state.master_priority,
             "master_advert_int_ns": state.master_adver_ns,
             "became_master": self.became_master,
-            "routes": [str(route) for route in instance.routes],
-            "rules": [str(rule) for rule in instance.rules],
+            "routes": [str(route) for route in instance.routes] or NONE,
+            "rules": [str(rule) for rule in instance.rules] or NONE,
             "released_master": self.released_master,
             "zero_sent": self.zero_sent,
             "override": None if self.override is None else asdict(self.override),
@@ -618,11 +619,11 @@ class Router:
         """What changes without one."""
         return {
             "repaired": self.repaired + self.belongings.repaired,
-            "refused": sorted(f"{one}: {why}" for one, why in self.belongings.refused.items()),
+            "refused": sorted(f"{one}: {why}" for one, why in self.belongings.refused.items()) or NONE,
             "two_masters": self.rivals.facts(
                 self.state.role is Role.MASTER, self.house.reactor.now_ns(), max(self.rules.silence_ns, QUIET_NS)
             ),
-            "peers": self.peers.told(self.house.lane.peers(self.index)),
+            "peers": self.peers.told(self.house.lane.peers(self.index)) or NONE,
             **counters,
         }
 
