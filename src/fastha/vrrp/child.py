@@ -28,7 +28,7 @@ from fastha.child.turns import Turns
 from fastha.child.work import Steps, Work, run
 from fastha.errors import SystemFault
 from fastha.link import routes, rtnl
-from fastha.link.addresses import BELONGING, Operation
+from fastha.link.addresses import BELONGING, Key, Operation
 from fastha.link.monitor import Changes
 from fastha.link.rtnl import Link
 from fastha.loop.reactor import Reactor
@@ -284,7 +284,7 @@ class VrrpChild:
             if link is not None and text not in wanted and table.has(link.index, ip, int(prefixlen)):
                 self.child.event("leftover", text, "an earlier daemon's address, configured no more: removed")
                 key = link.index, ip, int(prefixlen)
-                self.house.addresses.submit([Operation(key, rtnl.delete_address(*key), partial(self._left, text))])
+                self.house.addresses.submit([Operation(key, rtnl.delete_address(*key), partial(self._left, text, key))])
 
     def _remove_belonging(self, one: Belonging, links: dict[str, int]) -> None:
         house = self.house
@@ -294,10 +294,12 @@ class VrrpChild:
             return  # it went with its interface
         if house.upkeep.has(found.seen):
             self.child.event("leftover", str(one), "an earlier daemon's, configured no more: removed")
-            house.addresses.submit([Operation(BELONGING, found.delete, partial(self._left, str(one)), GONE)])
+            house.addresses.submit([Operation(BELONGING, found.delete, partial(self._left, str(one), None), GONE)])
 
-    def _left(self, text: str, errno: int) -> None:
-        if errno:
+    def _left(self, text: str, key: Key | None, errno: int) -> None:
+        if not errno and key is not None:
+            self.house.monitor.table.apply(rtnl.Gone(rtnl.Address(*key)))
+        elif errno:
             self.child.log.error("%s: cannot be removed: %s", text, os.strerror(errno))
 
     def _remove(self, instance: VrrpInstance, last: str = notify.DELETED) -> None:

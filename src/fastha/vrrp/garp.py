@@ -1,5 +1,5 @@
 """Gratuitous ARP and unsolicited neighbour advertisements: which copies leave when. One copy of every address first,
-across all instances, then the repeats.
+across all instances, then the repeats; and those only when no instance waits for its addresses any more.
 
 A *block* is `repeat` copies of every address. After a transition: one block, another after master_delay, then one
 of refresh_repeat copies every master_refresh (the first at delay + refresh, as keepalived). On an interface with a
@@ -15,12 +15,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fastha.model import Garp
+from fastha.model.units import NS_PER_MS
 from fastha.vrrp.frames import ArpBlock
 from fastha.wire import na
 
 if TYPE_CHECKING:
     from fastha.loop.reactor import Reactor, Timer
 
+WAIT_NS = 5 * NS_PER_MS
 SLICE = 64  # frames per turn and interface: about 0.1 ms
 
 Send = Callable[[bytes | memoryview, int, bytes], tuple[int, int]]  # frames, size, to -> burst.send's answer
@@ -62,8 +64,9 @@ class Line:
 class Announcer:
     """All gratuitous ARP and neighbour advertisements of a process. `sent` and `errors` count frames."""
 
-    def __init__(self, reactor: Reactor, send: Send) -> None:
-        self._reactor = reactor
+    def __init__(self, reactor: Reactor, send: Send, busy: Callable[[], bool] = bool) -> None:
+        """`busy()`: addresses are being added; nothing is repeated meanwhile."""
+        self._reactor, self._busy = reactor, busy
         self._send = send
         self._lines: dict[tuple[int, int], Line] = {}  # (interface index, size of a frame)
         self.sent = 0
@@ -123,10 +126,15 @@ class Announcer:
         if not line.scheduled and (line.first or line.again):
             line.scheduled = True
             when = max(self._reactor.now_ns(), line.not_before_ns)
+            if not line.first and self._busy():
+                when = max(when, self._reactor.now_ns() + WAIT_NS)
             self._reactor.call_at(when, lambda: self._pump(line))
 
     def _pump(self, line: Line) -> None:
         line.scheduled = False
+        if not line.first and self._busy():
+            self._schedule(line)
+            return
         while line.first or line.again:
             chunk = (line.first or line.again).popleft()
             if not chunk.token.live:

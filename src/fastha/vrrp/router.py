@@ -475,8 +475,9 @@ class Router:
     def _added(self, key: Key, error: int) -> None:
         if not error:
             self._held.add(key)
-            self.house.monitor.table.apply(rtnl.Address(*key))  # ahead of the notification
-        self._complain("add", error)
+            self.house.monitor.table.add(*key)  # there is no notification
+        else:
+            self._complain("add", error)
         self._settled()
 
     def _settled(self) -> None:
