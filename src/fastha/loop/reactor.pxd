@@ -51,8 +51,8 @@ cdef int reactor_remove(reactor_t *r, int fd) noexcept nogil    # before close()
 cdef void reactor_forget(reactor_t *r, int fd) noexcept nogil
 # Report an edge-triggered descriptor that is still ready once more. 0 or -errno.
 cdef int reactor_again(reactor_t *r, int fd) noexcept nogil
-# Do not look at any descriptor before this; timers keep their time, and a signal ends it. Where a handler would be woken for
-# each of many things that may wait.
+# Do not look at any descriptor before this; timers keep their time, and a signal ends it. For a handler that would be
+# woken for each of many things that may wait.
 cdef void reactor_rest(reactor_t *r, ns_t until_ns) noexcept nogil
 # Registers a handler for nodes whose `kind` is the returned number; -ENOSPC when all are taken.
 cdef int reactor_timer_kind(reactor_t *r, timer_handler handler, void *ctx) noexcept nogil

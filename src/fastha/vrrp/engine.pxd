@@ -69,7 +69,7 @@ cdef struct lane_allowed:
     uint8_t low                             # TTL
     uint8_t high
 
-# In the order of use: what each advert needs is in the first lines of memory, for a router is cold whenever its turn comes.
+# In the order of use: what each advert needs is in the first lines of memory, for a router is cold when its turn comes.
 cdef struct lane_router:
     wheel_node *timer                       # one of lane_t.timers
     # for a master's advert

@@ -469,10 +469,10 @@ cdef int lane_on_timer(void *ctx, wheel_node *node, ns_t now_ns) noexcept nogil:
     cdef wheel_node *head = &lane.reactor.wheel.expired
     cdef const wheel_node *far = head.next
     cdef const wheel_node *near = head.next
-    cdef int dirty = 0, i
-    for i in range(FAR):
+    cdef int dirty = 0, _i
+    for _i in range(FAR):
         far = ahead_of(lane, far, False)
-    for i in range(NEAR):
+    for _i in range(NEAR):
         near = ahead_of(lane, near, True)
     while True:
         far = ahead_of(lane, far, False)
