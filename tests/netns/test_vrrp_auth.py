@@ -1,10 +1,8 @@
-"""Signed adverts on a real wire: `auth_type AH` beside Debian's keepalived in both roles, `auth_hmac` among ourselves
-(keepalived has it since 2.4), a wrong key, and a replacement that peers go on believing.
+"""Signed adverts on a real wire: a wrong key, and a replacement that peers go on believing. The matrices have the rest:
+test_vrrp_matrix.py (`auth_type AH` beside keepalived), test_vrrp_matrix_hmac.py.
 """
 
 from __future__ import annotations
-
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -12,63 +10,11 @@ import need
 from fastha.lab.network import Network
 from fastha.model import Auth, Hmac, HmacKey, VirtualAddress
 from fastha.model.units import NS_PER_S
-from netns.vrrp_director import Director, Keepalived, directors, has_vip, instance, keepalived_conf
+from netns.vrrp_director import Director, directors, instance
 
 pytestmark = [pytest.mark.root]
 KEY = HmacKey(1, bytes(range(32)).hex())
 HMAC = Hmac((KEY,), 1)
-SLACK = 5.0
-
-
-def beside_keepalived(unicast: bool) -> None:
-    down = 4.0
-    more = "unicast_src_ip 10.9.0.2\n unicast_peer {\n 10.9.0.1\n }" if unicast else ""
-    more += "\nauthentication {\n auth_type AH\n auth_pass secret\n}\n"
-    both = {
-        "version": 2, "advert_int_ns": NS_PER_S, "auth": Auth("ah", "secret"),
-        "unicast_src": "10.9.0.1" if unicast else "", "unicast_peers": ("10.9.0.2",) if unicast else (),
-    }  # fmt: skip
-    with Network() as net:
-        a, b = directors(net)
-        with Director.start(a, instance(priority=150, **both)) as us:
-            them = Keepalived(b, net.folder, keepalived_conf(100, version=2, advert_int="1", more=more))
-            us.until_role("master", deadline_s=2 * down + SLACK)
-            us.until(lambda: us.router()["sent"] >= 6, "we speak", 2 * down + SLACK)
-            assert has_vip(a)
-            assert not them.has(), them.log.read_text()
-            us.kill()
-            need.wait_until(them.has, down + SLACK, "keepalived takes over")
-        with Director.start(a, instance(priority=150, **both)) as us:
-            us.until_role("master", deadline_s=2 * down + SLACK)
-            need.wait_until(lambda: not them.has(), down + SLACK, "keepalived yields")
-            assert us.router()["discarded"] == {}
-            assert us.stop() == 0
-            need.wait_until(them.has, down + SLACK, "keepalived hears our goodbye")
-        them.stop()
-        them = Keepalived(b, net.folder, keepalived_conf(200, version=2, advert_int="1", more=more))
-        need.wait_until(them.has, 2 * down + SLACK, "keepalived is master")
-        with Director.start(a, instance(priority=150, **both)) as us:
-            us.until(lambda: us.router().get("received", 0) >= 4, "we hear it", 2 * down + SLACK)
-            assert us.router()["state"] == "backup"
-            assert us.router()["discarded"] == {}
-            them.kill()
-            us.until_role("master", deadline_s=down + SLACK)
-            b.ip("addr del 10.9.0.100/32 dev eth0")
-            them = Keepalived(b, net.folder, keepalived_conf(200, version=2, advert_int="1", more=more))
-            us.until_role("backup", deadline_s=2 * down + SLACK)  # it has begun at 1 again, and heard us
-            them.process.terminate()
-            us.until_role("master", deadline_s=down + SLACK)
-            assert us.router()["zero_received"] >= 1
-            them.process.wait(10)
-            assert us.stop() == 0
-
-
-def test_ah_beside_keepalived() -> None:
-    need.tool("keepalived")
-    need.kernel("veth", "bridge")
-    with ThreadPoolExecutor(2) as pool:
-        for done in [pool.submit(beside_keepalived, unicast) for unicast in (False, True)]:
-            done.result()
 
 
 @pytest.mark.parametrize("kind", ["ah", "hmac", "hmac over IPv6"])

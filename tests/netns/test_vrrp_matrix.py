@@ -79,13 +79,14 @@ class Cell:
         """The interface that has the address."""
         return f"vm{vrid}" if self.vmac else dev
 
-    def ours(self, priority: int) -> list[VrrpInstance]:
+    def ours(self, priority: int, number: int = 1) -> list[VrrpInstance]:
+        """Of the director with that number; the other one is its peer."""
         return [
             instance(
                 name=name, interface=dev, vrid=vrid, priority=priority, version=self.version, family=self.family,
                 advert_int_ns=int(self.interval_s * NS_PER_S), addresses=(VirtualAddress(self.vip(net), self.bits),),
-                unicast_src=self.end(net, 1) if self.unicast else "",
-                unicast_peers=(self.end(net, 2),) if self.unicast else (),
+                unicast_src=self.end(net, number) if self.unicast else "",
+                unicast_peers=(self.end(net, 3 - number),) if self.unicast else (),
                 auth=Auth() if self.auth == "none" else Auth(self.auth.lower(), "secret"),
                 vmac=Device(f"vm{vrid}", dev, virtual_mac(vrid, self.family == 6), ipv6=self.family == 6)
                 if self.vmac else None,

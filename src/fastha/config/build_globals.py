@@ -15,7 +15,7 @@ from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
 from fastha.config.words import check_words
 from fastha.lean import dataclass, field, replace
-from fastha.model import Fifo, FirewallDefs, Garp, GlobalDefs, LvsDefs, Processes
+from fastha.model import Fifo, FirewallDefs, Garp, GlobalDefs, LvsDefs, Processes, ReceiveBuffer
 
 # keyword (without the vrrp_ of global_defs) -> field of Garp, how it is read
 GARP = {
@@ -64,6 +64,7 @@ class Globals:
     startup_delay_ns: int = 0
     delay_after_boot_ns: int = 0
     log_unknown_vrids: bool = False
+    process_monitor: ReceiveBuffer = ReceiveBuffer()
 
     def defs(self, lvs: LvsDefs, fifos: tuple[Fifo, ...]) -> GlobalDefs:
         return GlobalDefs(
@@ -83,6 +84,7 @@ class Globals:
             self.startup_delay_ns,
             self.delay_after_boot_ns,
             self.log_unknown_vrids,
+            self.process_monitor,
         )
 
     def garp_with(self, own: dict[str, int]) -> Garp:
@@ -124,6 +126,10 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
                 into.delay_after_boot_ns = values.seconds_ns(item, faults) or 0
             case "log_unknown_vrids":
                 into.log_unknown_vrids = True
+            case "process_monitor_rcv_bufs":
+                into.process_monitor = replace(into.process_monitor, size=values.number(item, faults) or 0)
+            case "process_monitor_rcv_bufs_force":
+                into.process_monitor = replace(into.process_monitor, force=values.boolean(item, faults) is not False)
             case name if name in GLOBAL_FLAGS:
                 read_flag(item, into.answers, faults)
             case "vrrp_min_garp":
