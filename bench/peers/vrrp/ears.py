@@ -16,8 +16,11 @@ from fastha.lab.netns import Namespace
 SO_TIMESTAMPNS = 35
 SO_RCVBUFFORCE = 33
 RTMGRP_IPV4_IFADDR = 0x10
-RTM_NEWADDR = 20
+RTMGRP_LINK = 1
+RTM_NEWADDR, RTM_NEWLINK = 20, 16
+IFF_UP = 1
 VRRP = 112
+EAR_PRIORITY = 20  # above subject.FIFO_PRIORITY
 
 
 class _Ear:
@@ -43,6 +46,8 @@ class _Ear:
         self._socket.close()
 
     def _run(self) -> None:
+        # It tells when it heard something: on a busy machine not how long it waited for a core. Of this thread alone.
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(EAR_PRIORITY))
         while self._end not in (ready := select.select([self._socket, self._end], [], [])[0]):
             if ready:
                 self._take()
@@ -74,14 +79,13 @@ class Adverts(_Ear):
             self.heard.setdefault(data[start + 1], []).append(seconds + ns / 1e9)
 
 
-class Addresses(_Ear):
-    """`added`: when each IPv4 address was announced by the kernel, in order."""
+class _Kernel(_Ear):
+    """What the kernel announces to a netlink group."""
 
-    def __init__(self, namespace: Namespace) -> None:
+    def __init__(self, namespace: Namespace, group: int) -> None:
         sock = namespace.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
-        sock.bind((0, RTMGRP_IPV4_IFADDR))
+        sock.bind((0, group))
         super().__init__(sock)
-        self.added: list[float] = []
         self.lost = False
 
     def _take(self) -> None:
@@ -94,9 +98,36 @@ class Addresses(_Ear):
         at = 0
         while at < len(data):
             length, kind = struct.unpack_from("=IH", data, at)
-            if kind == RTM_NEWADDR:
-                self.added.append(now)
+            self._heard(kind, data, at, now)
             at += (length + 3) & ~3
+
+    def _heard(self, kind: int, data: bytes, at: int, now: float) -> None:
+        raise NotImplementedError
+
+
+class Addresses(_Kernel):
+    """`added`: when each IPv4 address was announced by the kernel, in order."""
+
+    def __init__(self, namespace: Namespace) -> None:
+        super().__init__(namespace, RTMGRP_IPV4_IFADDR)
+        self.added: list[float] = []
+
+    def _heard(self, kind: int, data: bytes, at: int, now: float) -> None:
+        if kind == RTM_NEWADDR:
+            self.added.append(now)
+
+
+class Links(_Kernel):
+    """`up`: when each interface was first heard to be up, by index."""
+
+    def __init__(self, namespace: Namespace) -> None:
+        super().__init__(namespace, RTMGRP_LINK)
+        self.up: dict[int, float] = {}
+
+    def _heard(self, kind: int, data: bytes, at: int, now: float) -> None:
+        index, flags = struct.unpack_from("=iI", data, at + 20)  # struct ifinfomsg behind the header, rtnetlink(7)
+        if kind == RTM_NEWLINK and flags & IFF_UP:
+            self.up.setdefault(index, now)
 
 
 def gaps(times: list[float]) -> list[float]:

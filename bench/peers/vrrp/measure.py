@@ -6,12 +6,12 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ears import Addresses, Adverts, gaps
+from ears import Addresses, Adverts, Links, gaps
 from subject import Fastha, Subject
-from workload import address, instance, links, many_addresses, many_routers
+from workload import address, instance, links, many_addresses, many_routers, routers
 
 from fastha.lab.netns import Namespace
 from fastha.lab.network import Network
@@ -93,12 +93,12 @@ def backup(program: type[Subject], sizes: Sizes, folder: Path) -> dict[str, floa
 def takeover(program: type[Subject], sizes: Sizes, folder: Path) -> dict[str, float]:
     """The master of many addresses loses power: from the first address to the last."""
     with wire(8) as (a, b), Fastha(b, folder / "peer", many_addresses(sizes.addresses, 8, 200)) as peer:
-        holds(b, sizes.addresses)
+        holds(b, sizes.addresses, 120)
         with program(a, folder, many_addresses(sizes.addresses, 8, 100)), Addresses(a) as seen:
             time.sleep(2)
             assert not seen.added, "it listens first"
             peer.kill()
-            wait_until(lambda: len(seen.added) >= sizes.addresses, 60, "every address is taken over", 0.05)
+            wait_until(lambda: len(seen.added) >= sizes.addresses, 120, "every address is taken over", 0.05)
             assert not seen.lost
             return {"span_s": seen.added[-1] - seen.added[0]}
 
@@ -125,6 +125,37 @@ def punctual(program: type[Subject], sizes: Sizes, folder: Path) -> dict[str, fl
             }
 
 
+def staged(program: type[Subject], sizes: Sizes, folder: Path) -> dict[str, float]:
+    """Very many addresses of a master that loses power, first to last: by fastha staged, by keepalived (which knows
+    nothing like it) as it can."""
+    if program is not Fastha:
+        return takeover(program, replace(sizes, addresses=sizes.burst), folder)
+    with wire(8) as (a, b), Fastha(b, folder / "peer", many_addresses(sizes.burst, 8, 200)) as peer:
+        holds(b, sizes.burst, 120)
+        conf = many_addresses(sizes.burst, 8, 100, more="use_vmac\nstaged_addresses")
+        with program(a, folder, conf):
+            holds(a, sizes.burst, 120)
+            time.sleep(3)
+            assert _up(a, "vrrp") == 0, "a backup"
+            with Links(a) as seen:
+                peer.kill()
+                wait_until(lambda: _up(a, "vrrp") == routers(sizes.burst), 60, "every interface is up", 0.05)
+                assert not seen.lost
+                assert addresses_in(a) == sizes.burst
+                times = [seen.up[index] for index in _indices(a, "vrrp")]
+                return {"span_s": max(times) - min(times)}
+
+
+def _indices(namespace: Namespace, prefix: str) -> set[int]:
+    """Of the interfaces with such a name that are up."""
+    links = json.loads(namespace.run(["ip", "-j", "link"]).stdout)
+    return {link["ifindex"] for link in links if link["ifname"].startswith(prefix) and "UP" in link["flags"]}
+
+
+def _up(namespace: Namespace, prefix: str) -> int:
+    return len(_indices(namespace, prefix))
+
+
 def quick(program: type[Subject], sizes: Sizes, folder: Path) -> dict[str, float]:
     """advert_int 0.01: from the last advert of a master that loses power to the address on its backup; medians."""
     found = []
@@ -149,6 +180,7 @@ MEASUREMENTS: dict[str, Callable[[type[Subject], Sizes, Path], dict[str, float]]
     "master": master,
     "backup": backup,
     "takeover": takeover,
+    "staged": staged,
     "punctual": punctual,
     "quick": quick,
 }

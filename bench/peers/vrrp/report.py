@@ -15,6 +15,7 @@ ROWS: tuple[tuple[str, str, str, str, float | None, float | None], ...] = (
     ("master", "adverts_per_s", "adverts sent", "/s", None, None),
     ("backup", "adverts_per_s", "adverts heard", "/s", None, None),
     ("takeover", "span_s", "{addresses} addresses taken over, first to last", "ms", 0.60, None),
+    ("staged", "span_s", "{burst} staged addresses, first to last, and keepalived's as they are", "ms", 0.05, None),
     (
         "punctual",
         "gap_max_s",

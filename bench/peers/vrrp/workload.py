@@ -21,13 +21,19 @@ def many_routers(count: int, priority: int) -> str:
     )
 
 
-def many_addresses(count: int, links: int, priority: int, advert_int: str = "0.1") -> str:
+def many_addresses(count: int, links: int, priority: int, advert_int: str = "0.1", more: str = "") -> str:
     """Routers with up to 250 addresses each, spread over the links; VRIDs from 1."""
     out = []
     for number, first in enumerate(range(0, count, PER_ROUTER)):
         mine = [address(i) for i in range(first, min(first + PER_ROUTER, count))]
-        out.append(instance(f"m{number}", f"eth{number % links}", 1 + number // links, priority, mine, advert_int))
+        where = f"eth{number % links}", 1 + number // links
+        out.append(instance(f"m{number}", *where, priority, mine, advert_int, more))
     return "".join(out)
+
+
+def routers(addresses: int) -> int:
+    """How many `many_addresses` makes."""
+    return -(-addresses // PER_ROUTER)
 
 
 def address(number: int) -> str:

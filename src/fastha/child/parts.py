@@ -85,6 +85,7 @@ class Parts:
             for number, chunk in enumerate(row[3]):
                 row[3][number] = _real_servers(chunk, self._pool)
                 yield
+            yield
 
     def take_previous(self, message: Mapping[str, Any]) -> None:
         """One message `previous`."""

@@ -8,7 +8,7 @@ adverts of other instances do not wait for a takeover of thousands of addresses.
 from __future__ import annotations
 
 import errno
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,7 +20,11 @@ from fastha.model.units import NS_PER_MS
 if TYPE_CHECKING:
     from fastha.loop.reactor import Reactor
 
-BATCH = 32  # messages per send
+BATCH = 32  # messages per send, at most
+PATIENCE_NS = (
+    4 * NS_PER_MS
+)  # a send that took longer waited for somebody's lock (rtnl), which it takes for each message
+LATELY_NS = 20 * NS_PER_MS
 SLICE_NS = NS_PER_MS  # of work per turn; the kernel needs 20 us to add an address and up to 1 ms to remove one
 HARMLESS = frozenset((errno.EEXIST, errno.EADDRNOTAVAIL))  # adding what is there, removing what is not
 
@@ -46,7 +50,9 @@ class AddressQueue:
         self._sock = open_netlink()
         self._sock.setblocking(False)
         self._queue: deque[Operation] = deque()
-        self._queued: Counter[Key] = Counter()
+        self._queued: dict[Key, int] = {}
+        self._most = BATCH
+        self._answered_ns = -LATELY_NS
         self._sequence = 0
         self._scheduled = False
         self.operations = 0
@@ -57,16 +63,26 @@ class AddressQueue:
         put = self._queue.appendleft if urgent else self._queue.append
         for operation in operations:
             put(operation)
-            self._queued[operation.key] += 1
+            self._queued[operation.key] = self._queued.get(operation.key, 0) + 1
         self._schedule()
+
+    @property
+    def port(self) -> int:
+        """Its netlink port: notifications of what it asked for name it."""
+        return int(self._sock.getsockname()[0])
 
     def busy(self, key: Key) -> bool:
         """An operation on this address is still queued: what the kernel has now says nothing."""
-        return self._queued[key] > 0
+        return key in self._queued
 
     @property
     def idle(self) -> bool:
         return not self._queue
+
+    @property
+    def restless(self) -> bool:
+        """There is work, or was a moment ago, and more may follow."""
+        return bool(self._queue) or self._reactor.now_ns() - self._answered_ns < LATELY_NS
 
     def pump(self) -> None:
         """Send for one slice of time and tell the results."""
@@ -78,21 +94,23 @@ class AddressQueue:
     def _batch(self) -> None:
         batch: dict[int, Operation] = {}
         buffer = bytearray()
-        while self._queue and len(batch) < BATCH:
+        begun_ns = self._reactor.now_ns()
+        while self._queue and len(batch) < self._most:
             operation = self._queue.popleft()
             self._sequence += 1
             offset = len(buffer)
             buffer += operation.message
-            rtnl.number(buffer, offset, self._sequence)
-            if self._queue and len(batch) < BATCH - 1:
-                rtnl.only_errors(buffer, offset)
+            rtnl.number(buffer, offset, self._sequence, only_errors=bool(self._queue) and len(batch) < self._most - 1)
             batch[self._sequence] = operation
         results = self._exchange(buffer, batch)
+        self._answered_ns = self._reactor.now_ns()
+        late = self._answered_ns - begun_ns > PATIENCE_NS
+        self._most = max(self._most // 4, 1) if late else min(self._most * 2, BATCH)
         unanswered = 0 if self._sequence in results else errno.ETIMEDOUT
         for sequence, operation in batch.items():
-            self._queued[operation.key] -= 1
-            if not self._queued[operation.key]:
-                del self._queued[operation.key]
+            more = self._queued.pop(operation.key) - 1
+            if more:
+                self._queued[operation.key] = more
             result = results.get(sequence, unanswered)
             self.operations += 1
             self.errors += result not in operation.harmless and result != 0

@@ -107,8 +107,8 @@ def _private() -> bytes:
 
 
 def _ipvlan(flags: int) -> bytes:
-    data = attribute(rtnl.IFLA_IPVLAN_MODE, rtnl.FLAGS.pack(0)) + attribute(
-        rtnl.IFLA_IPVLAN_FLAGS, rtnl.FLAGS.pack(flags)
+    data = attribute(rtnl.IFLA_IPVLAN_MODE, rtnl.SHORT.pack(0)) + attribute(
+        rtnl.IFLA_IPVLAN_FLAGS, rtnl.SHORT.pack(flags)
     )
     return attribute(
         rtnl.IFLA_LINKINFO,

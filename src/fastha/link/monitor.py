@@ -6,6 +6,7 @@ import errno
 import select
 import socket
 import struct
+from array import array
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 SO_RCVBUFFORCE = 33  # asm-generic/socket.h; needs CAP_NET_ADMIN
 ROOM = 1 << 18
 BUFFER = 4 << 20  # notifications of some 5000 addresses; more than that costs one more dump
+SO_ATTACH_FILTER = 26
+# linux/filter.h: BPF_LD|BPF_H|BPF_ABS, BPF_LD|BPF_W|BPF_ABS, BPF_JMP|BPF_JEQ|BPF_K, BPF_RET|BPF_K
+LOAD_HALF, LOAD_WORD, EQUAL, RETURN = 0x28, 0x20, 0x15, 0x06
 SLICE = 64  # notifications taken in per turn
 DUMP_TIMEOUT = struct.pack("ll", 2, 0)
 
@@ -74,13 +78,17 @@ Changes = set[tuple[int, str]]  # (interface index, address that came or went; "
 
 class Monitor:
     """`table` is the present picture; `changed(changes)` is called after each batch of news that changed it, with
-    None when everything may have."""
+    None when everything may have.
+
+    `ignore_added(port)`: of IPv4 addresses that this netlink port adds the kernel says nothing; who adds them tells
+    `table`. A takeover of thousands would be heard of twice, and what was lost of it would cost a dump."""
 
     def __init__(self, reactor: Reactor, changed: Callable[[Changes | None], object], inet6: bool = False) -> None:
         self._inet6 = inet6
         self._reactor = reactor
         self._changed = changed
         self.lost = 0  # how often notifications were lost
+        self._own_port = 0
         # Subscribed before the dump, so that nothing falls between them.
         self._sock = open_netlink(
             rtnl.RTMGRP_LINK | rtnl.RTMGRP_IPV4_IFADDR | (rtnl.RTMGRP_IPV6_IFADDR if inet6 else 0)
@@ -88,6 +96,22 @@ class Monitor:
         self._sock.setblocking(False)
         self.table = dump(inet6)
         reactor.add(self._sock.fileno(), select.EPOLLIN, self._ready)
+
+    def ignore_added(self, port: int) -> None:
+        self._own_port = port
+        # The kernel loads in network order what netlink has in the host's.
+        program = (
+            (LOAD_HALF, 0, 0, 4),  # nlmsg_type
+            (EQUAL, 0, 3, socket.htons(rtnl.RTM_NEWADDR)),
+            (LOAD_WORD, 0, 0, 12),  # nlmsg_pid
+            (EQUAL, 0, 1, socket.htonl(port)),
+            (RETURN, 0, 0, 0),
+            (RETURN, 0, 0, 0x7FFFFFFF),
+        )
+        code = array("B", b"".join(struct.pack("=HBBI", *one) for one in program))
+        self._sock.setsockopt(
+            socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(program), code.buffer_info()[0])
+        )
 
     def _ready(self, _events: int) -> None:
         changes = self.read()
@@ -97,7 +121,7 @@ class Monitor:
     def read(self) -> Changes | None:
         """Take in what has been announced so far."""
         changes: Changes = set()
-        everything = False
+        everything = doubtful = False
         for _ in range(SLICE):  # the rest is reported again: others have their turn
             try:
                 data = self._sock.recv(ROOM)
@@ -110,9 +134,15 @@ class Monitor:
                 self.table = dump(self._inet6)
                 everything = True
                 continue
+            own = self._own_port and rtnl.port(data) == self._own_port
             for message in rtnl.parse(data):
-                if self.table.apply(message):
+                if own and isinstance(message, rtnl.Gone) and self.table.knows(message.what):
+                    doubtful = True  # removed with another one by the kernel, or by us and added again since
+                elif self.table.apply(message):
                     changes.add(_subject(message))
+        if doubtful:
+            self.table = dump(self._inet6)
+            everything = True
         return None if everything else changes
 
     def close(self) -> None:

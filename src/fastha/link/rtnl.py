@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -31,7 +32,8 @@ FOREVER_S = (1 << 32) - 1
 IFAPROT_KEEPALIVED = 18  # the number keepalived tags its addresses with: tools that know it know ours
 
 SEQUENCE = struct.Struct("=I")
-FLAGS = struct.Struct("=H")
+SHORT = struct.Struct("=H")
+LOW_FLAGS = 6 if sys.byteorder == "little" else 7  # the low byte of nlmsg_flags
 HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
 IFINFO = struct.Struct("=BxHiII")  # family, type, index, flags, change
 IFADDR = struct.Struct("=BBBBi")  # family, prefixlen, flags, scope, index
@@ -137,14 +139,17 @@ def family_of(ip: str) -> int:
     return socket.AF_INET6 if ":" in ip else socket.AF_INET
 
 
-def number(buffer: bytearray, offset: int, sequence: int) -> None:
-    """Set the sequence number of the message that begins at `offset`."""
+def number(buffer: bytearray, offset: int, sequence: int, only_errors: bool = False) -> None:
+    """Set the sequence number of the message that begins at `offset`. `only_errors`: it is answered only if it fails
+    (netlink(7): without NLM_F_ACK)."""
     SEQUENCE.pack_into(buffer, offset + 8, sequence)
+    if only_errors:
+        buffer[offset + LOW_FLAGS] &= ~NLM_F_ACK
 
 
-def only_errors(buffer: bytearray, offset: int) -> None:
-    """Have the message that begins at `offset` answered only if it fails (netlink(7): without NLM_F_ACK)."""
-    FLAGS.pack_into(buffer, offset + 6, FLAGS.unpack_from(buffer, offset + 6)[0] & ~NLM_F_ACK)
+def port(data: bytes) -> int:
+    """Of the first message of a datagram: who asked for what it tells; 0: nobody (nlmsg_pid)."""
+    return SEQUENCE.unpack_from(data, 12)[0] if len(data) >= HEADER.size else 0
 
 
 def parse(data: bytes) -> Iterator[Link | Address | Gone | Reply]:
@@ -204,7 +209,7 @@ def _read_kind(info: memoryview) -> tuple[str, int]:
     data = dict(attributes(found.get(IFLA_INFO_DATA, memoryview(b""))))
     if kind == "ipvlan":
         halves = (bytes(data.get(one, b"\0\0")).ljust(2, b"\0") for one in (IFLA_IPVLAN_MODE, IFLA_IPVLAN_FLAGS))
-        layer, flags = (FLAGS.unpack_from(half)[0] for half in halves)
+        layer, flags = (SHORT.unpack_from(half)[0] for half in halves)
         return kind, layer << 16 | flags
     mode = data.get(IFLA_MACVLAN_MODE, b"")
     return kind, SEQUENCE.unpack(mode)[0] if len(mode) == 4 else 0

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
-ROOT = Path("/proc/sys/net")
+ROOT = "/proc/sys/net"
 
 
 def read(family: str, interface: str, name: str) -> int | None:
     """`family`: ipv4 or ipv6. None if there is no such setting."""
     try:
-        return int((ROOT / family / "conf" / interface / name).read_text())
+        with open(f"{ROOT}/{family}/conf/{interface}/{name}") as file:
+            return int(file.read())
     except (OSError, ValueError):
         return None
 
@@ -18,7 +19,8 @@ def read(family: str, interface: str, name: str) -> int | None:
 def write(family: str, interface: str, name: str, value: int) -> int:
     """The errno, 0 for success. Written also if it is so: a setting never written follows `default`."""
     try:
-        (ROOT / family / "conf" / interface / name).write_text(str(value))
+        with open(f"{ROOT}/{family}/conf/{interface}/{name}", "w") as file:
+            file.write(str(value))
     except OSError as error:
         return error.errno or 5
     return 0
@@ -27,6 +29,6 @@ def write(family: str, interface: str, name: str, value: int) -> int:
 def interfaces(family: str) -> list[str]:
     """Names of all that have settings, without `all`."""
     try:
-        return [path.name for path in (ROOT / family / "conf").iterdir() if path.name != "all"]
+        return [name for name in os.listdir(f"{ROOT}/{family}/conf") if name != "all"]
     except OSError:
         return []

@@ -35,11 +35,7 @@ class Table:
                 self._names[message.name] = message.index
                 return True
             case Address():
-                have = self._addresses.setdefault(message.index, {})
-                if (message.ip, message.prefixlen) in have:
-                    return False
-                have[message.ip, message.prefixlen] = None
-                return True
+                return self.add(message.index, message.ip, message.prefixlen)
             case Gone(Link() as link):
                 self._addresses.pop(link.index, None)
                 if self._names.get(link.name) == link.index:
@@ -50,6 +46,17 @@ class Table:
                 return have.pop((address.ip, address.prefixlen), False) is None
             case _:
                 return False
+
+    def add(self, index: int, ip: str, prefixlen: int) -> bool:
+        """An address is there; True if that is new."""
+        have = self._addresses.setdefault(index, {})
+        if (ip, prefixlen) in have:
+            return False
+        have[ip, prefixlen] = None
+        return True
+
+    def knows(self, what: Link | Address) -> bool:
+        return what.index in self.links if isinstance(what, Link) else self.has(what.index, what.ip, what.prefixlen)
 
     def link(self, name: str) -> Link | None:
         return self.links.get(self._names.get(name, -1))

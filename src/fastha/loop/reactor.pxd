@@ -38,6 +38,7 @@ cdef struct reactor_t:
     ns_t lag_max_ns                         # worst lateness of a timer since last taken
     uint64_t lag[LATE_STEPS]                # lateness of all timers, native and Python's, since the start
     bint python_due                         # some handler answered 1
+    ns_t rest_until_ns                      # 0, or when descriptors are looked at again
     bint coarse                             # this kernel has no epoll_pwait2: milliseconds, rounded up
 
 # 0 or -errno.
@@ -50,6 +51,9 @@ cdef int reactor_remove(reactor_t *r, int fd) noexcept nogil    # before close()
 cdef void reactor_forget(reactor_t *r, int fd) noexcept nogil
 # Report an edge-triggered descriptor that is still ready once more. 0 or -errno.
 cdef int reactor_again(reactor_t *r, int fd) noexcept nogil
+# Do not look at any descriptor before this; timers keep their time, and a signal ends it. For a handler that would be
+# woken for each of many things that may wait.
+cdef void reactor_rest(reactor_t *r, ns_t until_ns) noexcept nogil
 # Registers a handler for nodes whose `kind` is the returned number; -ENOSPC when all are taken.
 cdef int reactor_timer_kind(reactor_t *r, timer_handler handler, void *ctx) noexcept nogil
 # One turn of descriptors and timers; sleeps first if `wait` and nothing is due. 0, or -errno (-EINTR: a signal came).

@@ -29,6 +29,7 @@ cdef extern from * nogil:
     """
     #include <sys/epoll.h>
     #include <sys/syscall.h>
+    #include <time.h>
     #include <unistd.h>
     #ifndef SYS_epoll_pwait2
     #define SYS_epoll_pwait2 441    /* Linux 5.11, the same number on every architecture */
@@ -38,6 +39,11 @@ cdef extern from * nogil:
     {
         struct fha_timespec64 ts = {timeout_ns / 1000000000, timeout_ns % 1000000000};
         return (int)syscall(SYS_epoll_pwait2, epfd, events, room, timeout_ns < 0 ? NULL : &ts, NULL, (size_t)0);
+    }
+    static inline int fha_sleep_until(long long ns)     /* 0, or EINTR */
+    {
+        struct timespec ts = {ns / 1000000000, ns % 1000000000};
+        return clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
     }
     """
     ctypedef union epoll_data_t:
@@ -49,6 +55,7 @@ cdef extern from * nogil:
     int epoll_ctl(int epfd, int op, int fd, epoll_event *event)
     int epoll_wait(int epfd, epoll_event *events, int room, int timeout_ms)
     int epoll_pwait2 "fha_epoll_pwait2"(int epfd, epoll_event *events, int room, long long timeout_ns)
+    int sleep_until "fha_sleep_until"(long long ns)
     enum:
         EPOLL_CLOEXEC
         EPOLL_CTL_ADD
@@ -169,6 +176,10 @@ cdef int reactor_again(reactor_t *r, int fd) noexcept nogil:
     return 0 if epoll_ctl(r.epfd, EPOLL_CTL_MOD, fd, &event) == 0 else -errno
 
 
+cdef void reactor_rest(reactor_t *r, ns_t until_ns) noexcept nogil:
+    r.rest_until_ns = until_ns
+
+
 cdef int reactor_timer_kind(reactor_t *r, timer_handler handler, void *ctx) noexcept nogil:
     if r.kinds == REACTOR_KINDS:
         return -ENOSPC
@@ -205,6 +216,13 @@ cdef ns_t sleep_ns(const reactor_t *r) noexcept nogil:
     return next_ns - now_ns if next_ns > now_ns else 0
 
 
+cdef int rest(reactor_t *r) noexcept nogil:
+    # Sleep until the rest is over or a timer is due. 0 or -EINTR.
+    cdef ns_t until_ns = r.rest_until_ns, next_ns = wheel_next_ns(&r.wheel)
+    r.rest_until_ns = 0
+    return -sleep_until(until_ns if until_ns < next_ns else next_ns)
+
+
 cdef void serve_fds(reactor_t *r, const epoll_event *events, int n) noexcept nogil:
     cdef fd_slot *slot
     cdef int fd, i
@@ -235,7 +253,13 @@ cdef int reactor_turn(reactor_t *r, bint wait) noexcept nogil:
     cdef epoll_event events[BATCH]
     cdef int n, _round
     cdef int interrupted = 0
-    n = fetch(r, events, sleep_ns(r) if wait else 0)
+    n = 0
+    if wait and r.rest_until_ns != 0:
+        n = rest(r)
+        if n == 0:
+            n = fetch(r, events, 0)
+    else:
+        n = fetch(r, events, sleep_ns(r) if wait else 0)
     if n == -EINTR:                         # SIGCONT after a long stop, say: hear what came meanwhile, then timers
         interrupted = n
         n = fetch(r, events, 0)

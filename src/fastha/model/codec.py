@@ -18,9 +18,11 @@ import orjson
 from fastha.model.checks import HttpUrl, Regex, Tls
 from fastha.model.lvs import Tunnel
 from fastha.model.script import Script
+from fastha.model.vrrp import Auth, Garp, InstanceNotify, Tracker
+from fastha.model.wire import Wire
 
 T = TypeVar("T")
-SHARED = frozenset({HttpUrl, Regex, Script, Tls, Tunnel})
+SHARED = frozenset({Auth, Garp, HttpUrl, InstanceNotify, Regex, Script, Tls, Tracker, Tunnel, Wire})
 
 
 def dumps(value: object) -> bytes:

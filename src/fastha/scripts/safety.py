@@ -7,7 +7,6 @@ links are followed, and what they go through is looked at like the rest (keepali
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from collections.abc import Callable, Mapping
 
@@ -20,6 +19,8 @@ def program(argv0: str, environment: Mapping[str, str]) -> str:
     """The file that runs for `argv0`; "" if there is none in the PATH."""
     if "/" in argv0:
         return argv0
+    import shutil  # half a megabyte, which few children need
+
     return shutil.which(argv0, path=environment.get("PATH")) or ""
 
 

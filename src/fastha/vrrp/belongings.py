@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastha.link import routes
 from fastha.link.addresses import BELONGING, Operation
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fastha.vrrp.house import House
 
 TELL_PER_S = 1 / 60
+NOTHING: dict[Belonging, Any] = {}  # of thousands that have neither routes nor rules; `build` gives others their own
 # Removing what went with its interface or was removed by somebody.
 GONE = frozenset((errno.ESRCH, errno.ENOENT, errno.ENODEV, errno.EADDRNOTAVAIL))
 
@@ -26,16 +27,21 @@ class Belongings:
     """`up`: they are wanted in the kernel. `refused`: what is not there, and why. `repaired` counts what somebody
     removed and came back."""
 
+    __slots__ = (
+        "_answered", "_built", "_held", "_looked", "_messages", "_pending", "_wanted", "house", "name", "refused",
+        "repaired", "up",
+    )  # fmt: skip
+
     def __init__(self, house: House, name: str, answered: Callable[[], object] = bool) -> None:
         self.house = house
         self.name = name
         self._answered = answered  # called after each answer of the kernel
         self.up = False
         self.repaired = 0
-        self.refused: dict[Belonging, str] = {}
+        self.refused: dict[Belonging, str] = NOTHING
         self._wanted: tuple[Belonging, ...] = ()
         self._built: object = None
-        self._messages: dict[Belonging, Messages] = {}
+        self._messages: dict[Belonging, Messages] = NOTHING
         self._held: dict[Belonging, Messages] = {}  # in the kernel because of us, in the order they came
         self._pending: dict[Belonging, Messages] = {}  # asked for, not answered yet
         self._looked = 0  # looks before this one say nothing

@@ -28,7 +28,7 @@ from fastha.child.turns import Turns
 from fastha.child.work import Steps, Work, run
 from fastha.errors import SystemFault
 from fastha.link import routes, rtnl
-from fastha.link.addresses import BELONGING, Operation
+from fastha.link.addresses import BELONGING, Key, Operation
 from fastha.link.monitor import Changes
 from fastha.link.rtnl import Link
 from fastha.loop.reactor import Reactor
@@ -81,7 +81,7 @@ class VrrpChild:
         self._beat = 0
         self._stopping = False
         for kind, handler in {
-            "parts": self.parts.take_parts,
+            "parts": self._parts,
             "previous": self.parts.take_previous,
             "propose": lambda message: self.work.add(self._propose(message)),
             "commit": lambda message: self.work.add(self._commit(message)),
@@ -107,6 +107,12 @@ class VrrpChild:
         """By hand: prepare and commit at once. SystemFault or ValueError, one line."""
         run(self._prepare(self.parts.at_once(config), {}))
         run(self._apply())
+
+    def _parts(self, message: Message) -> None:
+        self.work.quiet()
+        self.parts.take_parts(message)
+        for _ in self.parts.digest():
+            self._breathe()
 
     def _propose(self, message: Message) -> Steps:
         """Phase one, between which adverts come and go; nothing that runs is changed."""
@@ -283,7 +289,7 @@ class VrrpChild:
             if link is not None and text not in wanted and table.has(link.index, ip, int(prefixlen)):
                 self.child.event("leftover", text, "an earlier daemon's address, configured no more: removed")
                 key = link.index, ip, int(prefixlen)
-                self.house.addresses.submit([Operation(key, rtnl.delete_address(*key), partial(self._left, text))])
+                self.house.addresses.submit([Operation(key, rtnl.delete_address(*key), partial(self._left, text, key))])
 
     def _remove_belonging(self, one: Belonging, links: dict[str, int]) -> None:
         house = self.house
@@ -293,10 +299,12 @@ class VrrpChild:
             return  # it went with its interface
         if house.upkeep.has(found.seen):
             self.child.event("leftover", str(one), "an earlier daemon's, configured no more: removed")
-            house.addresses.submit([Operation(BELONGING, found.delete, partial(self._left, str(one)), GONE)])
+            house.addresses.submit([Operation(BELONGING, found.delete, partial(self._left, str(one), None), GONE)])
 
-    def _left(self, text: str, errno: int) -> None:
-        if errno:
+    def _left(self, text: str, key: Key | None, errno: int) -> None:
+        if not errno and key is not None:
+            self.house.monitor.table.apply(rtnl.Gone(rtnl.Address(*key)))
+        elif errno:
             self.child.log.error("%s: cannot be removed: %s", text, os.strerror(errno))
 
     def _remove(self, instance: VrrpInstance, last: str = notify.DELETED) -> None:
@@ -348,7 +356,7 @@ class VrrpChild:
             else:
                 text = f"{machine.dotted(src)} announces other addresses than ours; honoured"
                 self.child.event("addresses", router.instance.name, text)
-                router.differing.add(src)
+                router.differing |= {src}
             if reactor.now_ns() >= end_ns:
                 break
         if events:

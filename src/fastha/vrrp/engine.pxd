@@ -52,6 +52,9 @@ cdef enum:
     CONTROL6_WORDS = 8                      # x 8 bytes: CMSG_SPACE of an in6_pktinfo and of a hop limit
 
 cdef enum:
+    TIMERS = 64                             # in one piece of memory: the wheel goes from one to the next
+
+cdef enum:
     LANE_PEERS = 8                          # peers with other addresses that are remembered as told
 
 cdef struct lane_frame:
@@ -66,50 +69,56 @@ cdef struct lane_allowed:
     uint8_t low                             # TTL
     uint8_t high
 
+# In the order of use: what each advert needs is in the first lines of memory, for a router is cold when its turn comes.
 cdef struct lane_router:
-    wheel_node timer
-    lane_router *next_vrid                  # others with this VRID on the same socket (other unicast sources)
-    lane_router *next_dirty
-    uint32_t index
-    int slot                                # of the receiving socket; -1: none
-    int second_slot                         # of one that hears for it (a VMAC's); -1: none
-    bint dirty
-    bint used
-    # rules
+    wheel_node *timer                       # one of lane_t.timers
+    # for a master's advert
+    uint8_t role
+    uint8_t priority
     uint8_t version
-    uint8_t vrid
     uint8_t down_adverts
+    bint dirty
+    int slot                                # of the receiving socket; -1: none
+    int tx_fd
+    ns_t deadline_ns                        # -1: no timer
+    ns_t advert_int_ns
+    ns_t silence_ns
+    seal_t *seal                            # auth_type AH or auth_hmac; NULL: neither
+    lane_frame *frames                      # and their bytes, in one piece
+    uint32_t frame_count
+    uint32_t index
+    uint64_t sent
+    ns_t late_max_ns
+    uint64_t late[LATE_STEPS]
+    # for one that a backup hears
+    lane_router *next_vrid                  # others with this VRID on the same socket (other unicast sources)
+    ip_t listen_ip                          # the group, or the unicast source
+    ip_t own_ip
+    ip_t master_ip
+    ns_t master_adver_ns
+    uint8_t master_priority
+    uint8_t auth_type
+    uint8_t count
+    uint8_t width                           # bytes of an address: 4 or 16
+    uint32_t allowed_count                  # 0: everybody may speak
+    uint8_t *addresses                      # count x width bytes, network order, as configured
+    uint64_t received
+    peer_t peers[PEERS]
+    # state, rules
+    lane_router *next_dirty
+    int second_slot                         # of one that hears for it (a VMAC's); -1: none
+    bint used
+    uint8_t vrid
     bint preempt
     bint patient                            # preempt_delay is set
     bint trusting                           # addresses are not compared in adverts of the master it knows
     bint plain_sum                          # a version 3 checksum without the pseudo header is right too
     ip_t old_sum                            # and one with this destination in it; 0: none
-    uint32_t allowed_count                  # 0: everybody may speak
     lane_allowed *allowed
     bint deaf                               # owner_ignore_adverts
-    ip_t own_ip
-    ip_t listen_ip                          # the group, or the unicast source
-    ns_t advert_int_ns
-    ns_t silence_ns
-    uint8_t auth_type
     uint8_t auth[8]
-    seal_t *seal                            # auth_type AH or auth_hmac; NULL: neither
-    uint8_t count
-    uint8_t width                           # bytes of an address: 4 or 16
-    uint8_t *addresses                      # count x width bytes, network order, as configured
-    # state
-    uint8_t role
-    uint8_t priority
     bint holding
     bint delaying                           # a preempt delay runs
-    ip_t master_ip
-    uint8_t master_priority
-    ns_t deadline_ns                        # -1: no timer
-    ns_t master_adver_ns
-    # sending
-    int tx_fd
-    uint32_t frame_count
-    lane_frame *frames
     # pending
     uint32_t pending
     uint8_t best_priority
@@ -119,18 +128,13 @@ cdef struct lane_router:
     ip_t addresses_src
     ns_t heard_ns
     # counters
-    uint64_t sent
     uint64_t send_errors
     int last_errno
-    uint64_t received
     uint64_t zero_received
     uint64_t addresses_differ
     uint64_t discarded[LANE_REASONS]
-    ns_t late_max_ns
-    uint64_t late[LATE_STEPS]
     ip_t told[LANE_PEERS]
     uint32_t told_next
-    peer_t peers[PEERS]
 
 cdef struct lane_socket:
     int fd
@@ -146,6 +150,7 @@ cdef struct lane_t:
     reactor_t *reactor
     int kind
     lane_router **routers
+    wheel_node **timers                     # of router i: timers[i // TIMERS][i % TIMERS]
     uint32_t router_count
     lane_socket **sockets
     uint32_t socket_count
@@ -154,6 +159,7 @@ cdef struct lane_t:
     lane_router *dirty_first
     lane_router *dirty_last
     # receiving
+    ns_t heard_ns                           # when a socket was last readable
     uint8_t *rx_room
     mmsghdr rx_messages[BATCH]
     mmsghdr rx6_messages[BATCH]             # the same buffers, with room for what IPv6 says beside a packet

@@ -3,6 +3,8 @@
 # - recvmmsg fills buffers that were allocated once; a batch is bounded, so a flood cannot keep timers waiting.
 # - Before a master-down timer acts its socket is drained: what the kernel already has is heard first.
 # - Masters due in the same turn leave in one sendmmsg: the handler takes their nodes from the wheel's expired list.
+# - A router is cold when its turn comes: the kernel has used the caches since. What is to come is fetched meanwhile.
+# - Where adverts arrive all the time, waking up for each costs more than all else; so the loop rests between two looks.
 # - The cells of machine.py that are repeated here name it; tests/unit/test_vrrp_lane.py compares both over a grid.
 
 from libc.errno cimport EAGAIN, EINTR, errno
@@ -10,6 +12,7 @@ from libc.stdlib cimport free
 from libc.string cimport memcmp, memset
 
 from fastha.loop.clock cimport NS_PER_S, monotonic_ns
+from fastha.loop.reactor cimport reactor_rest
 from fastha.loop.wheel cimport node_armed, wheel_arm, wheel_pop
 from fastha.loop.lateness cimport note_lateness
 from fastha.loop.mmsg cimport MSG_DONTWAIT, mmsghdr, msghdr, recvmmsg, sendmmsg
@@ -53,7 +56,13 @@ cdef enum:
     DRAIN_ROUNDS = 64                       # batches before silence is believed: more than a socket's buffer holds
     NS_PER_CS = 10000000
     MIN_INTERVAL_NS = 10000000              # rules.MIN_INTERVAL_NS
+    FAR = 20                                # routers that are fetched before their turn
+    NEAR = 8                                # whose frames are
     BEATS = 16                              # rules.BEATS
+    REST_NS = 1000000                       # between two looks at sockets where adverts come all the time
+
+cdef extern from * nogil:
+    void prefetch "__builtin_prefetch"(const void *at)
 
 # -- timers, as in rules.py ----------------------------------------------------------------------------------------
 
@@ -75,7 +84,7 @@ cdef ns_t router_due_ns(const lane_router *r, ns_t now_ns) noexcept nogil:
 
 cdef void router_arm(lane_t *lane, lane_router *r, ns_t deadline_ns) noexcept nogil:
     r.deadline_ns = deadline_ns
-    wheel_arm(&lane.reactor.wheel, &r.timer, deadline_ns)
+    wheel_arm(&lane.reactor.wheel, r.timer, deadline_ns)
 
 
 # -- pending -------------------------------------------------------------------------------------------------------
@@ -292,6 +301,28 @@ cdef void ready6(lane_t *lane) noexcept nogil:
         lane.rx6_messages[i].msg_hdr.msg_controllen = sizeof(lane.rx6_control[i])
 
 
+cdef inline void fetch(const lane_router *r) noexcept nogil:
+    # What each advert needs of it; see its definition.
+    cdef const char *at = <const char *>r
+    prefetch(at)
+    prefetch(at + 64)
+    prefetch(at + 128)
+
+
+cdef inline void fetch_hearers(const lane_t *lane, const lane_socket *s, int n) noexcept nogil:
+    # Whose adverts a batch of IPv4 packets has.
+    cdef const uint8_t *packet
+    cdef const lane_router *r
+    cdef int i
+    for i in range(n):
+        packet = lane.rx_room + i * ROOM
+        r = s.by_vrid[packet[(packet[0] & 15) * 4 + 1]]
+        if r != NULL:
+            fetch(r)
+            prefetch(<const char *>r + 192)
+            prefetch(<const char *>r + 256)
+
+
 cdef bint drain(lane_t *lane, lane_socket *s, int rounds) noexcept nogil:
     cdef int n, i
     cdef ns_t now_ns
@@ -315,6 +346,7 @@ cdef bint drain(lane_t *lane, lane_socket *s, int rounds) noexcept nogil:
         if s.six:
             dirty = hear_batch6(lane, hearer, n, now_ns) or dirty
         else:
+            fetch_hearers(lane, hearer, n)
             for i in range(n):
                 if lane_hear(lane, hearer, lane.rx_room + i * ROOM, lane.rx_messages[i].msg_len, now_ns):
                     dirty = True
@@ -329,6 +361,9 @@ cdef int lane_on_readable(void *ctx, int fd, uint32_t events, ns_t now_ns) noexc
     if <uint32_t>fd >= lane.fd_count:
         return 0
     s = lane.sockets[lane.slot_of_fd[fd]]
+    if now_ns - lane.heard_ns < 2 * REST_NS:
+        reactor_rest(lane.reactor, now_ns + REST_NS)
+    lane.heard_ns = now_ns
     return drain(lane, s, ROUNDS) if s != NULL and s.fd == fd else 0
 
 
@@ -411,16 +446,39 @@ cdef bint router_due(lane_t *lane, lane_router *r, ns_t now_ns) noexcept nogil:
         next_ns = r.deadline_ns + r.advert_int_ns
         router_arm(lane, r, next_ns if next_ns > now_ns else router_due_ns(r, now_ns))
         return dirty
-    if node_armed(&r.timer):                # an advert was among it
+    if node_armed(r.timer):                 # an advert was among it
         return dirty
     return make_dirty(lane, r, PENDING_TIMER) or dirty
+
+
+cdef inline const wheel_node *ahead_of(const lane_t *lane, const wheel_node *node, bint whole) noexcept nogil:
+    # The node after this one. What is to be used soon is fetched: its router, or (`whole`) the frames of that.
+    cdef const lane_router *r
+    if node == &lane.reactor.wheel.expired or node == NULL:
+        return node
+    if node.kind == lane.kind:
+        r = lane.routers[node.index]
+        if not whole:
+            fetch(r)
+        elif r.frame_count:
+            prefetch(r.frames)
+            prefetch(<const char *>r.frames + 64)
+    return node.next
 
 
 cdef int lane_on_timer(void *ctx, wheel_node *node, ns_t now_ns) noexcept nogil:
     cdef lane_t *lane = <lane_t *>ctx
     cdef wheel_node *head = &lane.reactor.wheel.expired
-    cdef int dirty = 0
+    cdef const wheel_node *far = head.next
+    cdef const wheel_node *near = head.next
+    cdef int dirty = 0, _i
+    for _i in range(FAR):
+        far = ahead_of(lane, far, False)
+    for _i in range(NEAR):
+        near = ahead_of(lane, near, True)
     while True:
+        far = ahead_of(lane, far, False)
+        near = ahead_of(lane, near, True)
         if router_due(lane, lane.routers[node.index], now_ns):
             dirty = 1
         if head.next == head or head.next.kind != lane.kind:
@@ -433,9 +491,6 @@ cdef int lane_on_timer(void *ctx, wheel_node *node, ns_t now_ns) noexcept nogil:
 # -- taking routers out --------------------------------------------------------------------------------------------
 
 cdef void router_free_frames(lane_router *r) noexcept nogil:
-    cdef uint32_t i
-    for i in range(r.frame_count):
-        free(r.frames[i].data)
     free(r.frames)
     r.frames = NULL
     r.frame_count = 0

@@ -1,5 +1,5 @@
 """Gratuitous ARP and unsolicited neighbour advertisements: which copies leave when. One copy of every address first,
-across all instances, then the repeats.
+across all instances, then the repeats; and those only when no instance waits for its addresses any more.
 
 A *block* is `repeat` copies of every address. After a transition: one block, another after master_delay, then one
 of refresh_repeat copies every master_refresh (the first at delay + refresh, as keepalived), and what `garp_extra_if`
@@ -16,12 +16,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fastha.model import Garp, GarpGroup
+from fastha.model.units import NS_PER_MS
 from fastha.vrrp.frames import ArpBlock
 from fastha.wire import na
 
 if TYPE_CHECKING:
     from fastha.loop.reactor import Reactor, Timer
 
+WAIT_NS = 5 * NS_PER_MS
 SLICE = 64  # frames per turn and interface: about 0.1 ms
 
 Send = Callable[[bytes | memoryview, int, bytes], tuple[int, int]]  # frames, size, to -> burst.send's answer
@@ -60,12 +62,12 @@ class Line:
 class Announcer:
     """All gratuitous ARP and neighbour advertisements of a process. `sent` and `errors` count frames."""
 
-    def __init__(self, reactor: Reactor, send: Send) -> None:
-        self._reactor = reactor
+    def __init__(self, reactor: Reactor, send: Send, busy: Callable[[], bool] = bool) -> None:
+        """`busy()`: addresses are being added; nothing is repeated meanwhile."""
+        self._reactor, self._busy = reactor, busy
         self._send = send
-        self._lines: dict[
-            tuple[Hashable, int], Line
-        ] = {}  # (interface index or interfaces of a group, size of a frame)
+        # (index of an interface or interfaces of a group, size of a frame)
+        self._lines: dict[tuple[Hashable, int], Line] = {}
         self._groups: dict[str, GarpGroup] = {}  # by interface
         self.sent = 0
         self.errors = 0
@@ -87,7 +89,7 @@ class Announcer:
             delay_ns, repeat = garp.lower_prio_delay_ns, garp.lower_prio_repeat
         self._block(token, repeat)
         if delay_ns:
-            self._later(token, delay_ns, lambda: self._block(token, repeat))
+            self._later(token, delay_ns, lambda: self._again(token, repeat))
         return token
 
     def cancel(self, token: Token) -> None:
@@ -97,8 +99,15 @@ class Announcer:
             timer.cancel()
         token.timers.clear()
 
-    def _later(self, token: Token, delay_ns: int, action: Callable[[], object]) -> None:
+    def _again(self, token: Token, repeat: int) -> None:
+        self._forget_past(token)
+        self._block(token, repeat)
+
+    def _forget_past(self, token: Token) -> None:
         token.timers = [t for t in token.timers if t.when_ns > self._reactor.now_ns()]
+
+    def _later(self, token: Token, delay_ns: int, action: Callable[[], object]) -> None:
+        self._forget_past(token)
         token.timers.append(self._reactor.call_later(delay_ns, action))
 
     def _refresh(self, token: Token, garp: Garp) -> None:
@@ -116,24 +125,29 @@ class Announcer:
             interval_ns = limits.gna_interval_ns if block.size == na.FRAME_SIZE else limits.interval_ns
             where: Hashable = block.index if group is None or not interval_ns else group.interfaces
             line = self._lines.setdefault((where, block.size), Line())
+            frames = memoryview(block.frames)
+            step = block.size * (1 if interval_ns else SLICE)
+            chunks = [
+                Chunk(token, frames[i : i + step], block.size, block.to, interval_ns)
+                for i in range(0, len(frames), step)
+            ]
             for copy in range(repeat):
-                frames = memoryview(block.frames)
-                step = block.size * (1 if interval_ns else SLICE)
-                queue = line.again if copy else line.first
-                queue.extend(
-                    Chunk(token, frames[i : i + step], block.size, block.to, interval_ns)
-                    for i in range(0, len(frames), step)
-                )
+                (line.again if copy else line.first).extend(chunks)
             self._schedule(line)
 
     def _schedule(self, line: Line) -> None:
         if not line.scheduled and (line.first or line.again):
             line.scheduled = True
             when = max(self._reactor.now_ns(), line.not_before_ns)
+            if not line.first and self._busy():
+                when = max(when, self._reactor.now_ns() + WAIT_NS)
             self._reactor.call_at(when, lambda: self._pump(line))
 
     def _pump(self, line: Line) -> None:
         line.scheduled = False
+        if not line.first and self._busy():
+            self._schedule(line)
+            return
         while line.first or line.again:
             chunk = (line.first or line.again).popleft()
             if not chunk.token.live:

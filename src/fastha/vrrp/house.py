@@ -62,6 +62,7 @@ class House:
         self.lane = Lane(child.reactor)
         self.monitor = Monitor(child.reactor, host_changed, inet6=True)
         self.addresses = AddressQueue(child.reactor)
+        self.monitor.ignore_added(self.addresses.port)
         self.upkeep = Upkeep(child.reactor, disturbed)
         self.promotion = Promotion()
         self.lease = Lease(child.reactor, self.lane.breathe)
@@ -69,7 +70,9 @@ class House:
         self.interfaces = Interfaces(child, self.monitor)
         self.firewall = Firewall(child)
         self.announcer = Announcer(
-            child.reactor, lambda frames, size, to: burst.send(self.packet.fileno(), frames, size, to)
+            child.reactor,
+            lambda frames, size, to: burst.send(self.packet.fileno(), frames, size, to),
+            lambda: self.addresses.restless,
         )
         self.receivers: dict[tuple[int, int], Receiver] = {}  # (interface index, kind: 4, 6 or AH)
         self.states: dict[tuple[str, str], int] = {}  # of what instances track: trackers.States

@@ -7,10 +7,10 @@ from libc.string cimport memcpy, memset
 from fastha.loop.clock cimport ns_t
 from fastha.loop.lateness cimport LATE_STEPS
 from fastha.loop.reactor cimport reactor_add, reactor_remove, reactor_timer_kind, reactor_turn
-from fastha.loop.wheel cimport node_init, wheel_disarm
+from fastha.loop.wheel cimport node_init, wheel_disarm, wheel_node
 from fastha.vrrp.engine cimport (
     BATCH, LANE_REASONS, PENDING_ADDRESSES, PENDING_ADVERT, PENDING_TIMER, PENDING_ZERO, PENDING_ZERO_LAST, ROOM,
-    lane_allowed, lane_flush, lane_frame, lane_hear, lane_hear6, lane_on_readable, lane_on_timer, lane_router,
+    TIMERS, lane_allowed, lane_flush, lane_frame, lane_hear, lane_hear6, lane_on_readable, lane_on_timer, lane_router,
     lane_socket, lane_t, router_arm, router_due, router_enqueue, router_free_frames, router_stamp,
     router_unlink_dirty, router_unlink_vrid,
 )
@@ -70,7 +70,7 @@ cdef class Lane:
             return
         for i in range(lane.router_count):
             if lane.routers[i] != NULL:
-                wheel_disarm(&lane.reactor.wheel, &lane.routers[i].timer)
+                wheel_disarm(&lane.reactor.wheel, lane.routers[i].timer)
                 router_free_frames(lane.routers[i])
                 free(lane.routers[i].addresses)
                 free(lane.routers[i].allowed)
@@ -80,6 +80,9 @@ cdef class Lane:
             if lane.sockets[i] != NULL:
                 reactor_remove(lane.reactor, lane.sockets[i].fd)
                 free(lane.sockets[i])
+        for i in range((lane.router_count + TIMERS - 1) // TIMERS):
+            free(lane.timers[i])
+        free(lane.timers)
         free(lane.routers)
         free(lane.sockets)
         free(lane.slot_of_fd)
@@ -152,10 +155,19 @@ cdef class Lane:
         cdef lane_t *lane = self.lane
         cdef uint32_t index = 0
         cdef lane_router **grown
+        cdef wheel_node **pieces
         cdef lane_router *r
         while index < lane.router_count and lane.routers[index].used:
             index += 1
         if index == lane.router_count:
+            if index % TIMERS == 0:
+                pieces = <wheel_node **>realloc(lane.timers, (index // TIMERS + 1) * sizeof(wheel_node *))
+                if pieces == NULL:
+                    raise MemoryError
+                lane.timers = pieces
+                pieces[index // TIMERS] = <wheel_node *>calloc(TIMERS, sizeof(wheel_node))
+                if pieces[index // TIMERS] == NULL:
+                    raise MemoryError
             r = <lane_router *>calloc(1, sizeof(lane_router))
             grown = <lane_router **>realloc(lane.routers, (index + 1) * sizeof(lane_router *))
             if grown != NULL:
@@ -167,7 +179,8 @@ cdef class Lane:
             lane.router_count += 1
         r = lane.routers[index]
         memset(r, 0, sizeof(r[0]))
-        node_init(&r.timer, lane.kind, index)
+        r.timer = &lane.timers[index // TIMERS][index % TIMERS]
+        node_init(r.timer, lane.kind, index)
         r.index = index
         r.slot = -1
         r.second_slot = -1
@@ -178,7 +191,7 @@ cdef class Lane:
 
     def remove(self, int index) -> None:
         cdef lane_router *r = self.router(index)
-        wheel_disarm(&self.lane.reactor.wheel, &r.timer)
+        wheel_disarm(&self.lane.reactor.wheel, r.timer)
         router_unlink_vrid(self.lane, r)
         router_unlink_dirty(self.lane, r)
         router_free_frames(r)
@@ -239,14 +252,14 @@ cdef class Lane:
         memset(r.told, 0, sizeof(r.told))
         router_free_frames(r)
         r.tx_fd = tx_fd
-        r.frames = <lane_frame *>calloc(len(frames) + 1, sizeof(lane_frame))
+        size = len(frames) * sizeof(lane_frame)
+        r.frames = <lane_frame *>calloc(1, size + sum([len(data) for data, _, _ in frames]) + 1)
         if r.frames == NULL:
             raise MemoryError
         for data, offset, to in frames:
             frame = &r.frames[r.frame_count]
-            frame.data = <uint8_t *>malloc(len(data))
-            if frame.data == NULL:
-                raise MemoryError
+            frame.data = <uint8_t *>r.frames + size
+            size += len(data)
             memcpy(frame.data, <const uint8_t *>data, len(data))
             frame.size = len(data)
             frame.ip_offset = offset
@@ -302,7 +315,7 @@ cdef class Lane:
         r.delaying = delaying
         if deadline_ns < 0:
             r.deadline_ns = -1
-            wheel_disarm(&self.lane.reactor.wheel, &r.timer)
+            wheel_disarm(&self.lane.reactor.wheel, r.timer)
         else:
             router_arm(self.lane, r, deadline_ns)
 
@@ -397,7 +410,7 @@ cdef class Lane:
     def fire(self, int index, ns_t now_ns) -> bool:
         cdef lane_router *r = self.router(index)
         cdef bint dirty
-        wheel_disarm(&self.lane.reactor.wheel, &r.timer)
+        wheel_disarm(&self.lane.reactor.wheel, r.timer)
         dirty = router_due(self.lane, r, now_ns)
         lane_flush(self.lane)
         return dirty

@@ -9,13 +9,16 @@ from typing import Any
 from fastha.vrrp.machine import dotted
 
 Peer = dict[str, Any]
+NOBODY: dict[str, Peer] = {}  # of thousands of instances
 
 
 class Peers:
     """`previous`: what the predecessor of this process reported; those are still known, until they are heard again."""
 
+    __slots__ = ("_at", "_before")
+
     def __init__(self, previous: Iterable[Peer]) -> None:
-        self._before = {str(one["ip"]): one for one in previous if isinstance(one, dict) and "ip" in one}
+        self._before = {str(one["ip"]): one for one in previous if isinstance(one, dict) and "ip" in one} or NOBODY
         self._at: dict[int, tuple[int, float]] = {}  # address -> heard_ns of the last advert, and when that was (wall)
 
     def told(self, heard: Iterable[tuple[int, int, int, int]]) -> list[Peer]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 SYSCTL = "/proc/sys/net/ipv4/conf/{}/promote_secondaries"
 
@@ -35,7 +34,8 @@ class Promotion:
 
 def _read(dev: str) -> str:
     try:
-        return Path(SYSCTL.format(dev)).read_text().strip()
+        with open(SYSCTL.format(dev)) as file:
+            return file.read().strip()
     except OSError:
         return ""
 
@@ -43,7 +43,8 @@ def _read(dev: str) -> str:
 def _write(dev: str, value: str) -> None:
     try:
         if value:
-            Path(SYSCTL.format(dev)).write_text(value)
+            with open(SYSCTL.format(dev), "w") as file:
+                file.write(value)
     except OSError as error:
         if not isinstance(error, FileNotFoundError):  # gone meanwhile
             logging.getLogger("fastha").error("promote_secondaries of %s: %s", dev, error.strerror)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 STUBBORN = 3  # adverts of one that should have left: the first may have crossed ours, the second too
+NOTHING: Mapping[str, int] = {}
 HEALED = "it or we were not heard until now: a wire that was cut, or a process that stood still"
 DEAF = "it does not hear us (a link that works one way, a packet filter), or discards our adverts"
 ADDRESSES = (
@@ -45,9 +46,11 @@ class Rival:
 class Rivals:
     """Of one router. `one`: the rival of the moment."""
 
+    __slots__ = ("_discarded", "one")
+
     def __init__(self) -> None:
         self.one: Rival | None = None
-        self._discarded: Mapping[str, int] = {}
+        self._discarded: Mapping[str, int] = NOTHING
 
     def heard(self, ip: str, priority: int, ours: int, differs: bool, now_ns: int, wall: float, quiet_ns: int) -> str:
         """An advert of another master that has to leave: what to tell of it, "" nothing new. `differs`: its addresses
@@ -64,7 +67,7 @@ class Rivals:
         self, now: Mapping[str, int], master: bool, ours: int, now_ns: int, wall: float, quiet_ns: int
     ) -> str:
         """Counters of discarded adverts as they are now; what to tell."""
-        before, self._discarded = self._discarded, dict(now)
+        before, self._discarded = self._discarded, dict(now) if now else NOTHING
         more = {reason: n - before.get(reason, 0) for reason, n in now.items() if reason in WHY}
         worst = max(more, key=lambda reason: more[reason], default="")
         if not master or not worst or more[worst] <= 0:

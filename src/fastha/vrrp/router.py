@@ -37,12 +37,20 @@ HOST6 = 128
 QUIET_NS = 5 * NS_PER_S  # counters of very many instances are looked at less often than once a second
 ROLES = list(Role)  # lane_role is the position
 TELL_PER_S = 1 / 60
+NONE: list[Any] = []  # in facts of thousands of instances; nobody adds to it
 
 Messages = dict[Key, tuple[bytes, bytes]]  # address -> its prebuilt RTM_NEWADDR and RTM_DELADDR
 
 
 class Router:
     """`survey` compares with the host and what it tracks; `happen` plays one event."""
+
+    __slots__ = (
+        "_adding", "_announce", "_built", "_counted_in", "_held", "_last", "_lift_to", "_master_ns", "_sequence",
+        "_staged_as", "_told", "_untracked", "arp", "became_master", "belongings", "differing", "extra_arp", "house",
+        "index", "instance", "keeps", "messages", "override", "peers", "released_master", "repaired", "rivals", "rules",
+        "since", "state", "sync", "token", "why", "zero_sent",
+    )  # fmt: skip
 
     def __init__(
         self, house: House, instance: VrrpInstance, previous: dict[str, Any], override: VrrpOverride | None = None
@@ -61,7 +69,7 @@ class Router:
         self.peers = Peers(previous.get("peers", ()))
         self.rivals = Rivals()
         self._master_ns = 0  # since when its role is what it is
-        self.differing: set[int] = set()  # peers whose address list is not ours
+        self.differing: frozenset[int] = frozenset()  # peers whose address list is not ours
         self.messages: Messages = {}
         self.arp: list[ArpBlock] = []
         self.extra_arp: list[ArpBlock] = []
@@ -71,11 +79,11 @@ class Router:
         self._last = notify.STOP  # what the end is called
         self._announce = ""  # the occasion to announce when they have come
         self._built: object = None
-        self._untracked: set[Key] = set()
-        self._renewals: dict[Key, bytes] = {}
+        self._untracked: frozenset[Key] = frozenset()
         self._lift_to = False  # what its VMAC shall be
         self._staged_as: object = None  # the _built whose addresses are on the VMAC
         self._told = Told(house.child, "instances")
+        self._counted_in: State | None = None  # the state when all facts were told
         self.sync: Sync | None = None
         self.keeps = False  # its addresses stay when it gives up
         self.rules = rules_of(instance, 0, override)
@@ -277,7 +285,7 @@ class Router:
         second_slot = -1
         if vmac is not None and slot >= 0 and not instance.unicast:
             second_slot = house.second_slot(vmac, slot, instance.group, ah)
-        constants = {dev: _constant(found) for dev, found in links.items()}
+        constants = tuple((dev, _constant(found)) for dev, found in sorted(links.items()))
         valid_s = self._valid_s
         way = house.way_of(instance, link) if link is not None and instance.unicast else None
         built = (instance, valid_s, self.override, _constant(link), _constant(way), own, slot, second_slot, constants)
@@ -324,16 +332,11 @@ class Router:
         routers = forwarding(links)
         self.arp = frames.arp_blocks(instance, links, routers)
         self.extra_arp = frames.extra_blocks(instance, links, routers)
-        self._renewals = {
-            (found.index, a.ip, a.prefixlen): messages.add(found.index, a, valid_s, renew=True)
-            for a in instance.carried
-            if (found := links.get(instance.dev_of(a)))
-        }
-        self._untracked = {
+        self._untracked = frozenset(
             (found.index, a.ip, a.prefixlen)
             for a in instance.carried
             if not a.tracked and (found := links.get(instance.dev_of(a)))
-        }
+        )
         house.promotion.want(self.index, frozenset(links) if instance.promote_secondaries else frozenset())
 
     def change(self, new: VrrpInstance, now_ns: int) -> None:
@@ -486,8 +489,9 @@ class Router:
     def _added(self, key: Key, error: int) -> None:
         if not error:
             self._held.add(key)
-            self.house.monitor.table.apply(rtnl.Address(*key))  # ahead of the notification
-        self._complain("add", error)
+            self.house.monitor.table.add(*key)  # there is no notification
+        else:
+            self._complain("add", error)
         self._settled()
 
     def _settled(self) -> None:
@@ -544,9 +548,11 @@ class Router:
     def renew(self) -> None:
         """Every address that is there gets its lifetime anew."""
         if (self.state.role is Role.MASTER or self.state.holding) and self._staged is None:
-            has = self.house.monitor.table.has
+            has, link, valid_s = self.house.monitor.table.has, self.house.link, self._valid_s
             self.house.addresses.submit(
-                Operation(BELONGING, message, self._renewed) for key, message in self._renewals.items() if has(*key)
+                Operation(BELONGING, messages.add(found.index, a, valid_s, renew=True), self._renewed)
+                for a in self.instance.carried
+                if (found := link(self.instance.dev_of(a))) and has(found.index, a.ip, a.prefixlen)
             )
 
     def _renewed(self, error: int) -> None:
@@ -593,11 +599,12 @@ class Router:
 
     def publish(self) -> None:
         """Tell the parent what differs from what it was told."""
-        self._told.publish(self.instance.name, self._facts())
+        self._counted_in = self.state
+        self._told.publish(self.instance.name, self._facts() | self._counts(self.house.lane.counters(self.index)))
 
     def _facts(self) -> dict[str, Any]:
+        """What an event changes."""
         state, instance = self.state, self.instance
-        counters = self.house.lane.counters(self.index)
         return {
             "state": str(state.role),
             "since": self.since,
@@ -608,25 +615,30 @@ class Router:
             "advert_int_ns": instance.advert_int_ns,
             "priority_base": instance.priority,
             "priority": state.priority,
-            "priority_from": trackers.parts(instance, self._tracked(instance)),
+            "priority_from": trackers.parts(instance, self._tracked(instance)) or NONE,
             "master": machine.dotted(state.master_ip) if state.master_ip else "",
             "addresses": [str(a) for a in instance.carried],
             "holding": state.holding,
-            "faults": sorted(state.faults),
+            "faults": sorted(state.faults) or NONE,
             "master_priority": state.master_priority,
             "master_advert_int_ns": state.master_adver_ns,
             "became_master": self.became_master,
-            "repaired": self.repaired + self.belongings.repaired,
-            "routes": [str(route) for route in instance.routes],
-            "rules": [str(rule) for rule in instance.rules],
-            "refused": sorted(f"{one}: {why}" for one, why in self.belongings.refused.items()),
+            "routes": [str(route) for route in instance.routes] or NONE,
+            "rules": [str(rule) for rule in instance.rules] or NONE,
             "released_master": self.released_master,
             "zero_sent": self.zero_sent,
             "override": None if self.override is None else asdict(self.override),
+        }
+
+    def _counts(self, counters: dict[str, object]) -> dict[str, Any]:
+        """What changes without one."""
+        return {
+            "repaired": self.repaired + self.belongings.repaired,
+            "refused": sorted(f"{one}: {why}" for one, why in self.belongings.refused.items()) or NONE,
             "two_masters": self.rivals.facts(
-                state.role is Role.MASTER, self.house.reactor.now_ns(), max(self.rules.silence_ns, QUIET_NS)
+                self.state.role is Role.MASTER, self.house.reactor.now_ns(), max(self.rules.silence_ns, QUIET_NS)
             ),
-            "peers": self.peers.told(self.house.lane.peers(self.index)),
+            "peers": self.peers.told(self.house.lane.peers(self.index)) or NONE,
             **counters,
         }
 
@@ -636,12 +648,15 @@ class Router:
         if self.belongings.uneasy:
             self.house.disturbed()
         master, now_ns = self.state.role is Role.MASTER, self.house.reactor.now_ns()
-        discarded = self.house.lane.counters(self.index)["discarded"]
+        counters = self.house.lane.counters(self.index)
+        discarded = counters["discarded"]
         assert isinstance(discarded, dict)
         self._two_masters(self.rivals.discarded(discarded, master, self.state.priority, now_ns, time.time(), QUIET_NS))
-        name, facts = self.instance.name, self._facts()
-        self._told.drops(name, "adverts", facts["discarded"])
-        self._told.publish(name, facts)
+        self._told.drops(self.instance.name, "adverts", discarded)
+        if self.state is self._counted_in:
+            self._told.publish(self.instance.name, self._counts(counters))
+        else:
+            self.publish()
 
 
 def resumable(instance: VrrpInstance, rules: Rules, previous: dict[str, Any], died_ago_ns: int) -> bool:

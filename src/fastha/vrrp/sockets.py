@@ -12,6 +12,7 @@ import socket
 import struct
 from array import array
 from collections.abc import Iterable
+from functools import lru_cache
 
 from fastha.errors import SystemFault
 
@@ -116,6 +117,7 @@ def forwarding(interfaces: Iterable[str]) -> set[str]:
     return found
 
 
+@lru_cache
 def frame_address(index: int, protocol: int, mac: bytes) -> bytes:
     """struct sockaddr_ll, packet(7)."""
     return struct.pack("=H2siHBB8s", socket.AF_PACKET, protocol.to_bytes(2, "big"), index, 0, 0, len(mac), mac)

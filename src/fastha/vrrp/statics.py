@@ -80,7 +80,7 @@ class StaticThings:
         if not error:
             self._held[key] = address
             self._refused.pop(address, None)
-            self.house.monitor.table.apply(rtnl.Address(*key))
+            self.house.monitor.table.add(*key)
         else:
             self._refused[address] = os.strerror(error)
             text = f"{NAME}: {address} dev {address.dev} cannot be added: {os.strerror(error)}"
