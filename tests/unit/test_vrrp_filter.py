@@ -37,6 +37,15 @@ def test_a_vmac_reports_no_groups() -> None:
     assert "meta l4proto igmp oifname @vmacs drop" in table
 
 
+def test_a_vmac_of_ipv6_reports_none_either() -> None:
+    device = Device("vrrp6.5", "eth0", "00:00:5e:00:02:05", ipv6=True)
+    found = filter_rules.tables([VrrpInstance("six", "eth0", 5, family=6, vmac=device)], FirewallDefs())
+    assert list(found) == ["ip", "ip6"]
+    assert 'elements = { "vrrp6.5" }' in found["ip6"]
+    assert "hook input" not in found["ip6"]
+    assert "ip6 saddr :: icmpv6 type" in found["ip6"]
+
+
 def test_replacing_takes_away_first() -> None:
     assert filter_rules.replace("t", {}) == filter_rules.remove("t")
     assert filter_rules.remove("t").count("delete table") == 2
