@@ -44,8 +44,8 @@ WHY = (
      "an instance always follows its own interface, and never its source address"),
     ("private MAC addresses", r"vmac|ipvlan|garp_extra_if",
      "use_vmac has its effect; private addresses of other kinds, and of single addresses, are not there yet"),
-    ("more than addresses", r"static_|virtual_(routes|rules)|_excluded|garp_group|iproute|default_interface|promote",
-     "pacing by groups of interfaces and names from other directories are not there yet"),
+    ("more than addresses", r"static_|virtual_(routes|rules)|_excluded|garp_group|default_interface|promote",
+     "pacing by groups of interfaces is not there yet"),
     ("packet filters", r"nftables|iptables|ipsets", "nftables does it, by the names of interfaces"),
     ("adverts", r"advert|unicast|mcast|auth_hmac|checksum|skip_check|track_src|dont_track|timer_expired|startup_delay"
      r"|delay_after_boot|gna_interval|log_unknown|local_igmp|vrf",
