@@ -68,6 +68,7 @@ class Globals:
     iproute_usr_dir: str = ""
     iproute_etc_dir: str = ""
     process_monitor: ReceiveBuffer = ReceiveBuffer()
+    json_version: int = 1
 
     def defs(self, lvs: LvsDefs, fifos: tuple[Fifo, ...]) -> GlobalDefs:
         return GlobalDefs(
@@ -88,6 +89,7 @@ class Globals:
             self.delay_after_boot_ns,
             self.log_unknown_vrids,
             self.process_monitor,
+            self.json_version,
         )
 
     def garp_with(self, own: dict[str, int]) -> Garp:
@@ -131,6 +133,8 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
                 into.log_unknown_vrids = True
             case "iproute_usr_dir" | "iproute_etc_dir":
                 setattr(into, item.name, words[1])
+            case "json_version":
+                into.json_version = values.number(item, faults) or 1
             case "vrrp_strict":
                 into.strict = bool(values.boolean(item, faults))
             case "process_monitor_rcv_bufs":

@@ -36,6 +36,11 @@ the first keepalived release that has the keyword, if later than 2.2.7.
 WHY = (
     ("mail", r"notification_email|smtp_(server|helo|connect|alert)|email", "fastha sends no mail yet"),
     ("SNMP and D-Bus", r"snmp|enable_traps|dbus", "there is no SNMP agent and no D-Bus service"),
+    ("what is so anyway", r"use_symlink_paths|reload_check_config|tmp_config_directory|dynamic_interfaces",
+     "scripts are run by their path as written; a reload tests its configuration first; processes get it without a"
+     " file; interfaces may come and go"),
+    ("words that mean nothing", r"^debug$|stats_dump_file|json_dump_file",
+     "keepalived takes them, and does nothing with them"),
     ("scripts and pipes", r"script|fifo|notify|rs_init_notifies|use_symlink_paths|set_supplementary|MISC_CHECK|umask",
      "scripts are run and pipes are told; these further rules for them are not there yet"),
     ("processes", r"process|priority|no_swap|affinity|rlimit|rcv_bufs|rx_buf|child_wait|lvs_sync_daemon_interface",
@@ -50,10 +55,9 @@ WHY = (
     ("adverts", r"advert|unicast|mcast|auth_hmac|checksum|skip_check|track_src|dont_track|timer_expired|startup_delay"
      r"|delay_after_boot|gna_interval|log_unknown|local_igmp|vrf",
      "this part of how adverts are sent and judged is not there yet"),
-    ("links", r"linkbeat|interface_up_down|dynamic_interfaces", "the kernel's own word about links counts, at once"),
+    ("links", r"linkbeat|interface_up_down", "the kernel's own word about links counts, at once"),
     ("where files are", r"reload|config_save|tmp_config|data_use|dump|json|pid_dir|namespace|instance|top level",
      "fastha has a state directory and a control socket; dumps are those of fastha-keepalived, in their usual places"),
-    ("words of old", r"^debug$", "keepalived stores it, and does nothing with it"),
     ("the kernel's own mark", r"hashed",
      "the kernel marks with it what is in its table; set by keepalived it changes nothing"),
     ("checks", r"_CHECK|_GET|url|SSL|virtual_server|real_server", "this part of the checks is not there yet"),
