@@ -65,7 +65,10 @@ class Globals:
     delay_after_boot_ns: int = 0
     log_unknown_vrids: bool = False
     strict: bool = False
+    iproute_usr_dir: str = ""
+    iproute_etc_dir: str = ""
     process_monitor: ReceiveBuffer = ReceiveBuffer()
+    json_version: int = 1
 
     def defs(self, lvs: LvsDefs, fifos: tuple[Fifo, ...]) -> GlobalDefs:
         return GlobalDefs(
@@ -86,6 +89,7 @@ class Globals:
             self.delay_after_boot_ns,
             self.log_unknown_vrids,
             self.process_monitor,
+            self.json_version,
         )
 
     def garp_with(self, own: dict[str, int]) -> Garp:
@@ -127,6 +131,10 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
                 into.delay_after_boot_ns = values.seconds_ns(item, faults) or 0
             case "log_unknown_vrids":
                 into.log_unknown_vrids = True
+            case "iproute_usr_dir" | "iproute_etc_dir":
+                setattr(into, item.name, words[1])
+            case "json_version":
+                into.json_version = values.number(item, faults) or 1
             case "vrrp_strict":
                 into.strict = bool(values.boolean(item, faults))
             case "process_monitor_rcv_bufs":

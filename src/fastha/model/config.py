@@ -111,6 +111,7 @@ class GlobalDefs:
     delay_after_boot_ns: int = 0  # the same, from the start of the machine
     log_unknown_vrids: bool = False
     process_monitor: ReceiveBuffer = ReceiveBuffer()
+    json_version: int = 1  # shape of the JSON dump of fastha-keepalived
 
 
 @dataclass(frozen=True, slots=True)
