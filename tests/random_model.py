@@ -700,6 +700,7 @@ class Make:
                 startup_delay_ns=self.maybe(1_500_000_000, 0),
                 delay_after_boot_ns=self.maybe(60 * S, 0),
                 log_unknown_vrids=self.r.random() < 0.5,
+                json_version=self.r.choice([1, 2]),
                 process_monitor=model.ReceiveBuffer(self.maybe(1 << 20, 0), self.r.random() < 0.5),
                 mail=self.mail(),
                 vmac_addr_prefix=prefix,

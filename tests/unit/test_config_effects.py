@@ -40,6 +40,8 @@ ELSEWHERE = {
     ("SMTP_CHECK", "host"): "golden/config/checks_talk.conf",
     ("track_group", "group"): "netns/test_vrrp_routes.py",
     ("vrrp_instance", "no_virtual_ipaddress"): "unit/test_config_strict.py",
+    ("global_defs", "iproute_usr_dir"): "unit/test_config_iproute.py",
+    ("global_defs", "iproute_etc_dir"): "unit/test_config_iproute.py",
     ("vrrp_instance", "native_ipv6"): "unit/test_config_strict.py",
     ("global_defs", "vrrp_check_unicast_src"): "unit/test_config_wire.py",
     ("global_defs", "vrrp_mcast_group6"): "unit/test_config_wire.py",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fastha.config import iproute
 from fastha.config.alike import Alike
 from fastha.config.build_balancer import settle_balancer
 from fastha.config.build_bfd import build_bfds, check_bfd_checks
@@ -31,7 +32,7 @@ from fastha.config.keywords.table import ROOT
 from fastha.config.mould import Cast, CastValues
 from fastha.config.placed import Built
 from fastha.config.references import check_references
-from fastha.config.shape import items
+from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Tree
 from fastha.config.warnings import advise
 from fastha.errors import Fault
@@ -52,6 +53,15 @@ def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) ->
             build_globals(item.statement.block or [], globals_, faults)
         elif item.name in KNOWN:
             globals_.processes = read_process(item, globals_.processes, faults)
+    with iproute.folders(globals_.iproute_usr_dir, globals_.iproute_etc_dir):
+        config = _config(tree, top, globals_, host, values, faults)
+    return config, in_order(faults, tree.files)
+
+
+def _config(
+    tree: Tree, top: list[Item], globals_: Globals, host: Host | None, values: CastValues, faults: Faults
+) -> Config:
+    """All of it, `global_defs` being known."""
     files = build_track_files([item for item in top if item.name == "track_file"], faults)
     above = Timing(log_all_failures=globals_.log_all_failures, files=files)
     bfds = build_bfds([item for item in top if item.name == "bfd_instance"], faults)
@@ -96,7 +106,7 @@ def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) ->
     garp_groups = build_garp_groups(
         [item for item in top if item.name == "garp_group"], globals_.garp_interval_ns, globals_.gna_interval_ns, faults
     )
-    config = Config(
+    return Config(
         globals=globals_.defs(lvs, globals_.notify.settle(faults), globals_.mail.settle(faults), garp_groups),
         instances=tuple(i.value for i in instances),
         virtual_servers=tuple(servers.values()),
@@ -107,7 +117,6 @@ def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) ->
         vrrp_scripts=tuple(scripts.values()),
         processes=tuple(processes.values()),
     )
-    return config, in_order(faults, tree.files)
 
 
 def in_order(faults: Faults, files: list[str]) -> tuple[Fault, ...]:

@@ -68,8 +68,11 @@ class Globals:
     delay_after_boot_ns: int = 0
     log_unknown_vrids: bool = False
     strict: bool = False
+    iproute_usr_dir: str = ""
+    iproute_etc_dir: str = ""
     process_monitor: ReceiveBuffer = ReceiveBuffer()
     mail: Mail = field(default_factory=Mail)
+    json_version: int = 1
 
     def defs(
         self, lvs: LvsDefs, fifos: tuple[Fifo, ...], mail: MailDefs, garp_groups: tuple[GarpGroup, ...]
@@ -95,6 +98,7 @@ class Globals:
             mail,
             self.vmac_addr_prefix or self.vmac_prefix,
             garp_groups,
+            self.json_version,
         )
 
     def garp_with(self, own: dict[str, int]) -> Garp:
@@ -136,6 +140,10 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
                 into.delay_after_boot_ns = values.seconds_ns(item, faults) or 0
             case "log_unknown_vrids":
                 into.log_unknown_vrids = True
+            case "iproute_usr_dir" | "iproute_etc_dir":
+                setattr(into, item.name, words[1])
+            case "json_version":
+                into.json_version = values.number(item, faults) or 1
             case "vrrp_strict":
                 into.strict = bool(values.boolean(item, faults))
             case "process_monitor_rcv_bufs":

@@ -90,6 +90,7 @@ def _globals(config: Config, page: Page) -> None:
             page.say("log_unknown_vrids")
         if defs.process_monitor.size:
             page.say("process_monitor_rcv_bufs", defs.process_monitor.size)
+        page.unless(1, "json_version", defs.json_version)
         page.flag("process_monitor_rcv_bufs_force", defs.process_monitor.force)
         if defs.reload_time_file:
             page.say("reload_time_file", word(defs.reload_time_file))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
-FOLDERS = ("/usr/share/iproute2", "/etc/iproute2")  # the later one wins
+USR, ETC = "/usr/share/iproute2", "/etc/iproute2"
+_folders = ContextVar("iproute", default=(USR, ETC))  # the later one wins
 BUILT_IN = {
     "tables": {"unspec": 0, "default": 253, "main": 254, "local": 255},
     "protos": {
@@ -17,13 +21,23 @@ BUILT_IN = {
 
 def number(kind: str, name: str) -> int | None:
     """The number of `name` among `kind` (tables, protos); None if nothing has that name."""
-    return _names(kind).get(name)
+    return _names(kind, _folders.get()).get(name)
+
+
+@contextmanager
+def folders(usr: str, etc: str) -> Iterator[None]:
+    """Meanwhile names come from these (`iproute_usr_dir`, `iproute_etc_dir`); "": the usual one."""
+    token = _folders.set((usr or USR, etc or ETC))
+    try:
+        yield
+    finally:
+        _folders.reset(token)
 
 
 @cache
-def _names(kind: str) -> dict[str, int]:
+def _names(kind: str, places: tuple[str, str]) -> dict[str, int]:
     out = dict(BUILT_IN[kind])
-    for folder in FOLDERS:
+    for folder in places:
         whole = Path(folder, f"rt_{kind}")
         for path in (whole, *sorted(Path(f"{whole}.d").glob("*.conf"))):
             try:

@@ -35,6 +35,11 @@ the first keepalived release that has the keyword, if later than 2.2.7.
 # Why keywords have no effect: the first pattern that `block word` matches. docs/configuration.md tells it.
 WHY = (
     ("SNMP and D-Bus", r"snmp|enable_traps|dbus", "there is no SNMP agent and no D-Bus service"),
+    ("what is so anyway", r"use_symlink_paths|reload_check_config|tmp_config_directory|dynamic_interfaces",
+     "scripts are run by their path as written; a reload tests its configuration first; processes get it without a"
+     " file; interfaces may come and go"),
+    ("words that mean nothing", r"^debug$|stats_dump_file|json_dump_file",
+     "keepalived takes them, and does nothing with them"),
     ("scripts and pipes", r"script|fifo|notify|rs_init_notifies|use_symlink_paths|set_supplementary|MISC_CHECK|umask",
      "scripts are run and pipes are told; these further rules for them are not there yet"),
     ("receive buffers", r"^(vrrp|lvs)_netlink|rx_buf",
@@ -45,19 +50,15 @@ WHY = (
      "processes, their names and their buffers are fastha's own; service managers set priorities"),
     ("trackers", r"track|bfd|BFD|FILE_CHECK",
      "an instance always follows its own interface, and never its source address"),
-    ("names of numbers", r"iproute", "names from other directories than those of iproute2 are not there yet"),
     ("packet filters", r"nftables|iptables|ipsets", "nftables does it, by the names of interfaces"),
     ("adverts", r"advert|unicast|mcast|auth_hmac|checksum|skip_check|track_src|dont_track|timer_expired|startup_delay"
      r"|delay_after_boot|log_unknown|local_igmp",
      "this part of how adverts are sent and judged is not there yet"),
     ("polling links", r"linkbeat",
      "MII, ETHTOOL and ioctl would tell once a second what the driver has told the kernel, which says it at once"),
-    ("interfaces that come and go", r"dynamic_interfaces",
-     "they always may, of another kind or elsewhere too: an instance is in FAULT while its own is not there"),
     ("delays of links", r"interface_up_down", "changes of a link count at once; delays are not there yet"),
     ("where files are", r"reload|config_save|tmp_config|data_use|dump|json|pid_dir|namespace|instance|top level",
      "fastha has a state directory and a control socket; dumps are those of fastha-keepalived, in their usual places"),
-    ("words of old", r"^debug$", "keepalived stores it, and does nothing with it"),
     ("the kernel's own mark", r"hashed",
      "the kernel marks with it what is in its table; set by keepalived it changes nothing"),
     ("checks", r"_CHECK|_GET|url|SSL|virtual_server|real_server", "this part of the checks is not there yet"),

@@ -116,6 +116,7 @@ class GlobalDefs:
     mail: MailDefs = MailDefs()
     vmac_addr_prefix: str = "vrrp"  # of the names of VMACs of addresses
     garp_groups: tuple[GarpGroup, ...] = ()
+    json_version: int = 1  # shape of the JSON dump of fastha-keepalived
 
 
 @dataclass(frozen=True, slots=True)

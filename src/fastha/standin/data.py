@@ -40,6 +40,10 @@ def _vrrp(picture: Picture) -> Iterator[str]:
     for file in picture.track_files:
         yield f" Track file = {file.name}"
         yield f"   File = {file.path}"
+    for process, known in picture.processes:
+        yield f" Track process = {process.name}"
+        yield f"   Process = {' '.join(process.argv)}"
+        yield f"   Quorum = {process.quorum}, running {known.get('running', 0)}"
 
 
 def _globals(picture: Picture) -> Iterator[str]:

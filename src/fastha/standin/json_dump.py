@@ -7,11 +7,12 @@ Version 1 is an array of instances, version 2 {"vrrp": [instances], "track_proce
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
-from fastha.model import VrrpInstance
+from fastha.model import TrackProcess, VrrpInstance
 from fastha.standin.picture import STATES, Picture, Seen, wanted_state
 from fastha.standin.words import address, command, seconds
 
@@ -32,7 +33,31 @@ TRACKS = {"interface": "track_ifp", "script": "track_script", "process": "track_
 def document(picture: Picture, version: int = 1) -> bytes:
     """The whole file."""
     instances = [{"data": _data(seen), "stats": dict(seen.counts)} for seen in picture.instances]
-    return orjson.dumps(instances if version == 1 else {"vrrp": instances, "track_process": []}) + b"\n"
+    return (
+        orjson.dumps(
+            instances
+            if version == 1
+            else {"vrrp": instances, "track_process": [_process(*one) for one in picture.processes]}
+        )
+        + b"\n"
+    )
+
+
+def _process(one: TrackProcess, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """keepalived.md 1.16, without its timers, which this process does not know of."""
+    return {
+        "process": one.argv[0],
+        "parameters": list(one.argv[1:]),
+        "param_match": one.match,
+        "min_processes": one.quorum,
+        "max_processes": one.quorum_max,
+        "current_processes": int(facts.get("running", 0)),
+        "have_quorum": bool(facts.get("up", False)),
+        "weight": one.weight,
+        "terminate_delay": seconds(one.terminate_delay_ns),
+        "fork_delay": seconds(one.fork_delay_ns),
+        "full_command": one.full_command,
+    }
 
 
 def _data(seen: Seen) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from fastha.lean import dataclass, field
-from fastha.model import GlobalDefs, TrackFile, VirtualServer, VrrpInstance
+from fastha.model import GlobalDefs, TrackFile, TrackProcess, VirtualServer, VrrpInstance
 
 # How keepalived's dumps number states (keepalived.md 1.16).
 STATES = {"init": 0, "backup": 1, "master": 2, "fault": 3}
@@ -77,6 +77,7 @@ class Picture:
     virtual_servers: tuple[VirtualServer, ...] = ()
     track_files: tuple[TrackFile, ...] = ()
     checker: Mapping[str, Any] = field(default_factory=dict)
+    processes: tuple[tuple[TrackProcess, Mapping[str, Any]], ...] = ()  # with what is known of each
 
 
 def wanted_state(seen: Seen) -> str:

@@ -9,7 +9,7 @@ import orjson
 
 from fastha.errors import SystemFault
 from fastha.log import Log
-from fastha.model import Processes, TrackFile, VirtualServer, VrrpInstance
+from fastha.model import Processes, TrackFile, TrackProcess, VirtualServer, VrrpInstance
 from fastha.model.codec import read
 from fastha.parent.configuration import Configuration
 from fastha.parent.disclose import whole
@@ -71,7 +71,7 @@ class KeepalivedPlace:
             if "checker" in alive:
                 self._write("keepalived_check.data", data.of_checker(picture).encode())
         elif number == SIGNALS["JSON"]:
-            self._write("keepalived.json", json_dump.document(picture))
+            self._write("keepalived.json", json_dump.document(picture, picture.globals.json_version))
         else:
             self._write("keepalived.stats", stats.text(picture.instances).encode())
             if number == SIGNALS["STATS_CLEAR"]:
@@ -87,7 +87,16 @@ class KeepalivedPlace:
             seen.append(Seen(instance, known, counts_of(known, self._cleared.get(instance.name))))
         servers = [read(VirtualServer, orjson.loads(whole(part))) for part in config.of("virtual_server")]
         files = [read(TrackFile, orjson.loads(part.head)) for part in config.of("track_file")]
-        return Picture(config.globals, tuple(seen), tuple(servers), tuple(files), supervisor.servers)
+        counted: Mapping[str, Mapping[str, object]] = supervisor.picture.of("vrrp").get("processes", {})
+        processes = [read(TrackProcess, orjson.loads(part.head)) for part in config.of("track_process")]
+        return Picture(
+            config.globals,
+            tuple(seen),
+            tuple(servers),
+            tuple(files),
+            supervisor.servers,
+            tuple((one, counted.get(one.name, {})) for one in processes),
+        )
 
     def _write(self, name: str, content: bytes) -> None:
         path = os.path.join(self._directory, name)

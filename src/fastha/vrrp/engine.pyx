@@ -19,7 +19,8 @@ from fastha.loop.mmsg cimport MSG_DONTWAIT, mmsghdr, msghdr, recvmmsg, sendmmsg
 from fastha.vrrp.peers cimport note_peer
 from fastha.vrrp.seal cimport seal_decode4, seal_decode6, seal_next, seal_sign
 from fastha.wire.advert cimport (
-    ADVERT_CHECKSUM, ADVERT_LENGTH, ADVERT_OK, advert_decode, advert_decode6, advert_set_priority, advert_sum_is, advert_t,
+    ADVERT_CHECKSUM, ADVERT_LENGTH, ADVERT_OK, advert_decode, advert_decode6, advert_set_priority, advert_sum_is,
+    advert_t,
 )
 from fastha.wire.ah cimport AH_PROTOCOL, AH_SIZE
 from fastha.wire.ip cimport ip4_read, ip6_read, ip_less, ip_same, ip_t

@@ -184,7 +184,7 @@ data_use_instance        | [BOOL]                          | off         |      
 state_dump_file          | PATH                            |             |       | - @2.3.3 | File for state dumps
 stats_dump_file          | PATH                            |             |       | - @2.3.3 | File for counters
 json_dump_file           | PATH                            |             |       | - @2.3.3 | File for JSON dumps
-json_version             | 1|2                             | 1           | 1..2  | - @2.2.8 | Shape of JSON dumps
-iproute_usr_dir          | PATH                            |             |       | - @2.3.2 | Where names of routing tables are
-iproute_etc_dir          | PATH                            |             |       | - @2.3.2 | Where names of routing tables are
+json_version             | 1|2                             | 1           | 1..2  | yes @2.2.8 | Shape of JSON dumps
+iproute_usr_dir          | PATH                            |             |       | yes @2.3.2 | Where names of routing tables are
+iproute_etc_dir          | PATH                            |             |       | yes @2.3.2 | Where names of routing tables are
 """  # noqa: E501
