@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 
@@ -9,6 +10,10 @@ import pytest
 
 import need
 from fastha.lab.network import Network
+from fastha.link import rtnl
+from fastha.link.addresses import AddressQueue, Operation
+from fastha.link.monitor import Monitor
+from fastha.loop.reactor import Reactor
 from fastha.model import VirtualAddress
 from fastha.model.units import NS_PER_S
 from netns.vrrp_director import VIP, Director, addresses, directors, has_vip, instance, keepalived_conf
@@ -23,6 +28,41 @@ def test_a_deleted_address_comes_back(network: Network) -> None:
         a.ip(f"addr del {VIP}/32 dev eth0")
         need.wait_until(lambda: has_vip(a), 1, "it is back")
         director.until(lambda: director.router()["repaired"] == 1, "it is counted")
+
+
+def test_own_additions_are_not_announced_and_what_others_do_is(network: Network) -> None:
+    a = network.namespace("a")
+    network.cable(a, "eth0", network.namespace("b"), "eth0")
+    with a.entered():
+        index = socket.if_nametoindex("eth0")
+        reactor = Reactor()
+        queue = AddressQueue(reactor)
+        monitor = Monitor(reactor, lambda _changes: None)
+        monitor.ignore_added(queue.port)
+    done: list[int] = []
+
+    def ask(message: bytes, ip: str) -> None:
+        queue.submit([Operation((index, ip, 24), message, done.append)])
+        queue.pump()
+        assert done.pop() == 0
+
+    for ip in ("10.7.0.1", "10.7.0.2"):
+        ask(rtnl.add_address(index, ip, 24), ip)
+    a.ip("addr add 10.8.0.1/24 dev eth0")
+    assert monitor.read() == {(index, "10.8.0.1")}, "of ours, who added them tells the table"
+    for ip in ("10.7.0.1", "10.7.0.2"):
+        monitor.table.add(index, ip, 24)
+    monitor.table.apply(rtnl.Gone(rtnl.Address(index, "10.7.0.1", 24)))
+    ask(rtnl.delete_address(index, "10.7.0.1", 24), "10.7.0.1")
+    with a.entered():
+        assert monitor.read() is None, "the kernel took the other one of this network with it: all is looked at"
+    assert not monitor.table.has(index, "10.7.0.2", 24)
+    assert monitor.table.has(index, "10.8.0.1", 24)
+    a.ip("addr del 10.8.0.1/24 dev eth0")
+    assert monitor.read() == {(index, "10.8.0.1")}
+    monitor.close()
+    queue.close()
+    reactor.close()
 
 
 def test_link_down_is_a_fault_and_up_again(network: Network) -> None:

@@ -56,6 +56,17 @@ def test_one_copy_of_every_address_before_any_repeat(bench: Bench) -> None:
     assert bench.announcer.sent == 9
 
 
+def test_nothing_is_repeated_while_addresses_are_added() -> None:
+    bench, busy = Bench(), True
+    bench.announcer = Announcer(bench.reactor, bench.send, lambda: busy)  # type: ignore[arg-type]
+    bench.announcer.announce(bench.blocks("10.0.0.1"), Garp(master_delay_ns=0, master_repeat=3), "master")
+    bench.reactor.advance(NS_PER_S)
+    assert bench.ips() == ["10.0.0.1"]
+    busy = False
+    bench.reactor.advance(NS_PER_S)
+    assert bench.ips() == ["10.0.0.1"] * 3
+
+
 def test_second_block_and_refresh(bench: Bench) -> None:
     plan = Garp(master_repeat=2, master_refresh_ns=10 * NS_PER_S, master_refresh_repeat=1)
     bench.announcer.announce(bench.blocks("10.0.0.1"), plan, "master")

@@ -7,6 +7,8 @@ from __future__ import annotations
 import itertools
 import os
 import socket
+import threading
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -389,6 +391,39 @@ def test_ipv6_is_heard_by_destination_and_its_addresses_compared(bench6: Bench) 
     assert not bench6.hear(packet(200, LOW6, vrid=8))
     assert bench6.lane.strangers(bench6.slot) == {8: number(LOW6)}
     assert [peer[:3] for peer in bench6.lane.peers(bench6.index)] == [(number(LOW6), 200, 2)]
+
+
+def test_where_packets_come_all_the_time_the_loop_rests() -> None:
+    reactor = Reactor()
+    lane = Lane(reactor)
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    near.setblocking(False)
+    slot = lane.add_socket(near.fileno())
+    packets = 300
+
+    def send() -> None:
+        for _ in range(packets):
+            far.send(b"x")
+            time.sleep(0.0001)
+
+    def stop_when_heard() -> None:
+        if lane.socket_counters(slot)["malformed"] == packets:
+            reactor.stop()
+        else:
+            reactor.call_later(5 * NS_PER_MS, stop_when_heard)
+
+    sender = threading.Thread(target=send)
+    begun, turns = reactor.now_ns(), reactor.turns
+    sender.start()
+    reactor.call_later(5 * NS_PER_MS, stop_when_heard)
+    reactor.run()
+    sender.join()
+    ms = (reactor.now_ns() - begun) / NS_PER_MS
+    lane.close()
+    # One look a millisecond, and three turns for each of Python's timers.
+    assert reactor.turns - turns <= ms + 3 * (ms / 5 + 1) + 5
+    near.close()
+    far.close()
 
 
 def test_families_do_not_mix(bench6: Bench) -> None:
