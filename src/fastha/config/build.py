@@ -6,6 +6,7 @@ it is defined. A model that comes with an ERROR is for showing, never for runnin
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from fastha.config.alike import Alike
@@ -25,12 +26,11 @@ from fastha.config.build_vmac import with_names
 from fastha.config.build_vrrp import build_instance
 from fastha.config.crosscheck import check_instances, check_services, check_sync, check_virtual_servers
 from fastha.config.inherit import Timing
-from fastha.config.keywords.table import ROOT
 from fastha.config.mould import Cast, CastValues
 from fastha.config.placed import Built
 from fastha.config.references import check_references
-from fastha.config.shape import items
-from fastha.config.tree import Faults, Tree
+from fastha.config.top import Top
+from fastha.config.tree import EnoughFaults, Faults, Tree
 from fastha.config.warnings import advise
 from fastha.errors import Fault
 from fastha.model import Config
@@ -42,43 +42,45 @@ if TYPE_CHECKING:
 def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) -> tuple[Config, tuple[Fault, ...]]:
     """The configuration that `tree` means, and all faults: those of reading first, then in file order of the blocks.
     `host`: also compare it with this machine. `values`: what makes values that are like others (config.mould)."""
-    faults = Faults(tree.faults)
-    top = list(items(tree.statements, ROOT, faults))
+    faults, config = Faults(tree.faults), Config()
+    if tree.complete:
+        with suppress(EnoughFaults):
+            config = _build(tree, host, values, faults)
+    return config, in_order(faults, tree.files)
+
+
+def _build(tree: Tree, host: Host | None, values: CastValues, faults: Faults) -> Config:
+    top = Top(tree.statements, faults)
     globals_ = Globals()
     for item in top:
         if item.name == "global_defs":
             build_globals(item.statement.block or [], globals_, faults)
         elif item.name in KNOWN:
             globals_.processes = read_process(item, globals_.processes, faults)
-    files = build_track_files([item for item in top if item.name == "track_file"], faults)
+    files = build_track_files(top.named("track_file"), faults)
     above = Timing(log_all_failures=globals_.log_all_failures, files=files)
-    bfds = build_bfds([item for item in top if item.name == "bfd_instance"], faults)
-    groups = build_groups([item for item in top if item.name == "virtual_server_group"], faults)
+    bfds = build_bfds(top.named("bfd_instance"), faults)
+    groups = build_groups(top.named("virtual_server_group"), faults)
     alike = Alike(values)
     drafts = (
         build_virtual_server(item, groups, globals_.masquerade, faults, alike, above)
-        for item in top
-        if item.name == "virtual_server"
+        for item in top.named("virtual_server")
     )
     built = [b for b in drafts if b]
     warn_unused(groups, faults)
-    ssl = build_ssl_block([item for item in top if item.name == "SSL"], faults)
+    ssl = build_ssl_block(top.named("SSL"), faults)
     built = [Built(with_material(b.value, ssl), b.statement) for b in built]
     servers = check_virtual_servers(built, faults)
     check_bfd_checks(built, bfds, faults)
     valid = [b for b in built if servers[b.value.key] is b.value]
     check_services(valid, bool(globals_.balancer.defs.marks_table), faults)
-    scripts = build_vrrp_scripts([item for item in top if item.name == "vrrp_script"], faults)
+    scripts = build_vrrp_scripts(top.named("vrrp_script"), faults)
     known = Known(bfds, scripts, files)
     instances = [
-        i
-        for item in top
-        if item.name == "vrrp_instance" and (i := build_instance(item, globals_, servers, known, faults))
+        i for item in top.named("vrrp_instance") if (i := build_instance(item, globals_, servers, known, faults))
     ]
     instances = with_names(instances, globals_.vmac_prefix, faults)
-    sync_groups, instances = build_sync_groups(
-        [item for item in top if item.name == "vrrp_sync_group"], instances, known, faults
-    )
+    sync_groups, instances = build_sync_groups(top.named("vrrp_sync_group"), instances, known, faults)
     check_instances(instances, faults)
     check_references(tree.statements, faults)
     advise(tree.statements, instances, valid, faults)
@@ -90,7 +92,7 @@ def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) ->
     if globals_.balancer.daemon_at is not None and lvs.sync_daemon is not None:
         check_sync(globals_.balancer.daemon_at.place(), servers.values(), faults)
     statics = build_statics(top, globals_.default_interface, frozenset(i.value.name for i in instances), faults)
-    config = Config(
+    return Config(
         globals=globals_.defs(lvs, globals_.notify.settle(faults)),
         instances=tuple(i.value for i in instances),
         virtual_servers=tuple(servers.values()),
@@ -100,7 +102,6 @@ def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) ->
         sync_groups=sync_groups,
         vrrp_scripts=tuple(scripts.values()),
     )
-    return config, in_order(faults, tree.files)
 
 
 def in_order(faults: Faults, files: list[str]) -> tuple[Fault, ...]:
