@@ -42,10 +42,10 @@ def look(text):
 module = {"native": native, "python": reader}[sys.argv[1]]
 look(b"vrrp_instanse x {\\na b\\n}\\n")  # loads what is loaded when it is first needed
 gc.disable()
+before = kilobytes("VmRSS")
 for name, (head, one) in eval(sys.argv[2]).items():
     text = (head + one * (int(sys.argv[3]) // len(one))).encode()
     open("/proc/self/clear_refs", "w").write("5")  # VmHWM from here on, proc(5)
-    before = kilobytes("VmRSS")
     look(text)
     print((kilobytes("VmHWM") - before) * 1024, name)
 """
