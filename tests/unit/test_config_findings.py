@@ -14,10 +14,14 @@ import pytest
 from fastha.cli import findings
 from fastha.cli.excerpt import Sources
 from fastha.config import codes
+from fastha.config.build import build
 from fastha.config.codes import CODES
 from fastha.config.examine import examine
-from fastha.config.tree import Faults
+from fastha.config.reader import read
+from fastha.config.tree import MOST_FAULTS, EnoughFaults, Faults
 from fastha.errors import Severity
+from fastha.model import Config
+from unit.test_config_fuzz import Corpus
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden" / "findings"
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "findings.md"
@@ -100,7 +104,15 @@ def test_faults_that_are_not_kept_still_count(monkeypatch: pytest.MonkeyPatch) -
     faults.warning(("a", 2, 1), "not kept")
     assert faults.told()[-1].severity is Severity.WARNING
     faults = Faults(faults)
-    faults.error(("a", 3, 1), "not kept, and refuses the file")
+    with pytest.raises(EnoughFaults):
+        faults.error(("a", 3, 1), "not kept, and refuses the file")
     last = faults.told()[-1]
     assert (last.severity, last.line, last.code) == (Severity.ERROR, 3, "too-many")
-    assert last.message.startswith("and 2 more")
+    assert last.message.startswith("and perhaps more")
+
+
+def test_nobody_looks_any_further_after_so_many_errors() -> None:
+    config, faults = build(read("main", Corpus(b"vrrp_instanse x\n" * 2 * MOST_FAULTS, [])))
+    assert config == Config()
+    assert sum(f.severity is Severity.ERROR for f in faults) == MOST_FAULTS + 1
+    assert [f.line for f in faults if f.code == "too-many"] == [MOST_FAULTS]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from fastha.config import native, reader
 from fastha.config.expand import Environment
 from fastha.config.keywords import SCRIPT_WORDS
-from fastha.config.tree import Statement, Tree, Unread
+from fastha.config.tree import Statement, Tree
 from unit.test_config_fuzz import GOLDEN, Corpus, mutate
 
 ROUNDS = 1500
@@ -27,10 +27,10 @@ LINES = [
 ]  # fmt: skip
 
 
-def plain(statements: list[Statement]) -> list[Any]:
-    """All there is to see of a tree; blocks are taken as they come, so that Unread ones are read."""
+def plain(statements: Sequence[Statement]) -> list[Any]:
+    """All there is to see of a tree."""
     out: list[Any] = []
-    todo = [(statements, out)]
+    todo: list[tuple[Sequence[Statement], list[Any]]] = [(statements, out)]
     while todo:
         block, into = todo.pop()
         for s in block:
@@ -51,13 +51,6 @@ def both(files: Any, expansion: int = 20_000) -> Tree:
     return trees[1]
 
 
-def unread(statements: list[Statement]) -> Iterator[Unread]:
-    for s in statements:
-        if isinstance(s, Unread):
-            yield s
-        yield from unread(s.block or [])
-
-
 @pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.conf")), ids=lambda p: p.stem)
 def test_golden_files_read_the_same(path: Path) -> None:
     both(Corpus(path.read_bytes(), [b"x y {\nz\n}\n"]))
@@ -68,17 +61,13 @@ def test_mutations_and_random_lines_read_the_same() -> None:
     print(f"FASTHA_SEED={seed}")
     r = random.Random(seed)
     texts = [p.read_bytes() for p in sorted(GOLDEN.glob("*.conf"))]
-    seen = 0
     for _ in range(int(os.environ.get("FASTHA_ROUNDS", ROUNDS))):
         common = [*r.sample(LINES, r.randrange(1, 6)), "g {", "}"]
         lines = (r.choice(common if r.random() < 0.8 else LINES) for _ in range(r.randrange(60)))
         text = "\n".join(lines).encode("utf-8", "surrogateescape")
         if r.random() < 0.3:
             text = mutate(r, r.choice(texts))
-        seen += sum(
-            1 for _ in unread(both(Corpus(text, [mutate(r, r.choice(texts)[:300]) for _ in range(2)])).statements)
-        )
-    assert seen > ROUNDS // 10  # or else nothing was left unread, and nothing compared
+        both(Corpus(text, [mutate(r, r.choice(texts)[:300]) for _ in range(2)]))
 
 
 @pytest.mark.parametrize("text", [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from fastha.config import values
 from fastha.config.keywords import TABLE
@@ -13,24 +13,22 @@ from fastha.model import VirtualAddress
 from fastha.model.wire import TTL, PeerTtl
 
 
-def entries(block: list[Statement], faults: Faults) -> Iterator[Statement]:
+def entries(block: Sequence[Statement], faults: Faults) -> Iterator[Statement]:
     """One statement per address. On a line with braces several may follow one another: { 10.0.0.1 10.0.0.2 }."""
     for statement in plain(block, faults):
-        while statement.inline:
-            again = next((i for i in range(1, len(statement.words)) if _begins(statement.words, i)), 0)
-            if not again:
-                break
-            rest = statement.cut(again)
-            yield statement
-            statement = rest
-        yield statement
+        begin, end = 0, len(statement.words)
+        for i in range(1, end) if statement.inline else ():
+            if _begins(statement.words, i):
+                yield statement.piece(begin, i)
+                begin = i
+        yield statement.piece(begin, end)
 
 
 def _begins(words: list[str], i: int) -> bool:
     return words[i - 1] not in ("min_ttl", "max_ttl") and begins(words, i)
 
 
-def build_addresses(block: list[Statement], faults: Faults, static: bool = False) -> list[VirtualAddress]:
+def build_addresses(block: Sequence[Statement], faults: Faults, static: bool = False) -> list[VirtualAddress]:
     """The addresses of a `virtual_ipaddress`, `virtual_ipaddress_excluded` or `static_ipaddress`, of either family."""
     out: list[VirtualAddress] = []
     seen: dict[tuple[str, int, str], Statement] = {}
@@ -66,7 +64,7 @@ def _why(word: str) -> str:
     return "is a } missing before this line?" if any(word in known for known in TABLE.values()) else ""
 
 
-def build_peers(block: list[Statement], faults: Faults) -> tuple[list[str], list[PeerTtl]]:
+def build_peers(block: Sequence[Statement], faults: Faults) -> tuple[list[str], list[PeerTtl]]:
     """The addresses of a `unicast_peer`, and the bounds of those that have any."""
     out: dict[str, Statement] = {}
     bounds = []

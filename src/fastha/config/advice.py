@@ -15,10 +15,11 @@ def warn(faults: Faults, code: str, place: Place, message: str) -> None:
 
 def at(statement: Statement, *keywords: str) -> Place:
     """The value of the last statement inside that begins with one of `keywords`; else the block's own name."""
-    for inner in reversed(statement.block or []):
+    last = statement
+    for inner in statement.block or []:
         if inner.words[0] in keywords:
-            return inner.place(1)
-    return statement.place(1)
+            last = inner
+    return last.place(1)
 
 
 def says(statement: Statement, keyword: str) -> bool:

@@ -16,6 +16,9 @@ from fastha.config.values import IPV4
 from fastha.lean import dataclass, field
 from fastha.model import RealServer
 
+MOST_AROUND = 1000  # statements of a virtual server besides its real servers
+MOST_KNOWN = 20_000  # spellings that nobody said twice
+
 
 @dataclass(slots=True)
 class Alike:
@@ -42,7 +45,7 @@ class Alike:
         ip, port = head
         body = real_body(statement, faults) if known is None else known[0]
         alike = self.shared(said)
-        if len(faults) == wrong:
+        if len(faults) == wrong and (said in self.known or len(self.known) < MOST_KNOWN):
             self.known[said] = (body, port, alike) if said in self.known else None
         return RealDraft(statement, ip, port, body, alike)
 
@@ -65,7 +68,10 @@ class Alike:
 
 def said_around(statement: Statement) -> Hashable:
     """What a virtual server says besides its address and its real servers; None where that is hard to tell."""
-    block = statement.block or []
-    if any(s.inline for s in block):
-        return None  # several keywords on a line: which words are whose is not known before they are read
-    return tuple((*s.words, s.quoted, s.spelling()) for s in block if s.words[0] != "real_server")
+    out: list[Hashable] = []
+    for s in statement.block or []:
+        if s.inline or len(out) > MOST_AROUND:
+            return None  # several keywords on a line: which words are whose is not known before they are read
+        if s.words[0] != "real_server":
+            out.append((*s.words, s.quoted, s.spelling()))
+    return tuple(out)

@@ -6,6 +6,7 @@ it is defined. A model that comes with an ERROR is for showing, never for runnin
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from fastha.config import iproute
@@ -28,12 +29,11 @@ from fastha.config.build_vmac import with_names
 from fastha.config.build_vrrp import build_instance
 from fastha.config.crosscheck import check_instances, check_services, check_sync, check_virtual_servers
 from fastha.config.inherit import Timing
-from fastha.config.keywords.table import ROOT
 from fastha.config.mould import Cast, CastValues
 from fastha.config.placed import Built
 from fastha.config.references import check_references
-from fastha.config.shape import Item, items
-from fastha.config.tree import Faults, Tree
+from fastha.config.top import Top
+from fastha.config.tree import EnoughFaults, Faults, Tree
 from fastha.config.warnings import advise
 from fastha.errors import Fault
 from fastha.model import Config
@@ -45,8 +45,15 @@ if TYPE_CHECKING:
 def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) -> tuple[Config, tuple[Fault, ...]]:
     """The configuration that `tree` means, and all faults: those of reading first, then in file order of the blocks.
     `host`: also compare it with this machine. `values`: what makes values that are like others (config.mould)."""
-    faults = Faults(tree.faults)
-    top = list(items(tree.statements, ROOT, faults))
+    faults, config = Faults(tree.faults), Config()
+    if tree.complete:
+        with suppress(EnoughFaults):
+            config = _build(tree, host, values, faults)
+    return config, in_order(faults, tree.files)
+
+
+def _build(tree: Tree, host: Host | None, values: CastValues, faults: Faults) -> Config:
+    top = Top(tree.statements, faults)
     globals_ = Globals()
     for item in top:
         if item.name == "global_defs":
@@ -54,44 +61,36 @@ def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) ->
         elif item.name in KNOWN:
             globals_.processes = read_process(item, globals_.processes, faults)
     with iproute.folders(globals_.iproute_usr_dir, globals_.iproute_etc_dir):
-        config = _config(tree, top, globals_, host, values, faults)
-    return config, in_order(faults, tree.files)
+        return _config(tree, top, globals_, host, values, faults)
 
 
-def _config(
-    tree: Tree, top: list[Item], globals_: Globals, host: Host | None, values: CastValues, faults: Faults
-) -> Config:
+def _config(tree: Tree, top: Top, globals_: Globals, host: Host | None, values: CastValues, faults: Faults) -> Config:
     """All of it, `global_defs` being known."""
-    files = build_track_files([item for item in top if item.name == "track_file"], faults)
+    files = build_track_files(top.named("track_file"), faults)
     above = Timing(log_all_failures=globals_.log_all_failures, files=files)
-    bfds = build_bfds([item for item in top if item.name == "bfd_instance"], faults)
-    groups = build_groups([item for item in top if item.name == "virtual_server_group"], faults)
+    bfds = build_bfds(top.named("bfd_instance"), faults)
+    groups = build_groups(top.named("virtual_server_group"), faults)
     alike = Alike(values)
     drafts = (
         build_virtual_server(item, groups, globals_.masquerade, globals_.mail, faults, alike, above)
-        for item in top
-        if item.name == "virtual_server"
+        for item in top.named("virtual_server")
     )
     built = [b for b in drafts if b]
     warn_unused(groups, faults)
-    ssl = build_ssl_block([item for item in top if item.name == "SSL"], faults)
+    ssl = build_ssl_block(top.named("SSL"), faults)
     built = [Built(with_material(b.value, ssl), b.statement) for b in built]
     servers = check_virtual_servers(built, faults)
     check_bfd_checks(built, bfds, faults)
     valid = [b for b in built if servers[b.value.key] is b.value]
     check_services(valid, bool(globals_.balancer.defs.marks_table), faults)
-    scripts = build_vrrp_scripts([item for item in top if item.name == "vrrp_script"], faults)
-    processes = build_track_processes([item for item in top if item.name == "vrrp_track_process"], faults)
+    scripts = build_vrrp_scripts(top.named("vrrp_script"), faults)
+    processes = build_track_processes(top.named("vrrp_track_process"), faults)
     known = Known(bfds, scripts, files, processes)
     instances = [
-        i
-        for item in top
-        if item.name == "vrrp_instance" and (i := build_instance(item, globals_, servers, known, faults))
+        i for item in top.named("vrrp_instance") if (i := build_instance(item, globals_, servers, known, faults))
     ]
     instances = with_names(instances, globals_.vmac_prefix, globals_.vmac_addr_prefix or globals_.vmac_prefix, faults)
-    sync_groups, instances = build_sync_groups(
-        [item for item in top if item.name == "vrrp_sync_group"], instances, known, globals_.mail, faults
-    )
+    sync_groups, instances = build_sync_groups(top.named("vrrp_sync_group"), instances, known, globals_.mail, faults)
     check_instances(instances, faults)
     check_references(tree.statements, faults)
     advise(tree.statements, instances, valid, faults)
@@ -104,7 +103,7 @@ def _config(
         check_sync(globals_.balancer.daemon_at.place(), servers.values(), faults)
     statics = build_statics(top, globals_.default_interface, frozenset(i.value.name for i in instances), faults)
     garp_groups = build_garp_groups(
-        [item for item in top if item.name == "garp_group"], globals_.garp_interval_ns, globals_.gna_interval_ns, faults
+        top.named("garp_group"), globals_.garp_interval_ns, globals_.gna_interval_ns, faults
     )
     return Config(
         globals=globals_.defs(lvs, globals_.notify.settle(faults), globals_.mail.settle(faults), garp_groups),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from fastha.config import values
@@ -112,7 +113,7 @@ class Globals:
         return Garp(interval_ns=self.garp_interval_ns, gna_interval_ns=self.gna_interval_ns, **(fields | own))
 
 
-def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None:
+def build_globals(block: Sequence[Statement], into: Globals, faults: Faults) -> None:
     """Read one `global_defs`; several add up."""
     for item in items(block, "global_defs", faults):
         words = item.statement.words

@@ -12,6 +12,7 @@ virtual_server_group NAME {
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from fastha.config import values
@@ -63,7 +64,7 @@ class Group:
         return tuple(m if m.family else replace(m, family=family) for m in self.members)
 
 
-def build_groups(items: list[Item], faults: Faults) -> dict[str, Group]:
+def build_groups(items: Iterable[Item], faults: Faults) -> dict[str, Group]:
     """All groups by name. A group without a member is there too, so that its users are not called misspelt."""
     out: dict[str, Group] = {}
     for item in items:

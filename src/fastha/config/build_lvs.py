@@ -116,6 +116,7 @@ def build_virtual_server(
         panic_percent=draft.panic_percent, removal_limit=draft.removal_limit,
         sorry_server=draft.sorry, real_servers=tuple(real),
     )  # fmt: skip
+    statement.forget()
     return Built(server, statement)
 
 

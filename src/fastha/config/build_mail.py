@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from fastha.config import values
@@ -129,7 +130,7 @@ def _server(item: Item, faults: Faults) -> str:
     return str(found) if found is not None else host_name(item, faults)
 
 
-def _recipients(block: list[Statement], faults: Faults) -> list[str]:
+def _recipients(block: Sequence[Statement], faults: Faults) -> list[str]:
     """The addresses of `notification_email`; several may share a line, as in keepalived."""
     out = []
     for statement in plain(block, faults):

@@ -10,7 +10,7 @@ track_virtual_server {
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from fastha.config import values
 from fastha.config.line import plain
@@ -24,7 +24,7 @@ WEIGHT = 253  # as the weights of track_script: beyond it any priority would be 
 
 
 def build_track_virtual_servers(
-    block: list[Statement], servers: Mapping[str, VirtualServer], faults: Faults
+    block: Sequence[Statement], servers: Mapping[str, VirtualServer], faults: Faults
 ) -> list[TrackVirtualServer]:
     """The tracked virtual servers, each one that this configuration defines."""
     out: dict[str, TrackVirtualServer] = {}

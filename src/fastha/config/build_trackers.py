@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from fastha.config import values
 from fastha.config.build_bfd import unknown_bfd
@@ -30,7 +30,7 @@ LISTS = ("track_interface", "track_bfd", "track_script", "track_file", "track_pr
 FILE_WEIGHT = 254  # of processes too
 
 
-def build_trackers(word: str, block: list[Statement], known: Known, faults: Faults) -> list[Tracker]:
+def build_trackers(word: str, block: Sequence[Statement], known: Known, faults: Faults) -> list[Tracker]:
     """The lines of one of LISTS."""
     if word == "track_interface":
         return build_track_interface(block, faults)
@@ -47,7 +47,7 @@ def _build_named(
     kind: str,
     what: str,
     most: int,
-    block: list[Statement],
+    block: Sequence[Statement],
     known: Mapping[str, VrrpScript] | Mapping[str, TrackFile] | Mapping[str, TrackProcess],
     faults: Faults,
 ) -> list[Tracker]:
@@ -65,7 +65,7 @@ def _build_named(
     return _unique(out, block, faults)
 
 
-def build_track_interface(block: list[Statement], faults: Faults) -> list[Tracker]:
+def build_track_interface(block: Sequence[Statement], faults: Faults) -> list[Tracker]:
     """One for each line; an interface that does not exist (yet) is down."""
     out = []
     for statement in plain(block, faults):
@@ -76,7 +76,7 @@ def build_track_interface(block: list[Statement], faults: Faults) -> list[Tracke
     return _unique(out, block, faults)
 
 
-def without_own(trackers: list[Tracker], own: str, block: list[Statement], faults: Faults) -> list[Tracker]:
+def without_own(trackers: list[Tracker], own: str, block: Sequence[Statement], faults: Faults) -> list[Tracker]:
     """An instance follows its own interface anyhow: without it there is FAULT, whatever a weight says (as in
     keepalived). `block`: the lines of track_interface."""
     for statement in block:
@@ -85,7 +85,7 @@ def without_own(trackers: list[Tracker], own: str, block: list[Statement], fault
     return [t for t in trackers if (t.kind, t.name) != ("interface", own)]
 
 
-def build_track_bfd(block: list[Statement], bfds: Mapping[str, BfdInstance], faults: Faults) -> list[Tracker]:
+def build_track_bfd(block: Sequence[Statement], bfds: Mapping[str, BfdInstance], faults: Faults) -> list[Tracker]:
     """One for each line; what it does not say about weight the session does."""
     out = []
     for statement in plain(block, faults):
@@ -121,7 +121,7 @@ def _weight(
     return min(max(int(word), -most), most), len(words) == 4 and words[3] == "reverse", True
 
 
-def _unique(found: list[Tracker], block: list[Statement], faults: Faults) -> list[Tracker]:
+def _unique(found: list[Tracker], block: Sequence[Statement], faults: Faults) -> list[Tracker]:
     """Of two lines about one thing the last one counts."""
     out = {t.name: t for t in found}
     seen: set[str] = set()

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from itertools import zip_longest
+from io import StringIO
+from itertools import islice, zip_longest
 
 from fastha.lean import dataclass, field
 
@@ -18,9 +19,22 @@ CONDITION = re.compile(r"[ \t]*@(\^?)([^ \t]*)(.*)", re.S)
 USE = re.compile(r"\$(?:\{([^{}]*)\}|([A-Za-z_][A-Za-z0-9_]*)(?=([ \t\r\n,)]|$)?))")
 REPEAT = re.compile(r"[ \t]*~(SEQx?|LST)[ \t]*\(([^()]*)\)")
 NUMBER = re.compile(r"[+-]?\d+")
+ITEM = re.compile(r'[ \t]*(?:\{([^{}]*)\}|"([^"]*)"|([^,{}"]*?))[ \t]*(,|$)')
 
 MAX_DEPTH = 16
 LINE_COST = 64  # characters of the budget that a line costs besides its text
+MOST_NAMES = 20_000  # definitions
+MAX_NAMES = 1000  # of one ~LST
+MOST_REMARKS = 100  # about one line
+
+
+def lines(text: str) -> Iterator[str]:
+    """Those of a text, one at a time."""
+    at = 0
+    while (end := text.find("\n", at)) >= 0:
+        yield text[at:end]
+        at = end + 1
+    yield text[at:] if at else text
 
 
 class ExpandError(ValueError):
@@ -44,11 +58,27 @@ class Definitions:
         self.random = env.random
         self.budget = budget
         self.values: dict[str, str] = {}
-        self.remarks: list[str] = []  # what a reader of the current line should be told
+        self.remarks: dict[str, None] = {}  # what a reader of the current line should be told
+        self._pieces = StringIO()  # lines of the definition that is being read
+
+    def begin(self, name: str) -> None:
+        """A definition; `extend` adds its lines, `settle` ends it."""
+        if name not in self.values and len(self.values) >= MOST_NAMES:
+            raise ExpandError(f"more than {MOST_NAMES} definitions")
+        self.values[name] = ""
+        self._pieces = StringIO()
+
+    def extend(self, piece: str) -> None:
+        """An empty first line is none."""
+        self._pieces.write(f"\n{piece}" if self._pieces.tell() else piece)
+
+    def settle(self, name: str) -> None:
+        self.values[name] = self._pieces.getvalue()
+        self._pieces = StringIO()
 
     def substitute(self, text: str, directory: str) -> str:
         """`text` with every definition replaced, recursively; the result may have several lines."""
-        self.remarks = []
+        self.remarks = {}
         return self._substitute(text, directory, ())
 
     def _substitute(self, text: str, directory: str, active: tuple[str, ...]) -> str:
@@ -60,10 +90,10 @@ class Definitions:
                     return value
             name = bare if braced is None else braced
             if name not in self.values:
-                self.remarks.append(f"{match[0]} is not defined, and stays as it is")
+                self._remark(f"{match[0][:400]} is not defined, and stays as it is")
                 return match[0]
             if braced is None and ends is None and match.end() < len(text):
-                self.remarks.append(f"{match[0]} is not substituted here: write ${{{bare}}}")
+                self._remark(f"{match[0]} is not substituted here: write ${{{bare}}}")
                 return match[0]
             if len(active) >= MAX_DEPTH:
                 raise ExpandError(f"definitions use one another more than {MAX_DEPTH} deep at ${name}")
@@ -71,8 +101,12 @@ class Definitions:
                 raise ExpandError(f"the definition of ${name} uses itself")
             return self._substitute(self.values[name], directory, (*active, name))
 
-        self._spend(len(text))
+        self.spend(len(text))
         return USE.sub(replace, text) if "$" in text else text
+
+    def _remark(self, text: str) -> None:
+        if len(self.remarks) < MOST_REMARKS:
+            self.remarks[text] = None
 
     def opened(self, text: str) -> str | None:
         """`text` whose first word is a definition that holds a repetition, with that one replaced: the repetition comes
@@ -82,9 +116,9 @@ class Definitions:
             return None
         braced, bare, ends = match.groups()
         value = self.values.get(bare if braced is None else braced, "")
-        if (braced is None and ends is None) or not any(REPEAT.match(line) for line in value.split("\n")):
+        if (braced is None and ends is None) or not any(REPEAT.match(line) for line in lines(value)):
             return None
-        self._spend(len(value))
+        self.spend(len(value))
         return value + text.lstrip(" \t")[match.end() :]
 
     def _predefined(self, name: str, directory: str) -> str | None:
@@ -108,7 +142,8 @@ class Definitions:
             return str(self.random(low, high))
         return None
 
-    def _spend(self, size: int) -> None:
+    def spend(self, size: int) -> None:
+        """So many characters more; ExpandError when it is too much."""
         self.budget -= size + 1
         if self.budget < 0:
             raise ExpandError("definitions and repetitions produce too much text")
@@ -126,8 +161,10 @@ class Definitions:
         rest = text[match.end() :]
         bindings = _list(match[2]) if match[1] == "LST" else _sequence(match[2], match[1] == "SEQx")
         for binding in bindings:
-            self._spend(len(rest) + LINE_COST)
+            self.spend(len(rest) + LINE_COST)
             self.values.update(binding)  # the last values stay, as in keepalived
+            if len(self.values) > MOST_NAMES:
+                raise ExpandError(f"more than {MOST_NAMES} definitions")
             yield from self.repeat(rest, depth + 1)
 
 
@@ -151,29 +188,29 @@ def _sequence(args: str, hexadecimal: bool) -> Iterator[dict[str, str]]:
 def _list(args: str) -> Iterator[dict[str, str]]:
     """`var, v1, v2` or `{a,b},{1,2},{3,4}`."""
     items = _items(args)
-    if not items or not items[0]:
+    names = [n.strip(" \t") for n in next(items, [])]
+    if not names or not names[0]:
         raise ExpandError(f"~LST({args}): expected (variable, value, ...)")
-    names = [n.strip(" \t") for n in items[0]]
-    for values in items[1:]:
+    if len(names) > MAX_NAMES:
+        raise ExpandError(f"~LST: more than {MAX_NAMES} variables")
+    for values in items:
         if len(values) > len(names):
             raise ExpandError(f"~LST({args}): {len(names)} variables but {len(values)} values")
+    for values in islice(_items(args), 1, None):
         yield dict(zip_longest(names, values, fillvalue=""))
 
 
-def _items(args: str) -> list[list[str]]:
+def _items(args: str) -> Iterator[list[str]]:
     """The comma-separated elements of a list; each is a list of its members."""
-    items: list[list[str]] = []
-    piece = re.compile(r'[ \t]*(?:\{([^{}]*)\}|"([^"]*)"|([^,{}"]*?))[ \t]*(,|$)')
     at = 0
     while at <= len(args):
-        match = piece.match(args, at)
+        match = ITEM.match(args, at)
         if match is None:
             raise ExpandError(f"~LST({args}): cannot be read")
         if match[1] is not None:
-            items.append([m.strip(' \t"') for m in match[1].split(",")])
+            yield [m.strip(' \t"') for m in match[1].split(",")]
         else:
-            items.append([match[2] if match[2] is not None else match[3]])
+            yield [match[2] if match[2] is not None else match[3]]
         if not match[4]:
             break
         at = match.end()
-    return items

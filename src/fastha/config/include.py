@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 
 from fastha.lean import dataclass
 
@@ -38,10 +38,10 @@ def is_include(text: str) -> bool:
     return INCLUDE.fullmatch(text.rstrip(" \t\r")) is not None
 
 
-def defaults(said: Sequence[Sequence[str]]) -> frozenset[str]:
+def defaults(said: Sequence[Sequence[str]], before: Set[str] = frozenset()) -> frozenset[str]:
     """What makes a plain `include` an error, after these `include_check` lines: `[+|-] TYPE...`; a bare type replaces
-    what was there, nothing means all."""
-    checks: set[str] = set()
+    what was there (`before` the first), nothing means all."""
+    checks = set(before)
     for words in said:
         sign, bare = "", True
         if not words:
@@ -60,15 +60,15 @@ def defaults(said: Sequence[Sequence[str]]) -> frozenset[str]:
     return frozenset(checks)
 
 
-def parse(text: str, said: Sequence[Sequence[str]] = ()) -> Include | None:
-    """The include that a line is, after `said` lines of include_check; None if it names no file."""
+def parse(text: str, checks: frozenset[str] = frozenset()) -> Include | None:
+    """The include that a line is; None if it names no file. `checks`: what is an error about a plain one."""
     match = INCLUDE.fullmatch(text.rstrip(" \t\r"))
     if match is None or not match[2] or len(match[2]) > PATH_MAX:
         return None
     pattern = match[2]
     if len(pattern) >= 2 and pattern[0] == pattern[-1] == '"':
         pattern = pattern[1:-1]
-    return Include(pattern, CHECKS[match[1]] if match[1] else defaults(said))
+    return Include(pattern, CHECKS[match[1]] if match[1] else checks)
 
 
 def has_wildcard(pattern: str) -> bool:

@@ -39,7 +39,7 @@ class Use:
     statement: Statement
     index: int
     values: tuple[str, ...]
-    block: list[Statement] | None
+    block: Sequence[Statement] | None
 
     @property
     def place(self) -> Place:
@@ -47,7 +47,7 @@ class Use:
 
 
 def differences(statements: Sequence[Statement], faults: Faults) -> None:
-    """Look through a tree that was not built yet (building takes lines with several keywords apart)."""
+    """Look through a tree that was not built yet."""
     uses = list(_uses(statements, ROOT))
     _global_order(uses, faults)
     _tracker_order(uses, faults)
@@ -135,10 +135,7 @@ def _several_on_a_line(use: Use, faults: Faults) -> None:
     for statement in use.block or []:
         if not statement.inline or statement.block is not None:
             continue
-        copy = Statement(
-            list(statement.words), list(statement.columns), statement.file, statement.line, True, statement.quoted
-        )
-        for other in list(entries([copy], Faults()))[1:]:
+        for other in list(entries([statement], Faults()))[1:]:
             warn(
                 faults, "keepalived-differs", other.place(),
                 f"keepalived does not read {shown(other.words[0])}: one address per line",

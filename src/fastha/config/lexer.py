@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Set
+from collections.abc import Iterator, Set
+from io import StringIO
 from typing import NamedTuple
 
 # A double-quoted string, a brace, the start of a comment, or a plain word. A quote ends a plain word, as in keepalived:
@@ -35,29 +36,28 @@ class LexError(ValueError):
         self.column = column
 
 
-def split_line(text: str, script_words: Set[str] = frozenset()) -> list[Token]:
+def split_line(text: str, script_words: Set[str] = frozenset()) -> Iterator[Token]:
     """Tokens of a line by the rules of plain keywords; what follows a keyword of `script_words` goes by the rules of
     script keywords. LexError for an unterminated quote."""
-    tokens: list[Token] = []
     first = True  # the next word begins a statement
     for match in TOKEN.finditer(text):
         index, column = match.lastindex, match.start() + 1
         if index == 5:
             word = match[5]
-            tokens.append(Token("word", ESCAPED.sub(r"\1", word) if "\\" in word else word, column))
+            yield Token("word", ESCAPED.sub(r"\1", word) if "\\" in word else word, column)
             if first and word in script_words:
-                return tokens + split_script(text, match.end())
+                yield from split_script(text, match.end())
+                return
             first = False
         elif index == 3:
-            tokens.append(Token(match[3], match[3], column))
+            yield Token(match[3], match[3], column)
             first = True
         elif index == 4:
             break
         elif match[2]:
-            tokens.append(Token("quoted", match[1], column))
+            yield Token("quoted", match[1], column)
         else:
             raise LexError('a quote (") without its end', column)
-    return tokens
 
 
 def strip_comment(text: str) -> str:
@@ -70,23 +70,21 @@ def strip_comment(text: str) -> str:
     return text
 
 
-def split_script(text: str, start: int) -> list[Token]:
+def split_script(text: str, start: int) -> Iterator[Token]:
     """Tokens of a script keyword's arguments, from offset `start` of a line: single and double quotes and backslash
     escapes as in a shell, adjacent pieces joined into one word. Braces outside quotes still end the words."""
-    tokens: list[Token] = []
     text = strip_comment(text)
     i, end = start, len(text)
     while i < end:
         if text[i] in SPACE:
             i += 1
         elif text[i] in "{}":
-            tokens.append(Token(text[i], text[i], i + 1))
+            yield Token(text[i], text[i], i + 1)
             i += 1
         else:
             word, stop, quoted = _script_word(text, i)
-            tokens.append(Token("quoted" if quoted else "word", word, i + 1))
+            yield Token("quoted" if quoted else "word", word, i + 1)
             i = stop
-    return tokens
 
 
 def split_command(text: str) -> list[str]:
@@ -103,29 +101,29 @@ def split_command(text: str) -> list[str]:
 
 def _script_word(text: str, i: int, braces: bool = False) -> tuple[str, int, bool]:
     """The word at offset `i`: (its value, where it ends, whether any of it was in quotes)."""
-    out: list[str] = []
+    out = StringIO()
     begin, end, quote, quoted = i, len(text), "", False
     while i < end:
         c = text[i]
         if c == "\\" and i + 1 < end:
             value, i = _escape(text, i + 1)
-            out.append(value)
+            out.write(value)
             continue
         if quote:
             if c == quote:
                 quote = ""
             else:
-                out.append(c)
+                out.write(c)
         elif c in "\"'":
             quote, quoted = c, True
         elif c in SPACE or (c in "{}" and not braces):
             break
         else:
-            out.append(c)
+            out.write(c)
         i += 1
     if quote:
         raise LexError(f"a quote ({quote}) without its end", begin + 1)
-    return "".join(out), i, quoted
+    return out.getvalue(), i, quoted
 
 
 def _escape(text: str, i: int) -> tuple[str, int]:

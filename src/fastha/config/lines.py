@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastha.config import values
@@ -18,13 +18,13 @@ LINKBEAT = ("MII", "ETHTOOL", "IOCTL")
 WEIGHT = 254  # beyond it any priority would be at its end
 
 
-def check_lines(kind: str, block: list[Statement], faults: Faults) -> None:
+def check_lines(kind: str, block: Sequence[Statement], faults: Faults) -> None:
     """Faults for the lines of a list that has no effect yet."""
     if kind in READERS:
         read_lines(kind, block, faults)
 
 
-def read_lines(kind: str, block: list[Statement], faults: Faults) -> list[Any]:
+def read_lines(kind: str, block: Sequence[Statement], faults: Faults) -> list[Any]:
     """What the lines of a list say, without those that are wrong."""
     read = READERS[kind]
     out = []

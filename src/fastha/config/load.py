@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable, Set
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from fastha.config.files import RealFiles
 from fastha.config.keywords import SCRIPT_WORDS
 from fastha.config.mould import Cast, CastValues
 from fastha.config.reader import Files, read
-from fastha.config.tree import Tree
+from fastha.config.tree import EnoughFaults, Tree
 from fastha.errors import ConfigError, Fault, Severity
 from fastha.lean import dataclass
 from fastha.model import Config
@@ -76,8 +77,9 @@ def load(
     gc.disable()
     try:
         tree = (native_read() if native else read)(path, files or RealFiles(), SCRIPT_WORDS, env)
-        if look is not None:
-            look(tree, env)
+        if look is not None and tree.complete:
+            with suppress(EnoughFaults):
+                look(tree, env)
         config, faults = build(tree, host, values=native_values() if native else Cast)
     finally:
         if collecting:

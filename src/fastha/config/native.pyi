@@ -11,4 +11,4 @@ def read(
     env: Environment | None = None,
     expansion: int = EXPANSION,
 ) -> Tree:
-    """As fastha.config.reader.read, compiled: blocks of plain lines come as `Unread` statements."""
+    """As fastha.config.reader.read, compiled."""

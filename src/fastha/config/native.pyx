@@ -1,19 +1,20 @@
 """The reader of fastha.config.reader for large files. Of the grammar it knows PLAIN, whose characters it takes from
 there: a line of words and at most one brace at its end, and perhaps a comment. Every other line goes to Python.
 
-All lines are split in one pass, without a Python object. A block that has only such lines in it stays as it is: its
-statement is `Unread`, and makes those in it when it is asked for them.
+Plain lines become records (fastha.config.tape) without a Python object.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
-from cpython.unicode cimport PyUnicode_DecodeASCII, PyUnicode_DecodeUTF8
-from libc.stdint cimport int32_t, uint8_t, uint32_t
-from libc.string cimport memchr, memcmp
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE, PyByteArray_Resize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.list cimport PyList_Append
+from cpython.unicode cimport PyUnicode_DecodeUTF8
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.string cimport memchr, memcmp, memmove, memset
 
 from fastha.config.expand import Environment
-from fastha.config.reader import EXPANSION, MAX_DEPTH, PLAIN, Reader
-from fastha.config.tree import Statement, Unread
+from fastha.config.reader import EXPANSION, MAX_DEPTH, MAX_WORDS, PLAIN, Reader
+from fastha.config.tape import Records, Source, Sources
+from fastha.config.tree import NONE, Statement
 
 cdef enum:
     OTHER = 0       # the line is for Python
@@ -29,26 +30,23 @@ cdef enum:
     CLOSES = 2
     SPECIAL = 3     # a line for Python
 
+cdef enum:          # flags of a record, and sizes: see fastha.config.tape
+    HAS_BLOCK = 1
+    INLINE = 2
+    MOVED = 4
+    HAS_EXTRA = 8
+    SIZE = 8
+    SEPARATOR = 0xff
+
 cdef enum:
-    DEEPEST = 64    # blocks in one another that are followed; the reader refuses them long before
+    HEAD = 32       # the most that a record has besides its words
+    SLACK = 1 << 16
+    DEEPEST = 64    # more than there are blocks in one another
+    ENDS = 0xfe     # in a spelling: the end of a block
 
-cdef size_t LARGEST = 0x7ffffff0    # bytes of a file whose offsets fit into a Line
 cdef uint8_t[256] KINDS
-
-
-cdef struct Line:
-    uint32_t start      # offset in the data
-    uint32_t words      # offset in `words`; they end where those of the next line begin
-    uint32_t number     # from 1
-    int32_t match       # of OPENS: the line that closes the block, -1 if that is not to be known here
-    uint8_t kind        # NOTHING, OPENS, CLOSES, SPECIAL
-    uint8_t height      # of OPENS: blocks in one another, this one included
-
-
-cdef struct Lines:
-    Line *line
-    size_t count        # there is one more: where everything ends
-    uint8_t *words      # of each line: its words with a blank between them, then a newline or its brace
+cdef size_t most_words = MAX_WORDS
+cdef int max_depth = MAX_DEPTH
 
 
 cdef int learn_kinds() except -1:
@@ -69,76 +67,201 @@ cdef int learn_kinds() except -1:
 learn_kinds()
 
 
-cdef int split(const uint8_t *data, size_t size, size_t start, Lines *out) except -1 nogil:
-    """All lines but blank ones, from offset `start`. MemoryError; the caller frees `line` and `words`."""
-    cdef size_t at = start, end, count = 1, used = 0
-    cdef uint32_t number = 0
-    cdef Line *line
-    cdef Line *opened
-    cdef uint32_t[DEEPEST] unclosed     # lines whose blocks are open
+cdef inline size_t put(uint8_t *out, uint64_t value) noexcept nogil:
+    """A number; how many bytes it takes."""
+    cdef size_t size = 0
+    while value > 127:
+        out[size] = <uint8_t> (value & 127 | 128)
+        value >>= 7
+        size += 1
+    out[size] = <uint8_t> value
+    return size + 1
+
+
+cdef inline uint64_t take(const uint8_t *data, size_t *at) noexcept nogil:
+    """The number at an offset, which goes on behind it."""
+    cdef uint64_t value = 0
+    cdef int shift = 0
+    cdef uint8_t byte = 128
+    while byte & 128:
+        byte = data[at[0]]
+        at[0] += 1
+        value |= <uint64_t> (byte & 127) << shift
+        shift += 7
+    return value
+
+
+cdef struct Record:
+    uint8_t flags
+    int64_t source
+    int64_t line
+    size_t words        # offset
+    size_t size         # of the words
+    size_t begin        # of the records in its block, if it has one
+    size_t after        # the next record in the same block
+
+
+cdef void parse(const uint8_t *data, size_t at, Record *record) noexcept nogil:
+    """The record at an offset. `record` has source and line of the statement before."""
+    cdef uint64_t step, size
+    cdef int i
+    record.flags = data[at]
+    at += 1
+    step = take(data, &at)
+    if record.flags & MOVED:
+        record.source = <int64_t> step
+        record.line = <int64_t> take(data, &at)
+    else:
+        record.line += <int64_t> step
+    record.size = take(data, &at)
+    record.words = at
+    at += record.size
+    if record.flags & HAS_EXTRA:
+        size = take(data, &at)
+        at += size
+    record.begin = record.after = at
+    if record.flags & HAS_BLOCK:
+        size = 0
+        for i in range(SIZE):
+            size |= <uint64_t> data[at + i] << 8 * i
+        record.begin = at + SIZE
+        record.after = record.begin + size
+
+
+cdef list split(const uint8_t *words, size_t size):
+    """Words with separators between them."""
+    cdef list out = []
+    cdef const uint8_t *end
+    while True:
+        end = <const uint8_t *> memchr(words, SEPARATOR, size)
+        if end == NULL:
+            PyList_Append(out, PyUnicode_DecodeUTF8(<const char *> words, size, b"surrogatepass"))
+            return out
+        PyList_Append(out, PyUnicode_DecodeUTF8(<const char *> words, end - words, b"surrogatepass"))
+        size -= end - words + 1
+        words = end + 1
+
+
+cdef class Walk:
+    """Makes the statements from one offset to another."""
+
+    cdef object records
+    cdef bytearray buffer
+    cdef size_t end
+    cdef Record record
+
+    def __cinit__(self, records, bytearray buffer not None, size_t begin, size_t end, int64_t source, int64_t line):
+        self.records = records
+        self.buffer = buffer
+        self.end = end
+        self.record.after = begin
+        self.record.source = source
+        self.record.line = line
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cdef Record *record = &self.record
+        cdef const uint8_t *data = <const uint8_t *> PyByteArray_AS_STRING(self.buffer)
+        cdef size_t at = record.after
+        if at >= self.end:
+            raise StopIteration
+        parse(data, at, record)
+        words = split(data + record.words, record.size)
+        quoted = self.records.quoted(at) if record.flags & HAS_EXTRA else NONE
+        begin = <int64_t> record.begin if record.flags & HAS_BLOCK else <int64_t> -1
+        return Statement(
+            words, self.records, at, record.source, record.line, (record.flags & INLINE) != 0, quoted, begin,
+            record.after,
+        )
+
+
+class NativeSource(Source):
+    """A source whose lines are counted in C."""
+
+    __slots__ = ()
+
+    def skip(self, Py_ssize_t at, Py_ssize_t count):
+        cdef bytes data = self.data
+        cdef const char *text = PyBytes_AS_STRING(data)
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
+        cdef const void *newline
+        while count > 0:
+            newline = memchr(text + at, 10, size - at)
+            if newline == NULL:
+                break
+            at = <const char *> newline - text + 1
+            count -= 1
+        return at
+
+
+class NativeRecords(Records):
+    """Records that are walked through in C."""
+
+    def __init__(self):
+        Records.__init__(self, Sources(NativeSource))
+
+    def walk(self, begin, end, source, line):
+        return Walk(self, self.buffer, begin, end, source, line)
+
+    def spelling(self, begin, end):
+        plain = spelt(self.buffer, begin, end)
+        return Records.spelling(self, begin, end) if plain is None else plain
+
+
+cdef bytes spelt(bytearray buffer, size_t at, size_t end):
+    """Words and braces of plain lines, with the end of each block; None if there are others."""
+    cdef const uint8_t *data = <const uint8_t *> PyByteArray_AS_STRING(buffer)
+    cdef size_t size = end - at
+    cdef bytearray out = bytearray(size + size // 2 + HEAD)   # an end more for each block, which has SIZE bytes
+    cdef uint8_t *to = <uint8_t *> PyByteArray_AS_STRING(out)
+    cdef size_t used = 0
+    cdef size_t[DEEPEST] ends
     cdef size_t depth = 0
-    cdef uint8_t kind
-    cdef const uint8_t *newline
-    for at in range(start, size):
-        count += data[at] == 10
-    out.line = <Line *> PyMem_RawMalloc((count + 1) * sizeof(Line))
-    out.words = <uint8_t *> PyMem_RawMalloc(size + 2)
-    if out.line == NULL or out.words == NULL:
-        with gil:
-            raise MemoryError
-    line = out.line
-    at = start
-    while at < size:
-        newline = <const uint8_t *> memchr(data + at, 10, size - at)
-        end = size if newline == NULL else newline - data
-        number += 1
-        line.start = <uint32_t> at
-        line.words = <uint32_t> used
-        line.number = number
-        line.match = -1
-        line.height = 0
-        kind = scan(data, at, end, out.words, &used)
-        line.kind = kind
-        at = end + 1
-        if used == line.words and kind == NOTHING:
-            continue
-        if kind == SPECIAL:
-            used = line.words
-            depth = 0       # what it does to the blocks around it is not known
-        elif kind == OPENS:
-            if used == line.words + 1 or depth == DEEPEST:   # its statement is on a line before
-                depth = 0
-            else:
-                line.height = 1
-                unclosed[depth] = <uint32_t> (line - out.line)
-                depth += 1
-        elif kind == CLOSES and depth:
+    cdef size_t i
+    cdef Record record
+    record.line = record.source = 0
+    while True:
+        while depth and at == ends[depth - 1]:
             depth -= 1
-            opened = out.line + unclosed[depth]
-            opened.match = <int32_t> (line - out.line)
-            if depth and out.line[unclosed[depth - 1]].height <= opened.height:
-                out.line[unclosed[depth - 1]].height = opened.height + 1
-        line += 1
-    line.words = <uint32_t> used
-    line.start = <uint32_t> size
-    out.count = line - out.line
-    return 0
+            to[used] = ENDS
+            used += 1
+        if at >= end:
+            break
+        parse(data, at, &record)
+        if record.flags & HAS_EXTRA:
+            return None
+        to[used] = record.flags & (HAS_BLOCK | INLINE)
+        used += 1
+        used += put(to + used, record.size)
+        for i in range(record.size):
+            to[used + i] = data[record.words + i]
+        used += record.size
+        at = record.after
+        if record.flags & HAS_BLOCK:
+            ends[depth] = record.after
+            depth += 1
+            at = record.begin
+    return bytes(out[:used])
 
 
-cdef uint8_t scan(const uint8_t *data, size_t at, size_t end, uint8_t *words, size_t *used) noexcept nogil:
-    """The words of one line, appended to `words` if it has any or a brace; its kind."""
-    cdef size_t out = used[0]
+cdef uint8_t scan(const uint8_t *data, size_t at, size_t end, uint8_t *words, size_t *size) noexcept nogil:
+    """The words of one line, into `words`, and their size; its kind."""
+    cdef size_t out = 0, count = 0
     cdef uint8_t brace = 0
     cdef uint8_t kind
+    size[0] = 0
     while at < end:
         kind = KINDS[data[at]]
         if kind == WORD:
             if brace:
                 return SPECIAL
-            if out > used[0]:
-                words[out] = 32
+            count += 1
+            if out:
+                words[out] = SEPARATOR
                 out += 1
-            elif end - at >= 7 and memcmp(data + at, b"include", 7) == 0:
+            elif end - at >= 7 and (memcmp(data + at, b"include", 7) == 0 or memcmp(data + at, b"random_", 7) == 0):
                 return SPECIAL
             while at < end and KINDS[data[at]] == WORD:
                 words[out] = data[at]
@@ -155,134 +278,147 @@ cdef uint8_t scan(const uint8_t *data, size_t at, size_t end, uint8_t *words, si
             break
         else:
             return SPECIAL
-    if brace:
-        words[out] = brace
-        out += 1
-    elif out > used[0]:
-        words[out] = 10
-        out += 1
-    used[0] = out
+    size[0] = out
+    if count > most_words:
+        return SPECIAL
     return NOTHING if brace == 0 else OPENS if brace == 123 else CLOSES
 
 
-cdef class Text:
-    """The lines of one file, and the source of its Unread statements."""
+cdef class Writer:
+    """What Reader and Records know, while plain lines are written in C. `load` and `save`: from them and to them."""
 
-    cdef bytes data
-    cdef Lines lines
+    cdef object reader
+    cdef object records
+    cdef bytearray buffer
+    cdef list open
+    cdef size_t used
+    cdef int64_t last
+    cdef int64_t source
+    cdef int64_t before     # source of the statement before
+    cdef int64_t line       # its line
+    cdef int64_t number     # of the line that is read
+    cdef int depth
+    cdef int lost
+    cdef bint follows
+    cdef bint defining
 
-    def __cinit__(self, bytes data not None):
-        cdef size_t size = PyBytes_GET_SIZE(data)
-        cdef const uint8_t *text = <const uint8_t *> PyBytes_AS_STRING(data)
-        self.data = data
-        split(text, size, 3 if data[:3] == b"\xef\xbb\xbf" else 0, &self.lines)
+    def __cinit__(self, reader):
+        self.reader = reader
+        self.records = reader.records
+        self.buffer = self.records.buffer
+        self.open = self.records._open
+        self.source = self.records.sources.current
+        self.number = 0
+        self.load()
 
-    def __dealloc__(self):
-        PyMem_RawFree(self.lines.line)
-        PyMem_RawFree(self.lines.words)
+    cdef int load(self) except -1:
+        self.used = PyByteArray_GET_SIZE(self.buffer)
+        self.last = self.records._last
+        self.before = self.records._source
+        self.line = self.records._line
+        self.depth = self.reader.depth
+        self.lost = self.reader.lost
+        self.follows = self.reader.follows
+        self.defining = bool(self.reader.defining)
+        return 0
 
-    cdef size_t end(self, size_t start) noexcept:
-        """Where the line that begins at an offset ends."""
-        cdef const char *data = PyBytes_AS_STRING(self.data)
-        cdef size_t size = PyBytes_GET_SIZE(self.data)
-        cdef const void *newline = memchr(data + start, 10, size - start)
-        return size if newline == NULL else <const char *> newline - data
+    cdef int save(self) except -1:
+        PyByteArray_Resize(self.buffer, self.used)
+        self.records._last = self.last
+        self.records._source = self.before
+        self.records._line = self.line
+        self.reader.depth = self.depth
+        self.reader.lost = self.lost
+        self.reader.follows = self.follows
+        self.reader.line = self.number
+        return 0
 
-    cdef str text(self, size_t start):
-        """The line that begins at an offset."""
-        return PyUnicode_DecodeUTF8(PyBytes_AS_STRING(self.data) + start, self.end(start) - start, b"surrogateescape")
+    cdef int python(self, const uint8_t *text, size_t size) except -1:
+        """A line for the reader in Python."""
+        self.save()
+        self.reader.read_line(PyUnicode_DecodeUTF8(<const char *> text, size, b"surrogateescape"))
+        return self.load()
 
-    cdef list split(self, size_t index):
-        """Its words; [] if it is nothing but a brace."""
-        cdef Line *line = self.lines.line + index
-        cdef Py_ssize_t size = line[1].words - line.words - 1
-        if size <= 0:
-            return []
-        return (<str> PyUnicode_DecodeASCII(<char *> self.lines.words + line.words, size, NULL)).split(" ")
+    cdef uint8_t *reserve(self, size_t size) except NULL:
+        """Where the next record goes, with room for so many bytes."""
+        if self.used + size > <size_t> PyByteArray_GET_SIZE(self.buffer):
+            PyByteArray_Resize(self.buffer, self.used + size + SLACK)
+        return <uint8_t *> PyByteArray_AS_STRING(self.buffer) + self.used
 
-    cdef object statement(self, size_t index, str file):
-        """Its statement; None if it is nothing but a brace."""
-        cdef Line *line = self.lines.line + index
-        cdef list words = self.split(index)
-        if not words:
-            return None
-        text = self.text(line.start)
-        if line.kind == OPENS and line.match >= 0:
-            return Unread(words, text, file, line.number, self, index)
-        return Statement(words, text, file, line.number, line.kind == CLOSES)
+    cdef int line_of(self, const uint8_t *data, size_t at, size_t end) except -1:
+        """One line."""
+        cdef uint8_t *out
+        cdef size_t size
+        cdef size_t head = 1
+        cdef uint8_t kind = SPECIAL
+        if self.defining:
+            return self.python(data + at, end - at)
+        out = self.reserve(end - at + 2 * HEAD)
+        kind = scan(data, at, end, out + HEAD, &size)
+        if kind == NOTHING and (self.lost or not size):
+            self.follows = self.follows or size != 0
+            return 0
+        if kind == SPECIAL or self.lost or (kind == CLOSES and not self.depth):
+            return self.python(data + at, end - at)
+        if kind == OPENS and (not size or self.depth + 1 >= max_depth):
+            return self.python(data + at, end - at)
+        if size:
+            self.last = self.used
+            out[0] = INLINE if kind == CLOSES else HAS_BLOCK if kind == OPENS else 0
+            if self.source == self.before and self.number >= self.line:
+                head += put(out + head, self.number - self.line)
+            else:
+                out[0] |= MOVED
+                head += put(out + head, self.source)
+                head += put(out + head, self.number)
+            head += put(out + head, size)
+            memmove(out + head, out + HEAD, size)
+            self.used += head + size
+            self.before, self.line = self.source, self.number
+        self.follows = kind == NOTHING
+        if kind == OPENS:
+            memset(out + head + size, 0, SIZE)
+            self.used += SIZE
+            self.open.append((self.used, self.last, self.before, self.line))
+            self.depth += 1
+        elif kind == CLOSES:
+            self.close()
+        return 0
 
-    def block(self, Py_ssize_t index, str file):
-        """The statements of the block that line `index` opens."""
-        cdef Line *line = self.lines.line
-        cdef Py_ssize_t last = line[index].match
-        cdef list out = []
-        index += 1
-        while index <= last:
-            statement = self.statement(index, file)
-            if statement is not None:
-                out.append(statement)
-            index = (line[index].match if line[index].kind == OPENS else index) + 1
-        return out
-
-    def spelling(self, Py_ssize_t index):
-        """Words and braces of the block that line `index` opens."""
-        cdef Line *line = self.lines.line
-        cdef size_t start = line[index + 1].words
-        return PyBytes_FromStringAndSize(<char *> self.lines.words + start, line[line[index].match + 1].words - start)
-
-
-cdef size_t finish_definition(reader, Text text, size_t index) except -1:
-    """Give the reader the lines from `index` on as they are, until no definition goes on; the first line after them."""
-    cdef size_t size = PyBytes_GET_SIZE(text.data)
-    cdef size_t at = text.end(text.lines.line[index - 1].start) + 1
-    cdef uint32_t number = text.lines.line[index - 1].number
-    while reader.defining and at <= size:
-        number += 1
-        reader.line = number
-        reader.read_line(text.text(at))
-        at = text.end(at) + 1
-    while index < text.lines.count and text.lines.line[index].start < at:
-        index += 1
-    return index
+    cdef int close(self) except -1:
+        """The innermost block ends."""
+        cdef size_t begin, size
+        cdef int i
+        cdef uint8_t *data = <uint8_t *> PyByteArray_AS_STRING(self.buffer)
+        begin, _, self.before, self.line = self.open.pop()
+        size = self.used - begin
+        for i in range(SIZE):
+            data[begin - SIZE + i] = <uint8_t> (size >> 8 * i)
+        self.depth -= 1
+        return 0
 
 
 class NativeReader(Reader):
-    """A reading, with the lines split in one pass."""
+    """A reading, with plain lines in C."""
+
+    Records = NativeRecords
 
     def read_text(self, bytes data not None):
-        cdef Text text
-        cdef Line *line
-        cdef size_t i = 0
-        cdef object statement
-        if len(data) > LARGEST:
-            return Reader.read_text(self, data)
-        text = Text(data)
-        file = self.file
-        while i < text.lines.count:
-            line = text.lines.line + i
-            self.line = line.number
-            if line.kind == SPECIAL:
-                self.read_line(text.text(line.start))
-                i += 1
-                if self.defining:
-                    i = finish_definition(self, text, i)
-                continue
-            statement = text.statement(i, file)
-            if statement is not None:
-                self.add(statement)
-            if line.kind == OPENS:
-                if line.match >= 0 and line.height + len(self.open) < MAX_DEPTH:
-                    self.last = None
-                    i = line.match + 1
-                    continue
-                if statement is not None and line.match >= 0:   # too deep to be left unread
-                    self.current.pop()
-                    self.add(Statement(statement.words, text.text(line.start), file, line.number))
-                self.open_block(text.text(line.start).index("{") + 1)
-            elif line.kind == CLOSES:
-                self.close_block(text.text(line.start).index("}") + 1)
-            i += 1
-        return None
+        cdef const uint8_t *text = <const uint8_t *> PyBytes_AS_STRING(data)
+        cdef size_t size = PyBytes_GET_SIZE(data)
+        cdef size_t at = 3 if data[:3] == b"\xef\xbb\xbf" else 0
+        cdef size_t end
+        cdef const uint8_t *newline
+        cdef Writer writer = Writer(self)
+        while True:
+            newline = <const uint8_t *> memchr(text + at, 10, size - at)
+            end = size if newline == NULL else newline - text
+            writer.number += 1
+            writer.line_of(text, at, end)
+            if newline == NULL:
+                break
+            at = end + 1
+        writer.save()
 
 
 def read(str path not None, files, script_words=frozenset(), env=None, expansion=EXPANSION):

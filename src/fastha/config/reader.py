@@ -2,32 +2,38 @@
 
 Bytes come through a `Files` (config.files has the real one), so reading is a function of its arguments. Whatever
 the bytes are, the result is a tree and faults, never an exception; time and memory are linear in what is read
-plus what definitions produce, which is bounded.
+plus what definitions, repetitions and files read again produce, which is bounded. No object is kept for a statement
+(fastha.config.tape).
 """
 
 from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Set
-from itertools import islice
+from array import array
+from collections.abc import Iterator, Sequence, Set
 from typing import Protocol
 
 from fastha.config import include
-from fastha.config.expand import ASSIGN, CONDITION, Definitions, Environment, ExpandError
+from fastha.config.expand import ASSIGN, CONDITION, Definitions, Environment, ExpandError, lines
 from fastha.config.lexer import LexError, Token, split_line, strip_comment
-from fastha.config.tree import Faults, Place, Statement, Tree, shown, within
+from fastha.config.tape import BOM, Records
+from fastha.config.tree import EnoughFaults, Faults, Place, Tree, shown, within
 
 MAX_DEPTH = 32  # blocks in blocks; keepalived's deepest is 5
 MAX_INCLUDE_DEPTH = 32
 MOST_ASTRAY = 1000  # faults of one kind that nobody reads to the end
 MAX_INCLUDES = 100_000
 MAX_NESTED = 8  # definitions that hold repetitions that use such definitions
-EXPANSION = 64 << 20  # characters that definitions and repetitions may produce in one reading
+EXPANSION = 16 << 20  # characters that definitions, repetitions and files read again may produce in one reading
+MAX_WORDS = 20_000  # of one statement
+LONG = 4096  # characters of a line whose words are not all held at a time
+REMEMBERED = ("include_check", "random_seed")  # of global_defs, what the reader itself obeys
 
 # ASCII without quotes, escapes, comments, definitions, conditions, repetitions or includes, then at most one brace.
 PLAIN = re.compile(r"(?![ \t]*+include)([%&(-?A-Z\[\]^-z| \t\r]*+)(?:([{}])[ \t\r]*+)?")
 USED = re.compile(r"(?:\$\{[^{}]*\}|[^ \t{}\"])*")  # the rest of a word with a definition in it
+BYTE = re.compile("[\udc80-\udcff]")  # what is not UTF-8, after surrogateescape
 SPECIAL = re.compile(r"^[ \t]*[@~$]|\$|^[ \t]*include")
 
 
@@ -61,37 +67,51 @@ def read(
 class Reader:
     """One reading. The compiled reader (config.native) is this one with `read_text` of its own."""
 
+    Records = Records
+
     def __init__(self, files: Files, script_words: Set[str], env: Environment, expansion: int) -> None:
         self.files = files
         self.script_words = script_words
         self.env = env
         self.definitions = Definitions(env, expansion)
+        self.expansion = expansion
         self.tree = Tree()
         self.faults = Faults()
-        self.current = self.tree.statements  # the block that the next statement goes to
-        self.open: list[tuple[Statement, list[Statement]]] = []  # unclosed blocks: (statement, block around it)
-        self.last: Statement | None = None  # the statement that a { on a later line belongs to
+        self.records = self.Records()
+        self.follows = False  # a { on a later line belongs to the statement before
+        self.depth = 0  # open blocks, of which the innermost `lost` go nowhere that is ever looked at
+        self.lost = 0
+        self.lost_at: tuple[Place, str] | None = None  # the first of those
         self.reading: list[str] = []  # files being read, outermost first
         self.astray = 0  # faults of text that is no configuration
         self.defining = ""  # name of the definition that the next line continues
-        self.globals: list[Statement] = []  # blocks of global_defs among the first `looked` statements
-        self.looked = 0
-        self.seeded: Statement | None = None  # the random_seed that counts
+        self.checks: frozenset[str] = frozenset()  # what include_check has said so far
+        self.seed: str | None = None  # of a random_seed that is not obeyed yet
         self.file = ""
         self.line = 0
 
     def read(self, path: str) -> Tree:
         """Everything there is at `path`."""
-        for name in self.files.glob(path) or [path]:  # -f takes a glob, as keepalived's does
-            self.read_file(name, (name, 0, 0))
-        if self.open:
-            statement, _ = self.open[-1]
-            more = f"; {len(self.open)} blocks are open at the end" if len(self.open) > 1 else ""
-            self.faults.error(
-                statement.place(), f"the block '{shown(statement.words[0])}' is never closed{more}", "add a }"
-            )
+        try:
+            for name in self.files.glob(path) or [path]:  # -f takes a glob, as keepalived's does
+                self.read_file(name, (name, 0, 0))
+            if self.depth:
+                self._unclosed()
+        except EnoughFaults:
+            self.tree.complete = False
+        self.tree.statements = self.records.finish()
         self.tree.faults = self.faults
+        self.tree.produced = self.expansion - max(self.definitions.budget, 0)
         return self.tree
+
+    def _unclosed(self) -> None:
+        more = f"; {self.depth} blocks are open at the end" if self.depth > 1 else ""
+        if self.lost_at is not None:
+            place, word = self.lost_at
+        else:
+            statement = self.records.opener(-1)
+            place, word = statement.place(), statement.words[0]
+        self.faults.error(place, f"the block '{shown(word)}' is never closed{more}", "add a }")
 
     # -- files
 
@@ -114,34 +134,41 @@ class Reader:
         except OSError as e:
             self.faults.error(asked_at, f"cannot read '{shown(path)}': {e.strerror or e}")
             return
+        try:
+            self.records.sources.add(path, data, self.definitions.spend)
+        except ExpandError as e:
+            self.faults.error(asked_at, f"'{shown(path)}' once more: {e}")
+            return
         self.tree.files.append(path)
         self.reading.append(name)
-        outside = self.file, self.line
-        self.file = path
+        sources = self.records.sources
+        outside = self.file, self.line, sources.current
+        sources.current = sources.newest
+        self.file, self.line = path, 0
         self.read_text(data)
         if self.defining:
+            self.definitions.settle(self.defining)
             self.defining = ""
             self.faults.error(self._here(), "the definition goes on past the end of the file")
-        self.file, self.line = outside
+        self.file, self.line, sources.current = outside
         self.reading.pop()
 
     def read_text(self, data: bytes) -> None:
         """Put all lines of a file into the tree."""
-        text = data.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
-        odd = "\0" in text or (not text.isprintable() and any("\udc80" <= c <= "\udcff" for c in set(text)))
-        for number, line in enumerate(text.split("\n"), 1):
-            self.line = number
-            if not odd and not self.defining and (match := PLAIN.fullmatch(line)):
-                self._plain(line, match[1], match[2])
-            else:
-                self.read_line(line, odd)
+        at = len(BOM) if data.startswith(BOM) else 0
+        end = 0
+        while end >= 0:
+            end = data.find(b"\n", at)
+            self.line += 1
+            self.read_line(data[at : len(data) if end < 0 else end].decode("utf-8", "surrogateescape"))
+            at = end + 1
 
-    def read_line(self, line: str, odd: bool = True) -> None:
-        """Put line number `self.line` into the tree. `odd`: there may be bytes in it that are no text."""
-        if odd and (fault := _odd(line)):
-            self._astray((self.file, self.line, fault[1] + 1), fault[0])
-        elif not self.defining and (match := PLAIN.fullmatch(line)):
+    def read_line(self, line: str) -> None:
+        """Put line number `self.line` into the tree."""
+        if not self.defining and (match := PLAIN.fullmatch(line)):
             self._plain(line, match[1], match[2])
+        elif fault := _odd(line):
+            self._astray((self.file, self.line, fault[1] + 1), fault[0])
         elif self.defining or SPECIAL.search(line):
             self._special(line.rstrip(" \t\r"))
         else:
@@ -177,11 +204,11 @@ class Reader:
         if not kept:
             return
         if match := ASSIGN.match(text):
-            self.definitions.values[match[1]] = ""
+            self.definitions.begin(match[1])
             self._define(match[1], match[2])
             return
         if depth < MAX_NESTED and (opened := self.definitions.opened(text)) is not None:
-            for line in opened.split("\n"):
+            for line in lines(opened):
                 self._expand(line, raw, depth + 1)
             return
         if "_RANDOM" in text:
@@ -192,9 +219,9 @@ class Reader:
             if not kept:
                 continue
             expanded = self.definitions.substitute(here, directory)
-            for remark in dict.fromkeys(self.definitions.remarks):
+            for remark in self.definitions.remarks:
                 self.faults.warning(self._here(raw.find("$") + 1), remark)
-            for line in expanded.split("\n"):
+            for line in lines(expanded):
                 if include.is_include(line):
                     self._include(line, raw)
                 else:
@@ -207,33 +234,34 @@ class Reader:
             return text, True
         return " " * match.start(3) + match[3], (match[2] == self.env.config_id) != bool(match[1])
 
-    def _global(self, word: str) -> list[Statement]:
-        """What `global_defs` has said so far with this keyword."""
-        top = self.tree.statements
-        self.globals += (s for s in islice(top, self.looked, None) if s.words[0] == "global_defs")
-        self.looked = len(top)
-        return [s for one in self.globals for s in one.block or () if s.words[0] == word]
+    def _remember(self, words: list[str]) -> None:
+        """What the reader itself obeys, in a block of global_defs: it counts from here on."""
+        if self.depth != 1 or self.lost or self.records.opener(0).words[0] != "global_defs":
+            return
+        if words[0] == "include_check":
+            self.checks = include.defaults([words[1:]], self.checks)
+        else:
+            self.seed = words[1] if len(words) > 1 else None
 
     def _seed(self) -> None:
         """random_seed N: from here on the numbers are the same in every reading."""
-        said = self._global("random_seed")
-        if said and said[-1] is not self.seeded and len(said[-1].words) > 1:
-            self.seeded = said[-1]
+        if self.seed is not None:
             from random import Random  # hardly any configuration asks for it
 
-            self.definitions.random = Random(said[-1].words[1]).randint
+            self.definitions.random = Random(self.seed).randint
+            self.seed = None
 
     def _define(self, name: str, piece: str) -> None:
         """Add a line to a definition; one that ends with a backslash is continued on the next."""
         more = piece.endswith("\\")
-        piece = piece.removesuffix("\\").strip(" \t")
-        value = self.definitions.values[name]
-        self.definitions.values[name] = f"{value}\n{piece}" if value else piece
+        self.definitions.extend(piece.removesuffix("\\").strip(" \t"))
         self.defining = name if more else ""
+        if not more:
+            self.definitions.settle(name)
 
     def _include(self, text: str, raw: str) -> None:
         column = len(raw) - len(raw.lstrip()) + 1
-        request = include.parse(text, [s.words[1:] for s in self._global("include_check")])
+        request = include.parse(text, self.checks)
         if request is None:
             self.faults.error(self._here(column), "include without a file name")
             return
@@ -259,9 +287,12 @@ class Reader:
 
     def _plain(self, line: str, text: str, brace: str | None) -> None:
         """The fast way for nearly every line: words, then perhaps one brace."""
-        words = text.split()
+        words = text.split(None, MAX_WORDS)
+        if len(words) > MAX_WORDS:
+            self._too_many()
+            words.pop()
         if words:
-            self.add(Statement(words, line, self.file, self.line, inline=brace == "}"))
+            self.add(words, brace == "}")
         if brace == "{":
             self.open_block(line.index("{") + 1)
         elif brace:
@@ -269,78 +300,104 @@ class Reader:
 
     def _line(self, text: str, raw: str | None) -> None:
         """Put a line's words and braces into the tree. `raw`: the line as written, if `text` came from expansion."""
+        expanded = -1
         try:
-            tokens = split_line(text, self.script_words)
+            short = list(split_line(text, self.script_words)) if len(text) <= LONG else None
+            braces, last = 0, ""
+            for kind, _, _ in short or split_line(text, self.script_words):
+                last = kind
+                braces += kind in "{}"
         except LexError as e:
             here = self._here(e.column) if raw is None else within(self._here(), text)
             self.faults.error(here, str(e))
             return
+        tokens = iter(short) if short is not None else split_line(text, self.script_words)
         if raw is not None:
             tokens = _as_written(tokens, raw)
-        expanded = "" if raw is None else text
+            if last and not self.lost:
+                expanded = self.records.text(text)
         words: list[str] = []
-        columns: list[int] = []
+        columns: array[int] = array("Q")
         quoted: list[int] = []
-        braces = sum(t.kind in "{}" for t in tokens)
-        inline = braces > 0 and not (braces == 1 and tokens[-1].kind == "{")
+        inline = braces > 0 and not (braces == 1 and last == "{")
         for kind, word, column in tokens:
             if kind == "{" or kind == "}":
                 if words:
-                    self.add(Statement(words, columns, self.file, self.line, inline, frozenset(quoted), expanded))
-                    words, columns, quoted = [], [], []
+                    self.add(words, inline, columns, quoted, expanded)
+                    words, columns, quoted = [], array("Q"), []
                 if kind == "{":
                     self.open_block(column)
                 else:
                     self.close_block(column)
                 continue
+            if len(words) == MAX_WORDS:
+                self._too_many()
+                break
             if kind == "quoted":
                 quoted.append(len(words))
             words.append(word)
             columns.append(column)
         if words:
-            self.add(Statement(words, columns, self.file, self.line, inline, frozenset(quoted), expanded))
+            self.add(words, inline, columns, quoted, expanded)
 
-    def add(self, statement: Statement) -> None:
-        self.current.append(statement)
-        self.last = statement
+    def _too_many(self) -> None:
+        self.faults.error(self._here(), f"more than {MAX_WORDS} words in one statement")
+
+    def add(
+        self, words: list[str], inline: bool, columns: Sequence[int] | None = None, quoted: Sequence[int] = (),
+        expanded: int = -1,
+    ) -> None:  # fmt: skip
+        """A statement; see fastha.config.tape.Records.add."""
+        self.follows = True
+        if not self.lost:
+            self.records.add(words, self.line, inline, columns, quoted, expanded)
+            if words[0] in REMEMBERED:
+                self._remember(words)
 
     def open_block(self, column: int) -> None:
-        statement = self.last
-        if statement is None or statement.block is not None:
+        follows, self.follows = self.follows, False
+        if not follows:
             self._astray(self._here(column), "{ without a keyword before it")
-            # Its content must still be closed by its own }.
-            statement = Statement(["{"], [column], self.file, self.line)
-        statement.block = []
-        self.open.append((statement, self.current))
-        if len(self.open) == MAX_DEPTH:
+        self.depth += 1
+        if self.depth == MAX_DEPTH:
             self.faults.error(self._here(column), f"more than {MAX_DEPTH} blocks in one another")
-        # Deeper ones are kept flat: their statements go nowhere that is ever looked at.
-        self.current = statement.block if len(self.open) < MAX_DEPTH else []
-        self.last = None
+        if follows and not self.lost and self.depth < MAX_DEPTH:
+            self.records.open()
+            return
+        # The content must still be closed by its own }.
+        if not self.lost:
+            statement = self.records.latest() if follows else None
+            self.lost_at = (self._here(column), "{") if statement is None else (statement.place(), statement.words[0])
+        self.lost += 1
 
     def close_block(self, column: int) -> None:
-        self.last = None
-        if not self.open:
+        self.follows = False
+        if not self.depth:
             self._astray(self._here(column), "} without a { that it closes")
             return
-        _, self.current = self.open.pop()
+        self.depth -= 1
+        if not self.lost:
+            self.records.close()
+            return
+        self.lost -= 1
+        if not self.lost:
+            self.lost_at = None
 
 
 def _odd(line: str) -> tuple[str, int] | None:
     """What keeps a line from being text: (message, offset). Comments may hold any byte but NUL."""
     if "\0" in line:
         return "a NUL byte: this is not a text file", line.index("\0")
-    for offset, c in enumerate(strip_comment(line)):
-        if "\udc80" <= c <= "\udcff":
-            return "a byte that is not UTF-8", offset
+    if not line.isascii() and BYTE.search(line) and (found := BYTE.search(strip_comment(line))):
+        return "a byte that is not UTF-8", found.start()
     return None
 
 
-def _as_written(tokens: list[Token], raw: str) -> list[Token]:
+def _as_written(tokens: Iterator[Token], raw: str) -> Iterator[Token]:
     """Tokens of an expanded line with the columns of the line as written: where the word stands in it, else where the
     definition is used that it came from (the next one; the last one when there are no more)."""
     used = max(raw.find("$"), raw.find("~"), 0)
-    out, at = [], 0
+    at = 0
     for kind, word, _ in tokens:
         found = raw.find(word, at) if word else -1
         if found >= 0:
@@ -349,5 +406,4 @@ def _as_written(tokens: list[Token], raw: str) -> list[Token]:
             used = max(at, raw.rfind(" ", at, dollar) + 1, raw.rfind("\t", at, dollar) + 1)
             rest = USED.match(raw, dollar)
             at = max(rest.end() if rest else 0, dollar + 1)
-        out.append(Token(kind, word, (found if found >= 0 else used) + 1))
-    return out
+        yield Token(kind, word, (found if found >= 0 else used) + 1)

@@ -6,7 +6,7 @@ their own references.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from fastha.config.keywords import TABLE, Status
 from fastha.config.keywords.table import ROOT
@@ -39,30 +39,32 @@ def noted(word: str, block: str = ROOT) -> bool:
     return TABLE[block][word].status is not Status.SUPPORTED
 
 
-def check_references(statements: list[Statement], faults: Faults) -> None:
+def check_references(statements: Sequence[Statement], faults: Faults) -> None:
     """Faults for the whole file; `statements` are those of the top level."""
     names: dict[str, dict[str, Statement]] = {}
-    uses: list[tuple[int, Statement]] = []
     where: dict[int, int] = {}  # id of a definition -> its number among the statements
-    for number, statement in enumerate(statements):
-        keyword = TABLE[ROOT].get(statement.words[0])
-        if keyword is None or statement.block is None:
-            continue
-        word = keyword.alias_of or keyword.word
-        if word in ("virtual_server", "virtual_server_group"):
-            continue
+    for number, word, statement in _definitions(statements):
         if word in DEFINED and len(statement.words) > 1:
+            statement.forget()
             name = statement.words[1]
             before = names.setdefault(word, {}).setdefault(name, statement)
-            where[id(statement)] = number
+            where.setdefault(id(before), number)
             if before is not statement and word != "vrrp_instance" and noted(word):
                 report = faults.error if word == "vrrp_sync_group" else faults.warning
                 report(statement.place(1), f"{word} {shown(name)} is there already", f"line {before.line}")
-        uses.append((number, statement))
     book = _Book(names, where, faults)
-    for number, statement in uses:
+    for number, _, statement in _definitions(statements):
         book.check(number, statement)
     book.check_members()
+
+
+def _definitions(statements: Sequence[Statement]) -> Iterator[tuple[int, str, Statement]]:
+    """Blocks that may refer to others: number, keyword, statement."""
+    for number, statement in enumerate(statements):
+        keyword = TABLE[ROOT].get(statement.words[0])
+        word = "" if keyword is None else keyword.alias_of or keyword.word
+        if word and statement.has_block and word not in ("virtual_server", "virtual_server_group"):
+            yield number, word, statement
 
 
 DEFINED = (*TRACKED.values(), "vrrp_instance", "vrrp_sync_group")

@@ -6,7 +6,7 @@ block exactly if it opens one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from fastha.config.keywords import TABLE, Keyword, Status
@@ -28,7 +28,7 @@ class Item(NamedTuple):
         return self.keyword.alias_of or self.keyword.word
 
 
-def items(statements: list[Statement], block: str, faults: Faults) -> Iterator[Item]:
+def items(statements: Sequence[Statement], block: str, faults: Faults) -> Iterator[Item]:
     """The supported statements of a block, in order; faults for all others."""
     first: dict[str, Statement] = {}
     for item in _fitting(statements, block, faults):
@@ -61,43 +61,49 @@ def _check(item: Item, faults: Faults) -> None:
         check_lines(opens, block, faults)
 
 
-def _fitting(statements: list[Statement], block: str, faults: Faults) -> Iterator[Item]:
+def _fitting(statements: Iterable[Statement], block: str, faults: Faults) -> Iterator[Item]:
     """Statements whose keyword is known in `block` and whose words and braces fit it."""
     known = TABLE[block]
     lost = False  # a } seems to be missing: one message is enough for all that follows
-    todo = iter(statements)
-    held: Statement | None = None
-    while (statement := held or next(todo, None)) is not None:
-        held = None
-        keyword = known.get(statement.words[0])
-        if keyword is None:
-            if statement.words[0] in TABLE[ROOT] and block != ROOT:
-                if not lost:
-                    faults.error(
-                        statement.place(),
-                        f"'{statement.words[0]}' cannot stand in {block}",
-                        "is a } missing before this line?",
-                        code="misplaced-keyword",
-                    )
-                lost = True
-            elif not lost:
-                unknown(statement, block, faults)
-            continue
-        if statement.inline and len(statement.words) > 1 + keyword.least:
-            held = _cut_inline(statement, keyword, known)
-        count = len(statement.words) - 1
-        most = count if keyword.most is None else keyword.most
-        fits = keyword.least <= count <= most and bool(keyword.opens) is statement.has_block
-        if fits or _fits(statement, keyword, block, faults):
-            yield Item(keyword, statement)
+    for whole in statements:
+        begin, last = 0, len(whole.words)
+        while begin < last:
+            word = whole.words[begin]
+            keyword = known.get(word)
+            if keyword is None:
+                statement = whole.piece(begin, last)
+                if word in TABLE[ROOT] and block != ROOT:
+                    if not lost:
+                        faults.error(
+                            statement.place(),
+                            f"'{word}' cannot stand in {block}",
+                            "is a } missing before this line?",
+                            code="misplaced-keyword",
+                        )
+                    lost = True
+                elif not lost:
+                    unknown(statement, block, faults)
+                break
+            statement, end = whole, last
+            if whole.inline:
+                end = _end(whole, begin, keyword, known)
+                statement = whole.piece(begin, end)
+            count = end - begin - 1
+            begin = end
+            most = count if keyword.most is None else keyword.most
+            fits = keyword.least <= count <= most and bool(keyword.opens) is statement.has_block
+            if fits or _fits(statement, keyword, block, faults):
+                yield Item(keyword, statement)
 
 
-def _cut_inline(statement: Statement, keyword: Keyword, known: dict[str, Keyword]) -> Statement | None:
-    """On one line there may be several keywords, as in `authentication { auth_type PASS auth_pass secret }`."""
-    for i in range(1 + keyword.least, len(statement.words)):
-        if statement.words[i] in known and i not in statement.quoted:
-            return statement.cut(i)
-    return None
+def _end(statement: Statement, begin: int, keyword: Keyword, known: dict[str, Keyword]) -> int:
+    """Where the words of a keyword end. On one line there may be several keywords, as in
+    `authentication { auth_type PASS auth_pass secret }`."""
+    words = statement.words
+    for i in range(begin + 1 + keyword.least, len(words)):
+        if words[i] in known and i not in statement.quoted:
+            return i
+    return len(words)
 
 
 def _fits(statement: Statement, keyword: Keyword, block: str, faults: Faults) -> bool:

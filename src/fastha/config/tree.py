@@ -8,14 +8,17 @@ virtual_server 10.0.0.1 80 {      Statement(words=["virtual_server", "10.0.0.1",
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Set
-from typing import Protocol
+from array import array
+from collections.abc import Hashable, Iterator, Sequence, Set
+from typing import Protocol, overload
 
 from fastha.errors import Fault, Severity
 from fastha.lean import dataclass, field
 
 NONE: frozenset[int] = frozenset()
 MOST_FAULTS = 5000
+MOST_TEXT = 3_000_000  # characters of all of them
+SMALL = 20_000  # bytes of the records of a block whose statements are kept while it is looked at
 WORD = re.compile(r"[^ \t\r\f\v]+")
 Place = tuple[str, int, int]  # file, line, column; both from 1
 
@@ -26,137 +29,170 @@ class Expanded(tuple[str, int, int]):
     text: str = ""
 
 
-class Statement:
-    """One statement. `columns[i]` is where `words[i]` begins; a plain line is kept as text instead, and its columns are
-    found when a fault asks. `expanded`: the line, if that is not the one in the file. `inline`: it shares its line with
-    a brace or another statement, so one line may hold several keywords. `quoted` holds the indexes of words written in
-    quotes."""
+class Store(Protocol):
+    """Where statements are kept: fastha.config.tape.Records, or the compiled one."""
 
-    __slots__ = ("_columns", "_text", "block", "file", "inline", "line", "quoted", "words")
+    def name(self, source: int) -> str:
+        """The file that a source is."""
+        ...
+
+    def walk(self, begin: int, end: int, source: int, line: int) -> Iterator[Statement]:
+        """The statements from one offset to another, which follow a statement at this place."""
+        ...
+
+    def spelling(self, begin: int, end: int) -> Hashable:
+        """Their words, braces and quotes: equal for what is spelt the same, whatever its blanks and places."""
+        ...
+
+    def columns(self, at: int, source: int, line: int) -> Sequence[int]:
+        """Where the words of the statement at an offset begin."""
+        ...
+
+    def expanded(self, at: int) -> str:
+        """What definitions and repetitions made of its line; "" if it stands as it is."""
+        ...
+
+
+class Statement:
+    """One statement, made of its record in a store. `inline`: it shares its line with a brace or another statement, so
+    one line may hold several keywords. `quoted` holds the indexes of words written in quotes."""
+
+    __slots__ = ("_at", "_begin", "_block", "_columns", "_end", "_first", "_source", "_store", "inline", "line",
+                 "quoted", "words")  # fmt: skip
 
     def __init__(
-        self,
-        words: list[str],
-        where: list[int] | str,
-        file: str,
-        line: int,
-        inline: bool = False,
-        quoted: Set[int] = NONE,
-        expanded: str = "",
-    ) -> None:
+        self, words: list[str], store: Store, at: int, source: int, line: int, inline: bool, quoted: Set[int],
+        begin: int, end: int, first: int = 0,
+    ) -> None:  # fmt: skip
+        """`at`: its record. `begin`, `end`: those of its block; below 0 without one. `first`: how many words of the
+        record are before these."""
         self.words = words
-        self._columns: list[int] | None = None
-        self._text = expanded  # with columns; without them the line itself
-        if isinstance(where, str):
-            self._text = where
-        else:
-            self._columns = where
-        self.file = file
         self.line = line
         self.inline = inline
         self.quoted = quoted
-        self.block: list[Statement] | None = None
+        self._store = store
+        self._at = at
+        self._source = source
+        self._begin = begin
+        self._end = end
+        self._first = first
+        self._block: Block | None = None
+        self._columns: Sequence[int] | None = None
 
     @property
-    def columns(self) -> list[int]:
-        if self._columns is None:
-            self._columns = [m.start() + 1 for m in WORD.finditer(self._text)]
-            self._text = ""
-        return self._columns
+    def file(self) -> str:
+        return self._store.name(self._source)
 
     @property
     def has_block(self) -> bool:
-        return self.block is not None
+        return self._begin >= 0
+
+    @property
+    def block(self) -> Sequence[Statement] | None:
+        if self._block is None and self._begin >= 0:
+            self._block = Block(self._store, self._begin, self._end, self._source, self.line)
+        return self._block
 
     def forget(self) -> None:
         """Nobody will look into its block soon: what can be made again need not be kept."""
+        self._block = self._columns = None
 
     def place(self, index: int = 0) -> Place:
         """Where word `index` stands; an index past the end is the last word."""
-        place = self.file, self.line, self.columns[min(index, len(self.words) - 1)]
-        return within(place, self._text) if self._text else place
+        if self._columns is None:
+            self._columns = self._store.columns(self._at, self._source, self.line)
+        place = self.file, self.line, self._columns[self._first + min(index, len(self.words) - 1)]
+        text = self._store.expanded(self._at)
+        return within(place, text) if text else place
 
-    def cut(self, index: int) -> Statement:
-        """Split off the words from `index` as a statement of its own; it takes the block along."""
-        columns = self.columns
-        quoted = frozenset(i - index for i in self.quoted if i >= index)
-        rest = Statement(self.words[index:], columns[index:], self.file, self.line, self.inline, quoted, self._text)
-        rest.block, self.block = self.block, None
-        del self.words[index:], columns[index:]
-        self.quoted = frozenset(i for i in self.quoted if i < index)
-        return rest
+    def piece(self, begin: int, end: int) -> Statement:
+        """Some of its words as a statement of their own; the last words have its block."""
+        if begin == 0 and end == len(self.words):
+            return self
+        quoted = frozenset(i - begin for i in self.quoted if begin <= i < end) if self.quoted else NONE
+        inside = self._begin if end == len(self.words) else -1
+        out = Statement(
+            self.words[begin:end], self._store, self._at, self._source, self.line, self.inline, quoted,
+            inside, self._end, self._first + begin,
+        )  # fmt: skip
+        if self._columns is None and begin:  # its pieces share them
+            self._columns = self._store.columns(self._at, self._source, self.line)
+        out._columns = self._columns
+        return out
 
     def spelling(self) -> Hashable:
         """What its block says: equal for blocks of equal words and braces, whatever their blanks and places."""
-        block = self.block
-        if block is None:
-            return None
-        return tuple((*s.words, s.quoted, s.inline, s.spelling()) for s in block)
+        return None if self._begin < 0 else self._store.spelling(self._begin, self._end)
 
     def __repr__(self) -> str:
         return f"Statement({' '.join(self.words)!r} at {self.file}:{self.line})"
 
 
-class Source(Protocol):
-    """Text that is split into lines already; the blocks in it become statements when somebody asks for them."""
+class Marks:
+    """Where statements are, in 24 bytes each: they are made again when somebody asks."""
 
-    def block(self, index: int, file: str) -> list[Statement]:
-        """The statements of the block that line `index` opens."""
-        ...
+    def __init__(self) -> None:
+        self._stores: list[Store] = []  # one
+        self._at = array("Q")
+        self._rest = array("I")  # source, line, first word, words
 
-    def spelling(self, index: int) -> Hashable:
-        """Its words and braces."""
-        ...
+    def add(self, statement: Statement) -> None:
+        if not self._stores:
+            self._stores.append(statement._store)
+        self._at.append(statement._at)
+        self._rest.extend((statement._source, statement.line, statement._first, len(statement.words)))
+
+    def statement(self, index: int) -> Statement:
+        at, (source, line, first, count) = self._at[index], self._rest[4 * index : 4 * index + 4]
+        whole = next(self._stores[0].walk(at, at + 1, source, 0))
+        whole.line, whole._source = line, source
+        return whole.piece(first, first + count)
 
 
-class Unread(Statement):
-    """A statement whose block is still text. Most of a large configuration says again what was said before, and then
-    nobody needs to look into it."""
+class Block(Sequence[Statement]):
+    """The statements of a block. Those of a small one are made once, those of a large one anew each time."""
 
-    __slots__ = ("_block", "_index", "_source", "_wanted")
+    __slots__ = ("_begin", "_end", "_line", "_made", "_source", "_store")
 
-    def __init__(self, words: list[str], text: str, file: str, line: int, source: Source, index: int) -> None:
-        self.words = words
-        self._columns = None
-        self._text = text
-        self.file = file
-        self.line = line
-        self.inline = False
-        self.quoted = NONE
-        self._block: list[Statement] | None = None
+    def __init__(self, store: Store, begin: int, end: int, source: int, line: int) -> None:
+        self._store = store
+        self._begin = begin
+        self._end = end
         self._source = source
-        self._index = index
-        self._wanted = False
+        self._line = line
+        self._made: list[Statement] | None = None
 
-    @property
-    def block(self) -> list[Statement] | None:
-        if not self._wanted:
-            self.block = self._source.block(self._index, self.file)
-        return self._block
+    def __iter__(self) -> Iterator[Statement]:
+        if self._made is None:
+            walk = self._store.walk(self._begin, self._end, self._source, self._line)
+            if self._end - self._begin > SMALL:
+                return walk
+            self._made = list(walk)
+        return iter(self._made)
 
-    @block.setter
-    def block(self, block: list[Statement] | None) -> None:
-        self._block = block
-        self._wanted = True
+    def __bool__(self) -> bool:
+        return self._end > self._begin
 
-    def forget(self) -> None:
-        self._block, self._wanted = None, False
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
-    @property
-    def has_block(self) -> bool:
-        return not self._wanted or self._block is not None
-
-    def spelling(self) -> Hashable:
-        return self._source.spelling(self._index)
+    @overload
+    def __getitem__(self, index: int) -> Statement: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Statement]: ...
+    def __getitem__(self, index: int | slice) -> Statement | list[Statement]:
+        return list(self)[index]
 
 
 @dataclass(slots=True)
 class Tree:
     """All statements of a configuration after includes; the faults found while reading; the files read, in order."""
 
-    statements: list[Statement] = field(default_factory=list)
+    statements: Sequence[Statement] = ()
     faults: Faults = field(default_factory=lambda: Faults())
     files: list[str] = field(default_factory=list)
+    complete: bool = True  # False: given up after MOST_FAULTS errors
+    produced: int = 0  # characters that definitions, repetitions and files read again made
 
 
 def within(place: Place, expanded: str) -> Place:
@@ -181,13 +217,20 @@ class Faults(list[Fault]):
         super().__init__(before or ())
         self.beyond: dict[Severity, int] = before.beyond.copy() if before is not None else {}
         self._last: Place | None = before._last if before is not None else None
+        self._room: int = before._room if before is not None else MOST_TEXT
+        self._errors: int = before._errors if before is not None else 0
 
     def told(self) -> list[Fault]:
         """All of them, and one for those that were not kept."""
+        if self._errors >= MOST_FAULTS:
+            where = [(f.file, f.line, f.column) for f in self if f.severity is Severity.ERROR]
+            file, line, column = where[-1] if where else self._last or ("", 0, 0)
+            text = f"and perhaps more: after {MOST_FAULTS} errors nobody looks any further"
+            return [*self, Fault(Severity.ERROR, file, line, column, text, code="too-many")]
         if self._last is None:
             return list(self)
         worst = Severity.ERROR if Severity.ERROR in self.beyond else next(iter(self.beyond))
-        text = f"and {sum(self.beyond.values())} more: no more than {MOST_FAULTS} are kept"
+        text = f"and {sum(self.beyond.values())} more: no more than {len(self)} are kept"
         file, line, column = self._last
         return [*self, Fault(worst, file, line, column, text, code="too-many")]
 
@@ -201,10 +244,20 @@ class Faults(list[Fault]):
         self._add(Severity.NOT_SUPPORTED, place, message, hint, code)
 
     def _add(self, severity: Severity, place: Place, message: str, hint: str, code: str) -> None:
-        if len(self) >= MOST_FAULTS:
-            self.beyond[severity] = self.beyond.get(severity, 0) + 1
-            self._last = max(place, self._last or place)
-            return
         # Whatever was in the files, a fault can be printed and sent as JSON.
         expanded = shown(place.text, 4096) if isinstance(place, Expanded) else ""
-        self.append(Fault(severity, *place, shown(message, 400), shown(hint, 400), code, expanded))
+        message, hint = shown(message, 400), shown(hint, 400)
+        self._room -= len(message) + len(hint) + len(expanded)
+        if len(self) < MOST_FAULTS and self._room >= 0:
+            self.append(Fault(severity, *place, message, hint, code, expanded))
+        else:
+            self.beyond[severity] = self.beyond.get(severity, 0) + 1
+            self._last = max(place, self._last or place)
+        if severity is Severity.ERROR:
+            self._errors += 1
+            if self._errors >= MOST_FAULTS:
+                raise EnoughFaults
+
+
+class EnoughFaults(Exception):
+    """So many errors that nobody needs another one: what was not read or built by then need not be."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from itertools import combinations
 
 from fastha.config.advice import at, warn
 from fastha.config.build_globals import Globals, build_globals
 from fastha.config.build_trackers import NOTHING
 from fastha.config.build_vrrp import build_instance
-from fastha.config.keywords.table import ROOT
 from fastha.config.placed import Built
-from fastha.config.shape import items
-from fastha.config.tree import Faults, Tree
+from fastha.config.top import Top
+from fastha.config.tree import EnoughFaults, Faults, Tree
 from fastha.model import VrrpInstance
 
 CONDITION = re.compile(r"^[ \t]*@\^?([^ \t\r\n]+)", re.M)
@@ -32,12 +32,13 @@ def directors(texts: Iterable[str]) -> list[str]:
 def instances_of(tree: Tree) -> Instances:
     """The instances of one director; what is wrong with them is told elsewhere."""
     faults, globals_ = Faults(), Globals()
-    top = list(items(tree.statements, ROOT, faults))
-    for item in top:
-        if item.name == "global_defs":
+    with suppress(EnoughFaults):
+        top = Top(tree.statements, faults)
+        for item in top.named("global_defs"):
             build_globals(item.statement.block or [], globals_, faults)
-    built = (build_instance(item, globals_, {}, NOTHING, faults) for item in top if item.name == "vrrp_instance")
-    return [b for b in built if b]
+        built = (build_instance(item, globals_, {}, NOTHING, faults) for item in top.named("vrrp_instance"))
+        return [b for b in built if b]
+    return []
 
 
 def advise(by_director: Mapping[str, Instances], faults: Faults) -> None:
