@@ -114,9 +114,13 @@ bench: setup-test ## timed micro-benchmarks, each beside its pure-Python twin
 bench-peers-ipvs: setup-test ## IPVS in a virtual machine: ours beside a C program, ipvsadm and keepalived, in ratios (ARGS="-n 1000")
 	@$(BIN)/python bench/peers/ipvs/run.py $(ARGS)
 
+bench-peers-vrrp: setup-test ## thousands of VRRP instances and addresses beside keepalived: CPU time, takeover, gaps, memory (ARGS="--rounds 1")
+	@$(BIN)/python bench/peers/vrrp/run.py $(ARGS)
+
 bench-peers-reload: setup-test ## what a reload of 37 205 real servers costs and disturbs, with real processes and turn by turn
 	@$(BIN)/python bench/peers/config/reload_turns.py
 	@$(BIN)/python bench/peers/config/run_reload.py $(ARGS)
+
 bench-peers-checks: setup-test ## health checks beside a C program of the bare system calls: CPU time, lateness, memory (ARGS="--rounds 3 -n 0")
 	@$(BIN)/python bench/peers/checks/run.py $(ARGS)
 

@@ -77,6 +77,7 @@ class Make:
         self.material: dict[str, Any] = {"certificate": "", "key": "", "password": "", "ca": [""]}
         self.scripts: list[Any] = []
         self.files: list[TrackFile] = []
+        self.processes_wanted: list[model.TrackProcess] = []
 
     def number(self) -> int:
         """A number that this configuration has not had yet."""
@@ -392,11 +393,33 @@ class Make:
             )
         return out
 
+    def processes_tracked(self) -> list[model.TrackProcess]:
+        out = []
+        for _ in range(self.r.randint(0, 2)):
+            argv = self.r.choice([("nginx",), ("/usr/sbin/postgres", "-D", "a b"), ("sshd", "")])
+            most = self.r.choice([None, None, 0, 3, 65535])
+            out.append(
+                model.TrackProcess(
+                    name=f"{self.word()}{self.number()}",
+                    argv=argv,
+                    match=self.r.choice(["", "exact", "initial", "partial"]),
+                    full_command=self.r.random() < 0.3,
+                    quorum=0 if most == 0 else self.r.choice([1, 2, 3]),
+                    quorum_max=most,
+                    terminate_delay_ns=self.maybe(1_500_000_000, 0),
+                    fork_delay_ns=self.maybe(250 * MS, 0),
+                    weight=self.r.choice([0, 254, -20]),
+                    reverse=self.r.random() < 0.3,
+                )
+            )
+        return out
+
     def trackers(self, bfds: list[BfdInstance]) -> dict[str, Any]:
         """The field `track` of an instance."""
         if not has(VrrpInstance, "track"):
             return {}
         names = [("script", s.name) for s in self.scripts] + [("file", f.name) for f in self.files]
+        names += [("process", p.name) for p in self.processes_wanted]
         names += [("bfd", b.name) for b in bfds if b.vrrp] + [("interface", name) for name in ("eth5", "eth6")]
         some = self.r.sample(names, self.r.randint(0, len(names)))
         tracker = model.Tracker  # type: ignore[attr-defined]
@@ -610,6 +633,7 @@ class Make:
         interval_ns = self.maybe(1_000_000, 0)
         bfds = self.bfds()
         self.scripts, self.files = self.vrrp_scripts(), self.track_files()
+        self.processes_wanted = self.processes_tracked()
         instances = [self.instance(interval_ns, servers, bfds) for _ in range(self.r.randint(0, 3))]
         sync_groups = self.sync_groups(instances)
         return Config(
@@ -632,12 +656,14 @@ class Make:
                 startup_delay_ns=self.maybe(1_500_000_000, 0),
                 delay_after_boot_ns=self.maybe(60 * S, 0),
                 log_unknown_vrids=self.r.random() < 0.5,
+                process_monitor=model.ReceiveBuffer(self.maybe(1 << 20, 0), self.r.random() < 0.5),
                 mail=self.mail(),
             ),
             instances=tuple(instances),
             virtual_servers=tuple(servers),
             track_files=tuple(self.files),
             vrrp_scripts=tuple(self.scripts),
+            processes=tuple(self.processes_wanted),
             bfds=tuple(bfds),
             statics=some_statics(self.r, tuple(i.name for i in instances)),
         )

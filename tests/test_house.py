@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SRC = ROOT / "src" / "fastha"
 
 LEVEL = {
-    "__init__": 0, "doctor": 5, "lean": -1, "errors": 0, "log": 0, "pcre2": 0, "model": 1,
+    "__init__": 0, "doctor": 5, "lean": -1, "errors": 0, "log": 0, "outside": 0, "pcre2": 0, "model": 1,
     "config": 2, "channel": 2, "wire": 2, "loop": 2, "dataplane": 2, "link": 2, "scripts": 2,
     "child": 3,
     "vrrp": 4, "checker": 4, "bfd": 4, "parent": 4, "reading": 4, "mail": 4,
@@ -100,3 +100,19 @@ def cores() -> list[Path]:
 @pytest.mark.parametrize("path", cores(), ids=lambda p: str(p.relative_to(SRC)))
 def test_cores_own_no_clock(path: Path) -> None:
     assert not WALL.search(path.read_text()), f"{path} reads a clock"
+
+
+def test_every_target_that_is_named_is_there() -> None:
+    """What the papers and .PHONY call a target has a rule, and `make help` explains every rule."""
+    makefile = (ROOT / "Makefile").read_text()
+    rules = set(re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE))
+    phony = {word for line in re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE) for word in line.split()}
+    papers = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "bench").rglob("*.py")]
+    named = {
+        word
+        for path in papers
+        for word in re.findall(r"(?:^    |`)make ([a-z][a-z-]+)", path.read_text(), re.MULTILINE)
+    }
+    assert rules == phony
+    assert named <= rules
+    assert rules == set(re.findall(r"^([a-z][a-z-]*):.*## ", makefile, re.MULTILINE))

@@ -287,6 +287,7 @@ def many_reloads(director: Director, count: int, warm: int, rng: random.Random) 
         assert director.reload(both[number % 2])["outcome"] == "committed"
         if number == warm:
             before = memory_and_descriptors(director)
+    assert director.checker()["dataplane"]["drift"] == 0, "nobody else touches the table"
     return before, memory_and_descriptors(director)
 
 

@@ -190,6 +190,43 @@ def test_what_we_change_during_the_look_is_no_drift(bench: Bench, slow: Slow) ->
     assert bench.table.drift == 5
 
 
+@pytest.mark.parametrize("piecewise", [False, True])
+def test_what_waits_for_the_flush_is_no_drift(bench: Bench, slow: Slow, piecewise: bool) -> None:
+    """A reload wants new rows over many turns and flushes at its end; a look may begin between."""
+    bench.reactor.call_later(10 * S - 1, lambda: bench.table.want(key(3), row(7, 1, 1)))
+    bench.reactor.call_later(10 * S - 1, lambda: bench.table.forget(key(4)))
+    bench.reactor.call_later(10 * S - 1, lambda: bench.table.want(key(20), row(2)))
+    slow.apply([Op(Verb.DEL_DEST, key(5), dest_key=DestKey("192.0.2.1", 80))])
+    if piecewise:
+        bench.reactor.advance(11 * S)
+        assert len(slow.read) >= 6
+    else:
+        bench.reactor.advance(10 * S - 1)
+        assert bench.table.resync()
+    assert bench.table.drift == 1
+    assert bench.drift == ["add destination 192.0.2.1:80 to 203.0.113.5:80/tcp (NAT, weight 1)"]
+    bench.table.flush()
+    assert slow.dump() == {key(i): row(1, 1) for i in (0, 1, 2, 5, 6, 7, 8)} | {key(3): row(7, 1, 1), key(20): row(2)}
+    bench.reactor.advance(20 * S)
+    assert (bench.table.drift, bench.table.errors) == (1, 0)
+
+
+@pytest.mark.parametrize("dead", [False, True])
+def test_what_waited_for_the_end_of_trouble_is_no_drift(bench: Bench, dead: bool) -> None:
+    bench.kernel.dead, bench.kernel.refused = dead, {key(1)}
+    bench.table.want(key(1), row(1))
+    bench.table.flush()
+    for number in (1, 2):
+        bench.table.want(key(number), row(1, 1))
+    bench.table.flush()
+    bench.kernel.dead = False
+    bench.kernel.refused.clear()
+    bench.reactor.advance(20 * S)
+    assert bench.kernel.dump() == {key(1): row(1, 1), key(2): row(1, 1)}
+    assert bench.table.errors >= 1
+    assert (bench.table.drift, bench.drift) == (0, [])
+
+
 def test_a_look_that_fails_is_made_good(bench: Bench, slow: Slow) -> None:
     bench.reactor.call_later(10 * S + 4 * S // 1000, lambda: setattr(slow, "dead", True))
     bench.reactor.advance(11 * S)

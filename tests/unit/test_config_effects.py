@@ -72,6 +72,7 @@ INSIDE = {
     "track_file": "file /tmp/first\n{X}",
     "bfd_instance": "neighbor_ip 10.9.9.7\n{X}",
     "vrrp_script": "script /bin/true\n{X}",
+    "vrrp_track_process": "process first one\n{X}",
     "static_addresses": "10.7.0.9",
     "routes": "10.7.0.0/16 dev eth0",
     "rules": "from 10.7.0.9 table 9 preference 9",
@@ -92,7 +93,7 @@ HEADS = {
     "real_server": "real_server 10.1.1.2 80", "virtual_server_group": "virtual_server_group known",
     "track_file": "track_file mine", "vrrp_track_file": "vrrp_track_file mine", "bfd_instance": "bfd_instance mine",
     "vrrp_script": "vrrp_script mine", "vrrp_sync_group": "vrrp_sync_group known",
-    "vrrp_track_process": "vrrp_track_process known",
+    "vrrp_track_process": "vrrp_track_process mine",
     "track_group": "track_group known",
 }  # fmt: skip
 # What else the configuration has.
@@ -137,6 +138,9 @@ neighbor_ip 10.9.9.9
 }
 vrrp_script known {
 script /bin/known
+}
+vrrp_track_process known {
+process known
 }
 """
 # More lines of the block that a keyword needs to mean anything.

@@ -107,12 +107,12 @@ class TableKeeper:
 
     def flush(self) -> None:
         """Send what the changes since the last flush amount to, in one apply; no change, no kernel operation."""
-        dirty, self._dirty = self._dirty, {}
-        if not dirty or self._blind:
+        if not self._dirty or self._blind:
             return  # `resync` will cover it
-        if self._suspect:  # one service in trouble does not hold up the others
-            for key, _dest in self._suspect:
-                dirty.pop(key, None)
+        dirty, self._dirty = self._dirty, {}
+        for key, _dest in self._suspect:  # one service in trouble does not hold up the others
+            if key in dirty:
+                self._dirty[key] = dirty.pop(key)
         self._send(reconcile(_part(self._wanted, dirty), _part(self._believed, dirty), dirty))
 
     def start(self) -> None:
@@ -132,10 +132,11 @@ class TableKeeper:
             self._trouble(f"cannot read the table: {error.strerror or error}")
             return False
         suspect, self._suspect, self._blind = self._suspect, set(), False
-        self._dirty.clear()
+        pending, self._dirty = self._dirty, {}
         ops = reconcile(self._wanted, self._believed, self._believed if self._exclusive else self._owned)
         self._differed_in = _told(ops)
-        drift = [op for op in ops if (op.key, op.dest_key) not in suspect]
+        # What is wanted since the last flush (a reload commits over many turns) is not somebody else's doing.
+        drift = [op for op in ops if (op.key, op.dest_key) not in suspect and op.key not in pending]
         self.drift += len(drift)
         self._send(ops)
         self._tell(drift)
@@ -185,8 +186,8 @@ class TableKeeper:
 
     def _inspect(self, backend: Piecewise) -> Iterator[None]:
         """Compare and repair: first which services there are, then the destinations of one after another, each of them
-        read and compared at one moment. What we change meanwhile is known anyway. Ends at the first error: a `resync`
-        is planned then."""
+        read and compared at one moment. What we change meanwhile, or at the next flush, is known anyway. Ends at the
+        first error: a `resync` is planned then."""
         drift: list[Op] = []
         odd: dict[ServiceKey, Service | None] = {}  # missing (None), other than wanted, or ours and not wanted
         seen: set[ServiceKey] = set()
@@ -203,7 +204,7 @@ class TableKeeper:
                     if key not in seen:
                         odd[key] = None
                     yield
-            for key in self._touched & odd.keys():
+            for key in [key for key in odd if self._is_changing(key)]:
                 del odd[key]
             for key, there in odd.items():
                 self._found(key, there, backend)
@@ -213,13 +214,16 @@ class TableKeeper:
                 if self._suspect or self._blind:
                     return
                 wanted = self._wanted.get(key)
-                if wanted is None or key in odd or key in self._touched:
+                if wanted is None or key in odd or self._is_changing(key):
                     continue
                 self._found(key, wanted.service, backend)
                 if self._believed.get(key) is not wanted:
                     self._mend({key}, drift)
         finally:
             self._tell(drift)
+
+    def _is_changing(self, key: ServiceKey) -> bool:
+        return key in self._touched or key in self._dirty
 
     def _found(self, key: ServiceKey, service: Service | None, backend: Piecewise) -> None:
         """Believe what is there: `service` (None: nothing), and the destinations it has now."""

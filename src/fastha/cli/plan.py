@@ -47,6 +47,7 @@ NAMES = {
     "bfd_instance": "bfd_instance",
     "vrrp_sync_group": "vrrp_sync_group",
     "vrrp_script": "vrrp_script",
+    "vrrp_track_process": "vrrp_track_process",
 }
 PLURALS = {"address": "addresses", "global_defs": "global_defs"}
 

@@ -20,6 +20,7 @@ from fastha.config.build_scripts import build_vrrp_scripts
 from fastha.config.build_statics import build_statics
 from fastha.config.build_sync import build_sync_groups
 from fastha.config.build_tls import build_ssl_block, with_material
+from fastha.config.build_track_process import build_track_processes
 from fastha.config.build_trackers import Known
 from fastha.config.build_vmac import with_names
 from fastha.config.build_vrrp import build_instance
@@ -69,7 +70,8 @@ def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) ->
     valid = [b for b in built if servers[b.value.key] is b.value]
     check_services(valid, bool(globals_.balancer.defs.marks_table), faults)
     scripts = build_vrrp_scripts([item for item in top if item.name == "vrrp_script"], faults)
-    known = Known(bfds, scripts, files)
+    processes = build_track_processes([item for item in top if item.name == "vrrp_track_process"], faults)
+    known = Known(bfds, scripts, files, processes)
     instances = [
         i
         for item in top
@@ -99,6 +101,7 @@ def build(tree: Tree, host: Host | None = None, *, values: CastValues = Cast) ->
         statics=statics,
         sync_groups=sync_groups,
         vrrp_scripts=tuple(scripts.values()),
+        processes=tuple(processes.values()),
     )
     return config, in_order(faults, tree.files)
 

@@ -16,7 +16,7 @@ from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
 from fastha.config.words import check_words
 from fastha.lean import dataclass, field, replace
-from fastha.model import Fifo, FirewallDefs, Garp, GlobalDefs, LvsDefs, MailDefs, Processes
+from fastha.model import Fifo, FirewallDefs, Garp, GlobalDefs, LvsDefs, MailDefs, Processes, ReceiveBuffer
 
 # keyword (without the vrrp_ of global_defs) -> field of Garp, how it is read
 GARP = {
@@ -65,6 +65,7 @@ class Globals:
     startup_delay_ns: int = 0
     delay_after_boot_ns: int = 0
     log_unknown_vrids: bool = False
+    process_monitor: ReceiveBuffer = ReceiveBuffer()
     mail: Mail = field(default_factory=Mail)
 
     def defs(self, lvs: LvsDefs, fifos: tuple[Fifo, ...], mail: MailDefs) -> GlobalDefs:
@@ -85,6 +86,7 @@ class Globals:
             self.startup_delay_ns,
             self.delay_after_boot_ns,
             self.log_unknown_vrids,
+            self.process_monitor,
             mail,
         )
 
@@ -127,6 +129,10 @@ def build_globals(block: list[Statement], into: Globals, faults: Faults) -> None
                 into.delay_after_boot_ns = values.seconds_ns(item, faults) or 0
             case "log_unknown_vrids":
                 into.log_unknown_vrids = True
+            case "process_monitor_rcv_bufs":
+                into.process_monitor = replace(into.process_monitor, size=values.number(item, faults) or 0)
+            case "process_monitor_rcv_bufs_force":
+                into.process_monitor = replace(into.process_monitor, force=values.boolean(item, faults) is not False)
             case name if name in GLOBAL_FLAGS:
                 read_flag(item, into.answers, faults)
             case "vrrp_min_garp":

@@ -1,4 +1,4 @@
-"""`track_interface`, `track_bfd`, `track_script` and `track_file` of an instance or group: lines of
+"""`track_interface`, `track_bfd`, `track_script`, `track_file` and `track_process` of an instance or group: lines of
 `NAME [weight N [reverse|noreverse]]`."""
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from fastha.config.line import plain
 from fastha.config.near import meant
 from fastha.config.tree import Faults, Statement, shown
 from fastha.lean import dataclass
-from fastha.model import BfdInstance, Tracker, TrackFile, VrrpScript
+from fastha.model import BfdInstance, Tracker, TrackFile, TrackProcess, VrrpScript
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +22,12 @@ class Known:
     bfds: Mapping[str, BfdInstance]
     scripts: Mapping[str, VrrpScript]
     files: Mapping[str, TrackFile]
+    processes: Mapping[str, TrackProcess]
 
 
-NOTHING = Known({}, {}, {})
-LISTS = ("track_interface", "track_bfd", "track_script", "track_file")
-FILE_WEIGHT = 254
+NOTHING = Known({}, {}, {}, {})
+LISTS = ("track_interface", "track_bfd", "track_script", "track_file", "track_process")
+FILE_WEIGHT = 254  # of processes too
 
 
 def build_trackers(word: str, block: list[Statement], known: Known, faults: Faults) -> list[Tracker]:
@@ -37,6 +38,8 @@ def build_trackers(word: str, block: list[Statement], known: Known, faults: Faul
         return build_track_bfd(block, known.bfds, faults)
     if word == "track_script":
         return _build_named("script", "vrrp_script", WEIGHT, block, known.scripts, faults)
+    if word == "track_process":
+        return _build_named("process", "vrrp_track_process", FILE_WEIGHT, block, known.processes, faults)
     return _build_named("file", "track_file", FILE_WEIGHT, block, known.files, faults)
 
 
@@ -45,7 +48,7 @@ def _build_named(
     what: str,
     most: int,
     block: list[Statement],
-    known: Mapping[str, VrrpScript] | Mapping[str, TrackFile],
+    known: Mapping[str, VrrpScript] | Mapping[str, TrackFile] | Mapping[str, TrackProcess],
     faults: Faults,
 ) -> list[Tracker]:
     """One for each line; what it does not say about weight the definition does."""

@@ -13,7 +13,7 @@ from fastha.config.dump import dump
 from fastha.config.dump_checks import dump_check
 from fastha.config.dump_lvs import dump_real_server, dump_virtual_server
 from fastha.config.dump_routes import static_lines
-from fastha.config.dump_track import dump_bfd, dump_track_file, dump_vrrp_script
+from fastha.config.dump_track import dump_bfd, dump_track_file, dump_track_process, dump_vrrp_script
 from fastha.config.dump_vrrp import dump_instance, dump_sync_group
 from fastha.config.dump_words import Page
 from fastha.config.keywords.table import ROOT
@@ -26,6 +26,7 @@ from fastha.model import (
     RealServer,
     SyncGroup,
     TrackFile,
+    TrackProcess,
     VirtualAddress,
     VirtualServer,
     VrrpInstance,
@@ -33,7 +34,7 @@ from fastha.model import (
 )
 from fastha.model.config import diff
 
-Named = TypeVar("Named", TrackFile, BfdInstance, SyncGroup, VrrpScript)
+Named = TypeVar("Named", TrackFile, BfdInstance, SyncGroup, VrrpScript, TrackProcess)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Word:
 class Change:
     """One thing that a reload does. `action`: added, removed, changed, moved, restarted; `kind`: global_defs, instance,
     address, virtual_server, service, real_server, check, track_file, bfd_instance, vrrp_sync_group, vrrp_script,
-    track_group, static_ipaddress, static_routes, static_rules; `inside`: what it belongs to."""
+    vrrp_track_process, track_group, static_ipaddress, static_routes, static_rules; `inside`: what it belongs to."""
 
     kind: str
     action: str
@@ -75,6 +76,7 @@ def difference(old: Config, new: Config) -> list[Change]:
     out += _named("bfd_instance", old.bfds, new.bfds, dump_bfd)
     out += _named("vrrp_sync_group", old.sync_groups, new.sync_groups, dump_sync_group)
     out += _named("vrrp_script", old.vrrp_scripts, new.vrrp_scripts, dump_vrrp_script)
+    out += _named("vrrp_track_process", old.processes, new.processes, dump_track_process)
     servers = diff([(s.key, s) for s in old.virtual_servers], [(s.key, s) for s in new.virtual_servers])
     for server in servers.removed:
         out.append(Change("virtual_server", "removed", server.key, note=_count(server)))

@@ -10,7 +10,14 @@ from fastha.config.build_processes import FIELDS, ROLES
 from fastha.config.dump_lvs import dump_group, dump_virtual_server
 from fastha.config.dump_mail import dump_mail
 from fastha.config.dump_routes import dump_statics
-from fastha.config.dump_track import common_ca, dump_bfd, dump_ssl, dump_track_file, dump_vrrp_script
+from fastha.config.dump_track import (
+    common_ca,
+    dump_bfd,
+    dump_ssl,
+    dump_track_file,
+    dump_track_process,
+    dump_vrrp_script,
+)
 from fastha.config.dump_vrrp import dump_instance, dump_sync_group
 from fastha.config.dump_words import Page, owner, script, seconds, word
 from fastha.model import Config, Fifo, FirewallDefs, LvsDefs, Processes, ScriptDefs
@@ -35,6 +42,9 @@ def dump(config: Config, full: bool = False, secrets: bool = True) -> str:
     for vrrp_script in config.vrrp_scripts:
         page.gap()
         dump_vrrp_script(vrrp_script, page)
+    for track_process in config.processes:
+        page.gap()
+        dump_track_process(track_process, page)
     for instance in config.instances:
         page.gap()
         dump_instance(instance, config.virtual_servers, page)
@@ -76,6 +86,9 @@ def _globals(config: Config, page: Page) -> None:
             page.say("vrrp_delay_after_boot", seconds(defs.delay_after_boot_ns))
         if defs.log_unknown_vrids:
             page.say("log_unknown_vrids")
+        if defs.process_monitor.size:
+            page.say("process_monitor_rcv_bufs", defs.process_monitor.size)
+        page.flag("process_monitor_rcv_bufs_force", defs.process_monitor.force)
         if defs.reload_time_file:
             page.say("reload_time_file", word(defs.reload_time_file))
         if defs.reload_repeat:

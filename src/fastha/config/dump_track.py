@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from fastha.config.dump_words import Page, owner, script, seconds, word
 from fastha.lean import replace
-from fastha.model import BfdInstance, Config, GrpcCheck, SslCheck, Tls, TrackFile, VrrpScript
+from fastha.model import BfdInstance, Config, GrpcCheck, SslCheck, Tls, TrackFile, TrackProcess, VrrpScript
 from fastha.model.units import NS_PER_MS, NS_PER_S
 
 
@@ -31,6 +31,24 @@ def dump_vrrp_script(one: VrrpScript, page: Page) -> None:
         page.unless("0", "weight", _weight(one.weight, one.reverse))
         if one.init_fail:
             page.say("init_fail")
+
+
+def dump_track_process(one: TrackProcess, page: Page) -> None:
+    default = TrackProcess(name="", argv=())
+    with page.block("vrrp_track_process", word(one.name)):
+        page.say("process", *map(word, one.argv))
+        if one.match:
+            page.say("param_match", *([] if one.match == "exact" else [one.match]))
+        if one.full_command:
+            page.say("full_command")
+        if one.quorum:  # 0 is what quorum_max 0 makes of it
+            page.unless(default.quorum, "quorum", one.quorum)
+        if one.quorum_max is not None:
+            page.say("quorum_max", one.quorum_max)
+        for keyword, ns in (("terminate_delay", one.terminate_delay_ns), ("fork_delay", one.fork_delay_ns)):
+            if ns:
+                page.say(keyword, seconds(ns))
+        page.unless("0", "weight", _weight(one.weight, one.reverse))
 
 
 def _weight(weight: int, reverse: bool) -> str:

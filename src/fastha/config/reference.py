@@ -37,8 +37,6 @@ WHY = (
     ("SNMP and D-Bus", r"snmp|enable_traps|dbus", "there is no SNMP agent and no D-Bus service"),
     ("scripts and pipes", r"script|fifo|notify|rs_init_notifies|use_symlink_paths|set_supplementary|MISC_CHECK|umask",
      "scripts are run and pipes are told; these further rules for them are not there yet"),
-    ("tracked processes", r"track_process|process_monitor|^process$|param_match|quorum_max|full_command",
-     "other programs' processes are not watched yet"),
     ("processes", r"process|priority|no_swap|affinity|rlimit|rcv_bufs|rx_buf|child_wait|lvs_sync_daemon_interface",
      "processes, their names and their buffers are fastha's own; service managers set priorities"),
     ("trackers", r"track|bfd|BFD|FILE_CHECK",

@@ -23,7 +23,7 @@ from fastha.model.checks import (
     Tls,
     UdpCheck,
 )
-from fastha.model.config import Config, Fifo, FirewallDefs, GlobalDefs, LvsDefs, ScriptDefs, SyncDaemon
+from fastha.model.config import Config, Fifo, FirewallDefs, GlobalDefs, LvsDefs, ReceiveBuffer, ScriptDefs, SyncDaemon
 from fastha.model.device import Device
 from fastha.model.group import SyncGroup
 from fastha.model.lvs import GroupMember, RealServer, SorryServer, Tunnel, VirtualServer
@@ -32,7 +32,7 @@ from fastha.model.process import ProcessDefs, Processes
 from fastha.model.routes import Encap, Metric, Nexthop, Route, Rule
 from fastha.model.script import Script
 from fastha.model.statics import Statics, TrackGroup
-from fastha.model.track import BfdInstance, TrackFile, VrrpScript
+from fastha.model.track import BfdInstance, TrackFile, TrackProcess, VrrpScript
 from fastha.model.vrrp import (
     Auth,
     Garp,
@@ -76,6 +76,7 @@ __all__ = [
     "ProcessDefs",
     "Processes",
     "RealServer",
+    "ReceiveBuffer",
     "Regex",
     "Route",
     "Rule",
@@ -92,6 +93,7 @@ __all__ = [
     "Tls",
     "TrackFile",
     "TrackGroup",
+    "TrackProcess",
     "TrackVirtualServer",
     "Tracker",
     "Tunnel",

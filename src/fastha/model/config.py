@@ -12,7 +12,7 @@ from fastha.model.mail import MailDefs
 from fastha.model.process import Processes
 from fastha.model.script import Script
 from fastha.model.statics import Statics
-from fastha.model.track import BfdInstance, TrackFile, VrrpScript
+from fastha.model.track import BfdInstance, TrackFile, TrackProcess, VrrpScript
 from fastha.model.units import NS_PER_S
 from fastha.model.vrrp import VrrpInstance
 
@@ -84,6 +84,14 @@ class FirewallDefs:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceiveBuffer:
+    """`*_rcv_bufs` and `*_rcv_bufs_force`. `size` in bytes, 0: ours to choose; `force`: also beyond rmem_max."""
+
+    size: int = 0
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class GlobalDefs:
     """`global_defs` and the single-line roots that have meaning so far."""
 
@@ -103,6 +111,7 @@ class GlobalDefs:
     startup_delay_ns: int = 0  # of VRRP, from its start
     delay_after_boot_ns: int = 0  # the same, from the start of the machine
     log_unknown_vrids: bool = False
+    process_monitor: ReceiveBuffer = ReceiveBuffer()
     mail: MailDefs = MailDefs()
 
 
@@ -118,6 +127,7 @@ class Config:
     statics: tuple[Statics, ...] = ()  # none or one
     sync_groups: tuple[SyncGroup, ...] = ()
     vrrp_scripts: tuple[VrrpScript, ...] = ()
+    processes: tuple[TrackProcess, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from fastha.model.group import SyncGroup
 from fastha.model.lvs import RealServer, VirtualServer, host_port
 from fastha.model.routes import Belonging, Route, Rule
 from fastha.model.statics import Statics
-from fastha.model.track import BfdInstance, TrackFile, VrrpScript
+from fastha.model.track import BfdInstance, TrackFile, TrackProcess, VrrpScript
 from fastha.model.vrrp import VrrpInstance
 
 CHUNK_MEAN = 16  # real servers; a power of two
@@ -28,7 +28,17 @@ CHUNK_MOST = 64
 
 Key = tuple[str, str]  # kind, name
 GLOBALS: Key = ("globals", "")
-Value = GlobalDefs | SyncGroup | VrrpInstance | VirtualServer | TrackFile | BfdInstance | VrrpScript | Statics
+Value = (
+    GlobalDefs
+    | SyncGroup
+    | VrrpInstance
+    | VirtualServer
+    | TrackFile
+    | BfdInstance
+    | VrrpScript
+    | TrackProcess
+    | Statics
+)
 
 # kind -> its class and the field of Config, in the order they are handed on
 CLASSES: dict[str, tuple[type[Any], str]] = {
@@ -36,6 +46,7 @@ CLASSES: dict[str, tuple[type[Any], str]] = {
     "track_file": (TrackFile, "track_files"),
     "bfd": (BfdInstance, "bfds"),
     "vrrp_script": (VrrpScript, "vrrp_scripts"),
+    "track_process": (TrackProcess, "processes"),
     "sync_group": (SyncGroup, "sync_groups"),
     "static": (Statics, "statics"),
     "instance": (VrrpInstance, "instances"),
@@ -65,6 +76,8 @@ def split(config: Config) -> Iterator[Part]:
         yield Part(("bfd", bfd.name), dumps(bfd))
     for script in config.vrrp_scripts:
         yield Part(("vrrp_script", script.name), dumps(script))
+    for process in config.processes:
+        yield Part(("track_process", process.name), dumps(process))
     for group in config.sync_groups:
         yield Part(("sync_group", group.name), dumps(group))
     for static in config.statics:

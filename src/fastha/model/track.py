@@ -37,6 +37,29 @@ class VrrpScript:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrackProcess:
+    """`vrrp_track_process`: processes of this host, by name. It is up while `quorum` to `quorum_max` of them run
+    (None: any number from `quorum` on). `match`: "" (the arguments are those of `argv`, if it has some), "exact",
+    "partial" (they begin with those), "initial" (and the last of those may be the beginning of one)."""
+
+    name: str
+    argv: tuple[str, ...]
+    match: str = ""
+    full_command: bool = False  # argv[0] is compared with that of the process, not with the kernel's short name
+    quorum: int = 1
+    quorum_max: int | None = None
+    terminate_delay_ns: int = 0  # from the loss of the quorum until it counts
+    fork_delay_ns: int = 0  # from the gain
+    weight: int = 0  # default of track_process
+    reverse: bool = False
+
+    @property
+    def by_command(self) -> bool:
+        """Whether the command line says it."""
+        return self.full_command or bool(self.match) or len(self.argv) > 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BfdInstance:
     """`bfd_instance`: one session of RFC 5880 (asynchronous; RFC 5881 single hop, RFC 5883 multihop)."""
 

@@ -123,6 +123,7 @@ WORDS = {
     "track_file": "track files",
     "bfd": "BFD sessions",
     "vrrp_script": "VRRP scripts",
+    "track_process": "tracked processes",
 }
 REAL_SERVERS = "real servers"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 
+from fastha import outside
 from fastha.errors import SystemFault
 from fastha.log import Log
 from fastha.model import Processes
@@ -18,6 +19,7 @@ def enter(name: str) -> None:
     """From now on this process and those it starts are in the network namespace `name`. SystemFault."""
     try:
         with open(f"{NAMESPACES}/{name}", "rb") as file:
+            outside.keep()
             libc = ctypes.CDLL(None, use_errno=True)
             if libc.setns(file.fileno(), CLONE_NEWNET):  # os.setns exists from Python 3.12 only
                 number = ctypes.get_errno()

@@ -52,7 +52,7 @@ PROCESSES: tuple[Process, ...] = (
     Process(
         role="vrrp",
         argv=("-m", "fastha.vrrp"),
-        sees=frozenset(("globals", "sync_group", "vrrp_script", "instance", "track_file", "static")),
+        sees=frozenset(("globals", "sync_group", "vrrp_script", "track_process", "instance", "track_file", "static")),
         works_on="instance",
         also="static",
         wants_quorums=True,

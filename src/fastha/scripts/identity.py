@@ -7,13 +7,15 @@ import os
 import pwd
 from dataclasses import dataclass
 
+from fastha.outside import OUTER
+
 DEFAULT_USER = "keepalived_script"  # as keepalived: used if it exists and nothing else is configured
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # Left out of a script's environment: what changes how its interpreter or libraries behave, and what is
 # between systemd and us alone. keepalived removes IFS, LD_PRELOAD and LD_LIBRARY_PATH.
 _DROPPED_PREFIXES = ("LD_", "PYTHON", "BASH_", "NOTIFY_", "WATCHDOG_", "LISTEN_", "JOURNAL_", "GCONV_", "MALLOC_")
-_DROPPED = ("IFS", "ENV", "CDPATH", "SHELLOPTS", "PS4", "VIRTUAL_ENV", "TMPDIR")
+_DROPPED = ("IFS", "ENV", "CDPATH", "SHELLOPTS", "PS4", "VIRTUAL_ENV", "TMPDIR", OUTER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,9 @@ def _run(options: Options) -> int:
         print(f"{options.file}: there is no such configuration", file=sys.stderr)
         return NO_FILE
     if options.namespace:
-        _enter(options.namespace)
+        from fastha.parent.setting import enter
+
+        enter(options.namespace)  # keepalived.md 1.18
     if options.umask is not None:
         os.umask(options.umask)
     if options.core:
@@ -126,16 +128,6 @@ def _log_configuration(options: Options, log: Log) -> None:
 
     for line in dump(load(options.file, options.config_id).config).splitlines():
         log.info(line)
-
-
-def _enter(name: str) -> None:
-    """keepalived.md 1.18: its own network namespace. SystemFault."""
-    from pyroute2 import netns
-
-    try:
-        netns.setns(name, flags=0)
-    except OSError as error:
-        raise SystemFault(f"network namespace {name}: {error.strerror or error}") from None
 
 
 def _allow_cores(pattern: str) -> None:

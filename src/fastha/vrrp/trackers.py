@@ -22,6 +22,7 @@ DOWN = {
     "interface": "tracked interface {} is down",
     "script": "script {} fails",
     "file": "track_file {} is not 0",
+    "process": "process {} has no quorum",
 }
 UP = {
     "virtual_server": "virtual server {} has its quorum",
@@ -29,6 +30,7 @@ UP = {
     "interface": "tracked interface {} is up",
     "script": "script {} succeeds",
     "file": "track_file {} is 0",
+    "process": "process {} has its quorum",
 }
 NAMES = {
     "virtual_server": "virtual server",
@@ -36,6 +38,7 @@ NAMES = {
     "interface": "interface",
     "script": "script",
     "file": "track_file",
+    "process": "process",
 }
 
 

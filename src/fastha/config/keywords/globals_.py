@@ -22,7 +22,7 @@ vrrp_sync_group          | NAME {vrrp_sync_group}          |             |      
 garp_group               | {garp_group}                    |             |       | -   | Interfaces that share one limit on gratuitous ARP
 vrrp_instance            | NAME {vrrp_instance}            |             |       | yes | One virtual router
 vrrp_script              | NAME {vrrp_script}              |             |       | yes | A command whose result instances can track
-vrrp_track_process       | NAME {vrrp_track_process}       |             |       | -   | A process whose presence instances can track
+vrrp_track_process       | NAME {vrrp_track_process}       |             |       | yes | A process whose presence instances can track
 track_file               | NAME {track_file}               |             |       | yes | A file with a number that instances and checks can track
 vrrp_track_file          | NAME {track_file}               |             |       | =track_file | -
 bfd_instance             | NAME {bfd_instance}             |             |       | yes | A BFD session with a neighbour
@@ -100,8 +100,8 @@ lvs_netlink_cmd_rcv_bufs            | N                    |             | 0..42
 lvs_netlink_cmd_rcv_bufs_force      | [BOOL]               | off         |       | -   | Set that buffer beyond the system limit
 lvs_netlink_monitor_rcv_bufs        | N                    |             | 0..4294967295 | -   | Receive buffer of a netlink socket
 lvs_netlink_monitor_rcv_bufs_force  | [BOOL]               | off         |       | -   | Set that buffer beyond the system limit
-process_monitor_rcv_bufs            | N                    |             | 0..4294967295 | -   | Receive buffer of the process monitor
-process_monitor_rcv_bufs_force      | [BOOL]               | off         |       | -   | Set that buffer beyond the system limit
+process_monitor_rcv_bufs            | N                    |             | 0..4294967295 | yes | Receive buffer of the process monitor
+process_monitor_rcv_bufs_force      | [BOOL]               | off         |       | yes | Set that buffer beyond the system limit
 vrrp_rx_bufs_policy      | MTU|ADVERT|N                    |             | 0..4294967295 | -   | How big the receive buffer of adverts is
 vrrp_rx_bufs_multiplier  | N                               | 3           | 1..4294967295 | -   | Times the size that vrrp_rx_bufs_policy gives
 vrrp_version             | 2|3                             | 2           | 2..3  | yes | Protocol version of instances that set none

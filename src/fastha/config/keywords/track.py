@@ -29,15 +29,15 @@ user         | USER [GROUP]     | script_user | | yes | Who runs it
 init_fail    | -                | off |        | yes | Starts as failed
 
 [vrrp_track_process]
-process      | NAME...          |   |          | - | The process, and its arguments
-param_match  | [initial|partial] |  |          | - | How arguments are compared
-weight       | N [reverse]      | 0 | -254..254 | - | Priority it adds; 0 means that its absence is FAULT
-quorum       | N                | 1 | 1..65535 | - | How many there must be
-quorum_max   | N                |   | 0..65535 | - | How many there may be
-terminate_delay | SEC           | 0 | 0.000001..3600 | - | Time until the end of a process counts
-fork_delay   | SEC              | 0 | 0.000001..3600 | - | Time until the start of a process counts
-delay        | SEC              | 0 | 0.000001..3600 | - | Both of these
-full_command | -                | off |        | - | Compare the command line instead of the kernel's short name
+process      | NAME...          |   |          | yes | The process, and its arguments
+param_match  | [initial|partial] |  |          | yes | How arguments are compared
+weight       | N [reverse]      | 0 | -254..254 | yes | Priority it adds; 0 means that its absence is FAULT
+quorum       | N                | 1 | 1..65535 | yes | How many there must be
+quorum_max   | N                |   | 0..65535 | yes | How many there may be
+terminate_delay | SEC           | 0 | 0.000001..3600 | yes | Time until the end of a process counts
+fork_delay   | SEC              | 0 | 0.000001..3600 | yes | Time until the start of a process counts
+delay        | SEC              | 0 | 0.000001..3600 | yes | Both of these
+full_command | -                | off |        | yes | Compare the command line instead of the kernel's short name
 
 [track_file]
 file         | PATH             |   |          | yes | The file; it holds one number

@@ -46,7 +46,7 @@ dont_track_primary         | -              | off      |         | yes | The int
 track_interface            | {trackers}     |          |         | yes | Interfaces it needs
 track_script               | {trackers}     |          |         | yes | Scripts it needs
 track_file                 | {trackers}     |          |         | yes | Files it needs
-track_process              | {trackers}     |          |         | -   | Processes it needs
+track_process              | {trackers}     |          |         | yes | Processes it needs
 track_bfd                  | {trackers}     |          |         | yes | BFD sessions it needs
 track_virtual_server       | {track_virtual} |         |         | own | Virtual servers whose quorum it needs
 virtual_ipaddress          | {addresses}    |          |         | yes | Addresses of the virtual router
@@ -102,7 +102,7 @@ group                      | {instances}    |          |         | yes | Members
 track_interface            | {trackers}     |          |         | yes | Interfaces all members need
 track_script               | {trackers}     |          |         | yes | Scripts all members need
 track_file                 | {trackers}     |          |         | yes | Files all members need
-track_process              | {trackers}     |          |         | -   | Processes all members need
+track_process              | {trackers}     |          |         | yes | Processes all members need
 track_bfd                  | {trackers}     |          |         | yes | BFD sessions all members need
 sync_group_tracking_weight | -              | off      |         | yes | Members may have weighted trackers
 global_tracking            | -              |          |         | =sync_group_tracking_weight | -
