@@ -74,10 +74,12 @@ virtual_server 10.9.0.100 80 {
         MISC_CHECK {
             misc_path "/bin/sh -c '. FOLDER/one'"
             warmup 0
+            misc_timeout 5
         }
         MISC_CHECK {
             misc_path "/bin/sh -c '. FOLDER/two'"
             warmup 0
+            misc_timeout 5
         }
     }
 }
@@ -91,6 +93,7 @@ virtual_server 10.9.0.100 81 {
         MISC_CHECK {
             misc_path "/bin/sh -c '. FOLDER/one'"
             warmup 0
+            misc_timeout 5
         }
     }
 }
