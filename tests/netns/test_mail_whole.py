@@ -74,10 +74,12 @@ virtual_server 10.9.0.100 80 {
         MISC_CHECK {
             misc_path "/bin/sh -c '. FOLDER/one'"
             warmup 0
+            misc_timeout 5
         }
         MISC_CHECK {
             misc_path "/bin/sh -c '. FOLDER/two'"
             warmup 0
+            misc_timeout 5
         }
     }
 }
@@ -91,6 +93,7 @@ virtual_server 10.9.0.100 81 {
         MISC_CHECK {
             misc_path "/bin/sh -c '. FOLDER/one'"
             warmup 0
+            misc_timeout 5
         }
     }
 }
@@ -147,10 +150,10 @@ class Daemon:
             return dict(ask(self.control, "status")["daemon"]["mail"])
         return {}
 
-    def state(self) -> str:
-        with suppress(NoAnswer, KeyError):
-            return str(ask(self.control, "status")["vrrp"]["instances"]["VI_1"]["state"])
-        return ""
+    def why(self) -> str:
+        """What the first check that fails has found."""
+        servers = ask(self.control, "status")["checker"]["virtual_servers"]
+        return str(servers["10.9.0.100:80/tcp"]["real_servers"]["10.9.0.1:8001"]["why"])
 
     def reload(self, text: str) -> None:
         self.file.write_text(text)
@@ -222,7 +225,7 @@ def test_servers_and_settings(sites: Any, tmp_path: Path) -> None:
 
     def answer(name: str, status: int) -> None:
         fresh = tmp_path / f"{name}.new"
-        fresh.write_text(f"exit {status}\n")
+        fresh.write_text(f"echo it is {name}; exit {status}\n")
         os.replace(fresh, check[name])
 
     for name in check:
@@ -248,6 +251,7 @@ def test_servers_and_settings(sites: Any, tmp_path: Path) -> None:
         answer("two", 1)
         sink.until(9, "down")
         answer("one", 1)
+        need.wait_until(lambda: "it is one" in daemon.why(), 20, "the first check has failed too")
         answer("two", 0)
         answer("one", 0)
         assert sorted(sink.until(11, "up")[9:]) == [real + "UP", virtual + "UP"]
