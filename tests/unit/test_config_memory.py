@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-SIZE = 400_000
+SIZE = 200_000
 TIMES = 10
 BASE = 8 << 20  # faults that are kept, small blocks that are looked at, the words of one line
 SHAPES = {
@@ -19,6 +19,8 @@ SHAPES = {
     "blocks on a line": ("", "a{b}\n"),
     "blocks on one line": ("", "a{b}"),
     "words": ("x ", "ab "),
+    "a word": ("x ", "\\a"),
+    "definitions that are not there": ("", "$ab"),
     "quotes": ("", '"" "a"\n'),
     "opened": ("", "a{\n"),
     "braces": ("", "{"),

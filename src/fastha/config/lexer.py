@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 # A double-quoted string, a brace, the start of a comment, or a plain word. A quote ends a plain word, as in keepalived:
 # a"b c"d is three words. \# and \! are the characters themselves outside quotes; a backslash means nothing else.
-# (?s:.) and [^...] only: every alternative consumes, none backtracks, so a line costs O(length).
-TOKEN = re.compile(r'"([^"]*)("?)|([{}])|([#!])|((?:\\[#!]|[^ \t\r\f\v"{}#!])+)')
+# Every alternative consumes and none goes back (++), so a line costs O(length), and a long word no memory.
+TOKEN = re.compile(r'"([^"]*)("?)|([{}])|([#!])|((?:[^ \t\r\f\v"{}#!\\]++|\\++[#!]?)++)')
 ESCAPED = re.compile(r"\\([#!])")
 SPACE = " \t\r\f\v\n"
 
