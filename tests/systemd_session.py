@@ -165,7 +165,7 @@ class Session:
             assert line["_SYSTEMD_UNIT"] == "fastha.service"
             assert line["FASTHA_KIND"]
             assert line["PRIORITY"] in "3456"
-        assert lines("-t", "fastha-checker")
+        assert any("vrrp started" in line["MESSAGE"] for line in lines("-t", "fastha"))
 
     def others_watch(self) -> None:
         """The units of metrics and page, as the user that serves."""
