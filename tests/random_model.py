@@ -12,7 +12,8 @@ from fastha.config.build_vmac import with_names
 from fastha.config.keywords import TABLE, Status
 from fastha.config.keywords.table import ROOT
 from fastha.config.placed import Built
-from fastha.config.tree import Faults, Statement
+from fastha.config.reader import read
+from fastha.config.tree import Faults
 from fastha.model import (
     Auth,
     BfdInstance,
@@ -72,6 +73,17 @@ def has(cls: type[Any], name: str) -> bool:
 
 
 IPVLANS = {"eth9": "bridge", "eth10": "vepa"}  # interfaces for them, and their modes
+
+
+class _OneText:
+    def read(self, path: str) -> bytes:
+        return b"vrrp_instance x {\n}\n"
+
+    def glob(self, pattern: str) -> list[str]:
+        return [pattern]
+
+
+NOWHERE = read("nowhere", _OneText()).statements[0]  # what a value was built of that no text says
 
 
 class Make:
@@ -591,7 +603,7 @@ class Make:
         for i in instances:
             if i.interface in IPVLANS:
                 i = replace(i, addresses=tuple(replace(a, vmac=a.vmac and bool(a.dev)) for a in i.addresses))
-            plain.append(Built(i, Statement(["vrrp_instance", i.name], [1, 2], "x", 1)))
+            plain.append(Built(i, NOWHERE))
         faults = Faults()
         named = [built.value for built in with_names(plain, "vrrp", prefix, faults)]
         assert not faults, faults
@@ -720,7 +732,7 @@ def strict(instance: VrrpInstance) -> VrrpInstance:
     """What strict_mode makes of it."""
     owner = instance.priority == 255
     hmac, vmac = instance.hmac, instance.vmac
-    if vmac is not None:
+    if vmac is not None and not vmac.ipvlan:
         vmac = replace(vmac, mac=f"00:00:5e:00:0{2 if vmac.ipv6 else 1}:{instance.vrid:02x}", xmit_base=False)
     return replace(
         instance,
