@@ -77,3 +77,10 @@ def test_mutations() -> None:
                 assert 1 <= fault.line <= len(lines), text
                 assert 1 <= fault.column <= len(lines[fault.line - 1]) + 1, text
         assert codec.loads(Config, codec.dumps(config)) == config
+
+
+def test_a_quoted_word_behind_a_command() -> None:
+    text = b'vrrp_script a {\n script b "c d"\n}\n'  # found by mutations
+    config, faults = build(read("main", Corpus(text, []), SCRIPT_WORDS))
+    assert config.vrrp_scripts[0].script.argv == ("b",)
+    assert [f.code for f in faults if f.line == 2] == ["unquoted-arguments"]

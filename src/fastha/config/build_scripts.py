@@ -38,8 +38,7 @@ def _script(name: str, statement: Statement, faults: Faults) -> VrrpScript | Non
         match item.name:
             case "script":
                 # keepalived.md 1.10: further words are dropped here, not taken for a user; that was a warning already.
-                del item.statement.words[2:]
-                command = values.script(item, faults)
+                command = values.script(Item(item.keyword, item.statement.piece(0, 2)), faults)
             case "interval":
                 interval_ns = values.seconds_ns(item, faults) or interval_ns
             case "timeout":
