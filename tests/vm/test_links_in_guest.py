@@ -7,7 +7,7 @@ import pytest
 from vm import guest
 
 LINKS = guest.INSIDE / "links.py"
-TIMEOUT_S = 300
+TIMEOUT_S = 600  # every case boots nothing, but starts daemons of both kinds: 15 to 25 s each on a busy host
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(TIMEOUT_S + 100)]
 
 
