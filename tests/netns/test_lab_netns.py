@@ -113,14 +113,17 @@ def test_nothing_stays_after_the_maker_was_killed(number: signal.Signals) -> Non
     with subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(MAKER)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as maker:
-        assert maker.stdout is not None
-        name, switch, folder = maker.stdout.readline().split()
-        inside = Namespace(name)
-        wait_until(inside.pids, 5, "the process inside runs")
-        pids = inside.pids()
-        assert netns.sweep() == [], "a living maker's things are not stale"
-        maker.send_signal(number)
-        maker.wait(10)
+        try:
+            assert maker.stdout is not None
+            name, switch, folder = maker.stdout.readline().split()
+            inside = Namespace(name)
+            wait_until(inside.pids, 5, "the process inside runs")
+            pids = inside.pids()
+            assert {name, switch, folder}.isdisjoint(netns.sweep()), "a living maker's things are not stale"
+            maker.send_signal(number)
+            maker.wait(10)
+        finally:
+            maker.kill()
     if number == signal.SIGKILL:
         assert inside.path.exists(), "SIGKILL leaves it to the sweep"
         assert {name, switch, folder} <= set(netns.sweep())
