@@ -16,7 +16,9 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -32,6 +34,7 @@ MASKED = (
     " systemd-sysctl.service systemd-tmpfiles-clean.timer systemd-udevd.service systemd-udev-trigger.service"
     " systemd-update-utmp.service systemd-journald-audit.socket systemd-random-seed.service"
 ).split()
+TREE, PYTHON = "/opt/fastha-tree", "/opt/fastha-python"  # in the machine
 # systemd's own target for less than everything: journal, D-Bus and what a test starts.
 TARGET = "[Unit]\nRequires=basic.target dbus.service\nAfter=basic.target dbus.service\nAllowIsolate=yes\n"
 DEVICES = "null zero full random urandom tty net/tun"
@@ -49,6 +52,7 @@ mount -t tmpfs -o mode=755 cgroup sys/fs/cgroup
 mount -t cgroup2 cgroup2 sys/fs/cgroup
 mount -t tmpfs -o mode=755 run run
 mount -t tmpfs -o mode=1777 tmp tmp
+{binds}
 mount -t tmpfs -o mode=755 dev dev
 mkdir -p dev/net dev/pts dev/shm
 for device in {devices}; do
@@ -69,9 +73,12 @@ exec env -i container=tests PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/syst
 
 
 class Booted:
-    """A context manager; what was started in it, and all it wrote, is gone afterwards. `folder` stays empty."""
+    """A context manager; what was started in it, and all it wrote, is gone afterwards. `folder` stays empty.
 
-    def __init__(self, folder: Path) -> None:
+    `shown`: {path in the machine: folder of this one} that can be read there too. Its /tmp is its own, and of this
+    machine it has the root file system alone."""
+
+    def __init__(self, folder: Path, shown: Mapping[str, Path] | None = None) -> None:
         need.root()
         need.kernel("veth")
         for name in ("systemctl", "unshare", "nsenter"):
@@ -79,13 +86,18 @@ class Booted:
         if not Path("/lib/systemd/systemd").exists():
             need.lack("needs systemd (Debian: apt-get install systemd)")
         self._top = folder
+        self._shown = shown or {}
         self._cgroup = _control_group(folder)
         self._outer: subprocess.Popen[bytes] | None = None
         self.pid = 0
 
     def __enter__(self) -> Self:
+        binds = "\n".join(
+            f'mkdir -p ".{there}"; mount --bind "{here}" ".{there}"; mount -o remount,bind,ro ".{there}"'
+            for there, here in self._shown.items()
+        )
         script = BOOT.format(
-            top=self._top, devices=DEVICES, masked=" ".join(MASKED), target=TARGET.replace("\n", "\\n")
+            top=self._top, binds=binds, devices=DEVICES, masked=" ".join(MASKED), target=TARGET.replace("\n", "\\n")
         )
         unshare = "unshare --pid --mount --net --ipc --uts --cgroup --fork --kill-child -- sh -c"
         # The shell enters the group first: what it is in then is the root of the new machine's own.
@@ -209,12 +221,18 @@ def _remove_group(group: Path) -> None:
         time.sleep(0.05)
 
 
-def installed_from_tree(machine: Booted, tree: Path, python: str) -> None:
+def from_tree(tree: Path) -> dict[str, Path]:
+    """What `Booted` must show for `installed_from_tree`: the tree, and the virtual environment that runs this."""
+    return {TREE: tree, PYTHON: Path(sys.prefix)}
+
+
+def installed_from_tree(machine: Booted, tree: Path) -> None:
     """Units, defaults and commands where the package has them; the program itself is the tree's."""
     for unit in (tree / "packaging/systemd").glob("*.service"):
         shutil.copy(unit, machine.file("/lib/systemd/system"))
     for name, module in (("fastha", "fastha.cli"), ("fastha-keepalived", "fastha.standin")):
-        machine.write(f"/usr/bin/{name}", f'#!/bin/sh\nexec {python} -P -m {module} "$@"\n', 0o755)
+        start = f'export PYTHONPATH={TREE}/src\nexec {PYTHON}/bin/python -P -m {module} "$@"'
+        machine.write(f"/usr/bin/{name}", f"#!/bin/sh\n{start}\n", 0o755)
     machine.run("systemctl", "daemon-reload")
 
 

@@ -4,13 +4,12 @@ Metrics and page see no home folder, where this interpreter may be: test_package
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from booted import Booted, installed_from_tree
+from booted import Booted, from_tree, installed_from_tree
 from systemd_session import Session
 
 TREE = Path(__file__).resolve().parent.parent.parent
@@ -19,8 +18,8 @@ pytestmark = pytest.mark.timeout(300)
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    with Booted(tmp_path_factory.mktemp("machine")) as machine:
-        installed_from_tree(machine, TREE, sys.executable)
+    with Booted(tmp_path_factory.mktemp("machine"), from_tree(TREE)) as machine:
+        installed_from_tree(machine, TREE)
         yield Session(machine, ipvs=False)
 
 
