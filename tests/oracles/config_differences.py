@@ -27,7 +27,7 @@ THEIRS = [
         "the script was removed for its user before",
     ),
     (r"doesn't exist|[Nn]on-existent interface|unknown interface", "interfaces may appear later"),
-    (r"Unknown keyword '}'|Unknown keyword", "follows from something wrong before it"),
+    (r"Unknown keyword|is already using \S+ - ignoring name", "follows from something wrong before it"),
     (r"Unknown umask bit IRWX|Invalid umask", "umask bits as keepalived 2.4 spells them"),
     (
         r"[Ss]trict mode|accept mode for VRRP version|must match being address owner"
@@ -37,6 +37,10 @@ THEIRS = [
     (
         r"interface weight due to SYNC group",
         "weights of interfaces count in a sync group, as keepalived does itself after it has said that it would not",
+    ),
+    (
+        r"unicast with use_vmac requires vmac_xmit_base|vmac_xmit_base is only valid with a vmac",
+        "of `use_ipvlan` with unicast peers keepalived says that it sets `vmac_xmit_base`, then that it may not",
     ),
     (r"misc_timeout", "`misc_timeout` may be longer than 4294 s"),
     (
