@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 from fastha.checker.ending import Ending
 from fastha.checker.native import open_slot
@@ -64,6 +66,13 @@ class Bench:
 
 
 def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-        return port
+    """Where nobody listens, by TCP or UDP, nor will: not one that the kernel would give to a socket that asks for any
+    (ip_local_port_range), such as those of the probes themselves."""
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for port in range(first - 1, 1023, -1):
+        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                for family, ip in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+                    stack.enter_context(socket.socket(family, kind)).bind((ip, port))
+            return port
+    raise AssertionError("every port is taken")
