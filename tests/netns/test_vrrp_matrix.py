@@ -11,10 +11,11 @@ from __future__ import annotations
 import itertools
 import time
 import traceback
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -32,6 +33,9 @@ SLACK = 20.0  # of a busy machine
 AT_ONCE = 10
 LINKS = (("outside", "eth0", 51, 9), ("inside", "eth1", 52, 8))
 GOODBYE = "received priority 0 advertisement"  # in keepalived's log
+
+
+C = TypeVar("C", bound="Cell")
 
 
 @dataclass(frozen=True)
@@ -122,10 +126,10 @@ class Grouped(Director):
     """Both instances, in one group."""
 
     @classmethod
-    def of(cls, namespace: Namespace, cell: Cell, priority: int) -> Grouped:
+    def of(cls, namespace: Namespace, cell: Cell, priority: int, number: int = 1) -> Grouped:
         self = cls(namespace)
         self.groups = (SyncGroup("VG", ("outside", "inside")),)
-        self.configure(*cell.ours(priority))
+        self.configure(*cell.ours(priority, number))
         return self
 
     def both(self, state: str, deadline_s: float) -> None:
@@ -279,12 +283,10 @@ def play(cell: Cell) -> list[str]:
     return story.told
 
 
-def test_every_cell_in_both_roles() -> None:
-    need.tool("keepalived")
-    need.kernel("veth", "bridge")
-    cells = [cell for cell in CELLS if not cell.absent]
+def play_all(cells: Iterable[C], play: Callable[[C], list[str]], at_once: int) -> None:
+    """So many at a time; the failures of all are told together."""
     failed = []
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(at_once) as pool:
         runs = {cell: pool.submit(play, cell) for cell in cells}
         for cell, run in runs.items():
             try:
@@ -292,6 +294,12 @@ def test_every_cell_in_both_roles() -> None:
             except Exception:
                 failed.append(f"-- {cell}\n{traceback.format_exc()}")
     assert not failed, "\n".join(failed)
+
+
+def test_every_cell_in_both_roles() -> None:
+    need.tool("keepalived")
+    need.kernel("veth", "bridge")
+    play_all((cell for cell in CELLS if not cell.absent), play, AT_ONCE)
 
 
 def test_what_is_left_out_has_a_reason() -> None:

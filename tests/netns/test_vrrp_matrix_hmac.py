@@ -9,9 +9,7 @@ from __future__ import annotations
 import itertools
 import socket
 import struct
-import traceback
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,8 +19,8 @@ import pytest
 
 import need
 from fastha.lab.network import Network
-from fastha.model import Hmac, HmacKey, SyncGroup, VrrpInstance
-from netns.test_vrrp_matrix import LINKS, SLACK, Cell, Grouped, Story
+from fastha.model import Hmac, HmacKey, VrrpInstance
+from netns.test_vrrp_matrix import LINKS, SLACK, Cell, Grouped, Story, play_all
 from netns.vrrp_director import Director, directors, instance
 from oracles import signed
 from oracles.checksum import checksum
@@ -105,8 +103,8 @@ def play(cell: Signed) -> list[str]:
                 found += ear.heard()
             return all(len(found) >= 5 for found in collected)
 
-        with Signers(story, cell, 100, 2) as them:
-            with Signers(story, cell, 150, 1) as us:
+        with Grouped.of(story.b, cell, 100, 2) as them:
+            with Grouped.of(story.a, cell, 150) as us:
                 story.within(2 * down, "the higher is elected", True, False)
                 need.wait_until(enough, 6 * down + SLACK, "five adverts on each link")
                 them.until(lambda: min(n or 0 for n in them.all("received")) >= 3, "it is heard", 2 * down + SLACK)
@@ -114,7 +112,7 @@ def play(cell: Signed) -> list[str]:
                 us.kill()
                 story.clean(story.a)
                 story.within(down, "the other takes over from the dead", False, True)
-            with Signers(story, cell, 150, 1) as us:
+            with Grouped.of(story.a, cell, 150) as us:
                 story.within(3 * down, "it preempts", True, False)
                 story.fail(story.a, "eth1")
                 story.within(2 * down, "its link fails", False, True)
@@ -137,24 +135,9 @@ def play(cell: Signed) -> list[str]:
         return story.told
 
 
-class Signers(Grouped):
-    def __init__(self, story: Story, cell: Signed, priority: int, number: int) -> None:
-        super().__init__(story.a if number == 1 else story.b)
-        self.groups = (SyncGroup("VG", ("outside", "inside")),)
-        self.configure(*cell.ours(priority, number))
-
-
 def test_every_signed_cell() -> None:
     need.kernel("veth", "bridge")
-    failed = []
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        runs = {cell: pool.submit(play, cell) for cell in CELLS}
-        for cell, run in runs.items():
-            try:
-                print(f"{cell}: {'; '.join(run.result())}")
-            except Exception:
-                failed.append(f"-- {cell}\n{traceback.format_exc()}")
-    assert not failed, "\n".join(failed)
+    play_all(CELLS, play, AT_ONCE)
 
 
 def golden() -> bytes:

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from fastha.config import values
-from fastha.config.placed import first_at
+from fastha.config.placed import named_once
 from fastha.config.shape import Item
 from fastha.config.tree import Faults, Statement, shown
 from fastha.lean import dataclass, replace
@@ -67,14 +67,7 @@ class Group:
 def build_groups(items: Iterable[Item], faults: Faults) -> dict[str, Group]:
     """All groups by name. A group without a member is there too, so that its users are not called misspelt."""
     out: dict[str, Group] = {}
-    for item in items:
-        statement, name = item.statement, item.statement.words[1]
-        if name in out:
-            where = first_at(out[name].statement.place(), statement.place())
-            faults.error(
-                statement.place(1), f"virtual_server_group {shown(name)} is there already", f"first at {where}"
-            )
-            continue
+    for name, statement in named_once("virtual_server_group", items, faults):
         wrong = len(faults)
         members = tuple(m for s in statement.block or [] if (m := _member(s, faults)) is not None)
         if not members and len(faults) == wrong:

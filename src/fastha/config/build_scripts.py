@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from fastha.config import values
 from fastha.config.build_file import weight_word
-from fastha.config.placed import first_at
+from fastha.config.placed import named_once
 from fastha.config.shape import Item, items
-from fastha.config.tree import Faults, Statement, shown
+from fastha.config.tree import Faults, Statement
 from fastha.lean import replace
 from fastha.model import Script, VrrpScript
 from fastha.model.units import NS_PER_S
@@ -17,16 +17,8 @@ from fastha.model.units import NS_PER_S
 def build_vrrp_scripts(blocks: Iterable[Item], faults: Faults) -> dict[str, VrrpScript]:
     """Every `vrrp_script` by name; of two with one name the first stays, and it is an error. One without a script is
     found by config.references."""
-    out: dict[str, VrrpScript] = {}
-    first: dict[str, Statement] = {}
-    for item in blocks:
-        statement, name = item.statement, item.statement.words[1]
-        if first.setdefault(name, statement) is not statement:
-            where = first_at(first[name].place(), statement.place())
-            faults.error(statement.place(1), f"vrrp_script {shown(name)} is there already", f"first at {where}")
-        elif (built := _script(name, statement, faults)) is not None:
-            out[name] = built
-    return out
+    found = ((name, _script(name, statement, faults)) for name, statement in named_once("vrrp_script", blocks, faults))
+    return {name: built for name, built in found if built is not None}
 
 
 def _script(name: str, statement: Statement, faults: Faults) -> VrrpScript | None:

@@ -8,7 +8,7 @@ from fastha.config import values
 from fastha.config.build_mail import Mail
 from fastha.config.build_trackers import LISTS, Known, build_trackers, without_own
 from fastha.config.build_vrrp import NOTIFY
-from fastha.config.placed import Built, first_at
+from fastha.config.placed import Built, named_once
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
 from fastha.lean import dataclass, field, replace
@@ -34,16 +34,9 @@ def build_sync_groups(
     """The groups, and the instances with what they have from their group. Members that are not there, or in two groups,
     are found by config.references."""
     known = {built.value.name: built for built in instances}
-    first: dict[str, Statement] = {}
     out: list[SyncGroup] = []
     taken: set[str] = set()
-    for item in blocks:
-        statement, name = item.statement, item.statement.words[1]
-        if name in first:
-            where = first_at(first[name].place(), statement.place())
-            faults.error(statement.place(1), f"vrrp_sync_group {shown(name)} is there already", f"first at {where}")
-            continue
-        first[name] = statement
+    for name, statement in named_once("vrrp_sync_group", blocks, faults):
         draft = _read(statement, things, faults)
         members = tuple(m for m in dict.fromkeys(draft.members) if m in known and m not in taken)
         taken.update(members)

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from fastha.config import values
 from fastha.config.build_file import weight_word
-from fastha.config.placed import first_at
+from fastha.config.placed import named_once
 from fastha.config.shape import Item, items
-from fastha.config.tree import Faults, Statement, shown
+from fastha.config.tree import Faults, Statement
 from fastha.config.words import check_words
 from fastha.model import TrackProcess
 
@@ -16,16 +16,11 @@ from fastha.model import TrackProcess
 def build_track_processes(blocks: Iterable[Item], faults: Faults) -> dict[str, TrackProcess]:
     """Every one by name; of two with one name the first stays, and it is an error. One without a process is found by
     config.references."""
-    out: dict[str, TrackProcess] = {}
-    first: dict[str, Statement] = {}
-    for item in blocks:
-        statement, name = item.statement, item.statement.words[1]
-        if first.setdefault(name, statement) is not statement:
-            where = first_at(first[name].place(), statement.place())
-            faults.error(statement.place(1), f"vrrp_track_process {shown(name)} is there already", f"first at {where}")
-        elif (built := _process(name, statement, faults)) is not None:
-            out[name] = built
-    return out
+    found = (
+        (name, _process(name, statement, faults))
+        for name, statement in named_once("vrrp_track_process", blocks, faults)
+    )
+    return {name: built for name, built in found if built is not None}
 
 
 def _process(name: str, statement: Statement, faults: Faults) -> TrackProcess | None:

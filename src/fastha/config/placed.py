@@ -1,11 +1,15 @@
-"""A built value with the statement it came from, for faults that are found later."""
+"""A built value with the statement it came from, for faults that are found later; definitions that have a name."""
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from fastha.config.tree import Place, Statement
+from fastha.config.tree import Faults, Place, Statement, shown
 from fastha.lean import dataclass
+
+if TYPE_CHECKING:
+    from fastha.config.shape import Item
 
 T = TypeVar("T")
 
@@ -25,3 +29,15 @@ class Built(Generic[T]):
 def first_at(place: Place, here: Place) -> str:
     """How a message refers to an earlier definition: `line 12`, or `other.conf:12` in another file."""
     return f"line {place[1]}" if place[0] == here[0] else f"{place[0]}:{place[1]}"
+
+
+def named_once(word: str, blocks: Iterable[Item], faults: Faults) -> Iterator[tuple[str, Statement]]:
+    """(name, statement) of every block `word NAME {}`; of two with one name the first alone, and it is an error."""
+    first: dict[str, Statement] = {}
+    for item in blocks:
+        statement, name = item.statement, item.statement.words[1]
+        if first.setdefault(name, statement) is statement:
+            yield name, statement
+        else:
+            where = first_at(first[name].place(), statement.place())
+            faults.error(statement.place(1), f"{word} {shown(name)} is there already", f"first at {where}")

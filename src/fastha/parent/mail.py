@@ -190,8 +190,8 @@ class Post:
             count += 1
         if count:
             self.counts["failed"] += count
-            hours = f"{self._times.life_ns / NS_PER_S / 60:g} minutes"
-            self._say("old", ERROR, f"{count} mails are given up, unsent for {hours}: {self._trouble.text}")
+            life = f"{self._times.life_ns / NS_PER_S / 60:g} minutes"
+            self._say("old", ERROR, f"{count} mails are given up, unsent for {life}: {self._trouble.text}")
 
     def _readable(self, sending: Sending) -> None:
         data = os.read(sending.out, READ_BYTES)
