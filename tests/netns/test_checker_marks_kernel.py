@@ -12,8 +12,8 @@ import pytest
 
 import need
 from fastha.checker import marks
-from fastha.checker.marks_keeper import MarksKeeper
 from fastha.child.log import Limiter
+from fastha.child.nft_tables import NftTables
 from fastha.dataplane.nft_library import Library
 from fastha.lab.netns import Namespace
 from fastha.lab.network import Network
@@ -80,10 +80,12 @@ def send(space: Namespace, ip: str, port: int, kind: int = socket.SOCK_STREAM) -
             assert sock.connect_ex((ip, port)) == 111  # refused: the packet has arrived
 
 
-def keeper(library: Library) -> tuple[MarksKeeper, VirtualReactor, list[str]]:
+def keeper(library: Library) -> tuple[NftTables, VirtualReactor, list[str]]:
     reactor, told = VirtualReactor(), list[str]()
     limited = Limiter(logging.getLogger("fastha.test"), reactor.now_ns)
-    keep: Any = MarksKeeper(lambda: library, reactor, limited, lambda _s, text: told.append(text))  # type: ignore[arg-type]
+    keep: Any = NftTables(
+        "nftables_ipvs", reactor, limited, lambda _s, text: told.append(text), make_nft=lambda: library
+    )
     return keep, reactor, told
 
 

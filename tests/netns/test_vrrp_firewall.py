@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -80,3 +81,17 @@ def test_a_vmac_sends_no_igmp(network: Network) -> None:
         assert "vrrp.51" in tables(a)
     watch.terminate()
     assert MAC not in reports
+
+
+def test_without_a_rule_the_library_is_not_loaded_and_old_tables_go(network: Network) -> None:
+    """It is 2 MB of the process. What an earlier daemon left is found without it."""
+    need.tool("nft")
+    a, _ = directors(network)
+    with Director.start(a, instance()) as director:
+        director.until_role("master")
+        vrrp = next(pid for pid in a.pids() if b"fastha.vrrp" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"))
+        assert "libnftables" not in Path(f"/proc/{vrrp}/maps").read_text()
+        assert director.stop() == 0
+    a.run(["nft", "add table ip6 keepalived; add chain ip6 keepalived in"])
+    with Director.start(a, instance()) as director:
+        director.until(lambda: tables(a) == "", "the old table is gone", 10)

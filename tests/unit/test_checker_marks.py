@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 
 from fastha.checker import marks
-from fastha.checker.marks_keeper import MarksKeeper
+from fastha.child import nft_tables
 from fastha.child.log import Limiter
+from fastha.child.nft_tables import NftTables, remove
 from fastha.dataplane.nft_library import NftError
 from fastha.model import GroupMember, VirtualServer
 from oracles.virtual_reactor import VirtualReactor
@@ -119,11 +120,13 @@ class Nft:
         self.closed = True
 
 
-def keeper(nft: Nft) -> tuple[MarksKeeper, VirtualReactor, list[str]]:
+def keeper(nft: Nft, left: str = "") -> tuple[NftTables, VirtualReactor, list[str]]:
     reactor, told = VirtualReactor(), list[str]()
     limited = Limiter(logging.getLogger("fastha.test"), reactor.now_ns)
     make: Callable[[], Nft] = lambda: nft  # noqa: E731
-    return MarksKeeper(make, reactor, limited, lambda _s, text: told.append(text)), reactor, told  # type: ignore[arg-type]
+    there = left.__eq__
+    hears = lambda _s, text: told.append(text)  # noqa: E731
+    return NftTables("nftables_ipvs", reactor, limited, hears, make_nft=make, there=there), reactor, told
 
 
 def test_tables_are_replaced_on_change_repaired_and_removed() -> None:
@@ -133,22 +136,22 @@ def test_tables_are_replaced_on_change_repaired_and_removed() -> None:
     assert keep.prepare("m", wanted) == ""
     assert (nft.checks, nft.runs) == (1, [])
     keep.commit("m", wanted)
-    assert nft.runs == [marks.replace("m", wanted)]
+    assert nft.runs == [nft_tables.replace("m", wanted)]
     keep.commit("m", wanted)
     reactor.advance(21 * S)
     assert len(nft.runs) == 1  # unchanged, and nobody was there
     nft.text = "something else"
     reactor.advance(10 * S)
-    assert nft.runs[1:] == [marks.replace("m", wanted)]
+    assert nft.runs[1:] == [nft_tables.replace("m", wanted)]
     assert told == ["somebody had changed table m: repaired"]
     keep.commit("n", wanted)
-    assert nft.runs[2:] == [marks.remove("m"), marks.replace("n", wanted)]
+    assert nft.runs[2:] == [remove("m"), nft_tables.replace("n", wanted)]
     keep.commit("", {})  # the word is gone
     reactor.advance(30 * S)
-    assert nft.runs[4:] == [marks.remove("n")]
+    assert nft.runs[4:] == [remove("n")]
     keep.commit("n", wanted)
     keep.stop()
-    assert nft.runs[5:] == [marks.replace("n", wanted), marks.remove("n")]
+    assert nft.runs[5:] == [nft_tables.replace("n", wanted), remove("n")]
     assert nft.closed
 
 
@@ -161,7 +164,17 @@ def test_a_kernel_that_refuses_is_asked_again() -> None:
     keep.commit("m", wanted)
     nft.dead = False
     reactor.advance(11 * S)
-    assert nft.runs == [marks.replace("m", wanted)]
+    assert nft.runs == [nft_tables.replace("m", wanted)]
+
+
+def test_what_an_earlier_daemon_left_goes() -> None:
+    nft = Nft()
+    keep, reactor, _ = keeper(nft, left="m")
+    keep.commit("n", {})
+    assert nft.runs == []
+    keep.commit("m", {})
+    reactor.advance(30 * S)
+    assert nft.runs == [remove("m")]
 
 
 def test_without_the_word_nobody_speaks_to_nftables() -> None:
@@ -172,7 +185,7 @@ def test_without_the_word_nobody_speaks_to_nftables() -> None:
     reactor.advance(30 * S)
     keep.stop()
     assert nft.runs == []
-    dry = MarksKeeper(None, reactor, keep._limited)  # type: ignore[arg-type]
+    dry = NftTables("nftables_ipvs", reactor, keep._limited, make_nft=None)
     dry.commit("m", marks.tables("m", -1, [WEB], {WEB.key: 1000}))
     reactor.advance(30 * S)
     dry.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fastha.child import nft_tables
 from fastha.model import Device, FirewallDefs, VirtualAddress, VrrpInstance
 from fastha.vrrp import filter_rules
 
@@ -47,5 +48,5 @@ def test_a_vmac_of_ipv6_reports_none_either() -> None:
 
 
 def test_replacing_takes_away_first() -> None:
-    assert filter_rules.replace("t", {}) == filter_rules.remove("t")
-    assert filter_rules.remove("t").count("delete table") == 2
+    assert nft_tables.replace("t", {}) == nft_tables.remove("t")
+    assert nft_tables.remove("t").count("delete table") == 2

@@ -17,7 +17,6 @@ from fastha.checker.drain import Stance
 from fastha.checker.engine import Answer, Deliver, Engine, Engines
 from fastha.checker.file_check import FileValues
 from fastha.checker.lvs_keeper import LvsKeeper
-from fastha.checker.marks_keeper import MarksKeeper
 from fastha.checker.misc import Commands
 from fastha.checker.overrides import Overrides
 from fastha.checker.plan import Effect
@@ -31,13 +30,13 @@ from fastha.checker.telling import REFRESH_NS, Teller
 from fastha.checker.wards import Server, Ward
 from fastha.child import Child
 from fastha.child.files import Files
+from fastha.child.nft_tables import NftTables, library
 from fastha.child.parts import Draft, Parts
 from fastha.child.process import release_memory
 from fastha.child.runner import Runner
 from fastha.child.work import Steps, Work, run
 from fastha.dataplane.backend import Backend, KernelBalancer, Patient
 from fastha.dataplane.choose import open_backend
-from fastha.dataplane.nft_library import Library
 from fastha.dataplane.rows import ServiceKey, Table
 from fastha.errors import SystemFault
 from fastha.loop.reactor import Timer
@@ -102,7 +101,7 @@ class Checker:
         self._release: Timer | None = None
         self._running = False
         self._lvs: LvsKeeper | None = None
-        self._marks: MarksKeeper | None = None
+        self._marks: NftTables | None = None
         self._marked: dict[str, int] = {}
         self._flush_on_stop = ""
         self._keep = False  # rows stay at the end
@@ -200,9 +199,8 @@ class Checker:
         if isinstance(backend, KernelBalancer):
             self._lvs = LvsKeeper(backend, child.reactor, child.limited, self._balancer_event)
         # A dry run and other dataplanes have no service that a mark could mean.
-        self._marks = MarksKeeper(
-            Library if backend.name == "ipvs" else None, child.reactor, child.limited, self._balancer_event
-        )
+        make_nft = library if backend.name == "ipvs" else None
+        self._marks = NftTables("nftables_ipvs", child.reactor, child.limited, self._balancer_event, make_nft=make_nft)
         return self.table
 
     def _commit(self, message: Message) -> Steps:

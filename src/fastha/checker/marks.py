@@ -62,16 +62,6 @@ def tables(table: str, priority: int, servers: Iterable[VirtualServer], marks: M
     return out
 
 
-def replace(table: str, wanted: Mapping[str, str]) -> str:
-    """One atomic transaction after which both families' tables are as wanted, whatever was there before."""
-    return remove(table) + "".join(wanted.values())
-
-
-def remove(table: str) -> str:
-    """Commands that take our tables away; no error if they are not there (they are declared first)."""
-    return "".join(f"table {word} {table} {{}}\ndelete table {word} {table}\n" for word, _ in FAMILIES.values())
-
-
 def _content(word: str, kind: str, priority: int, maps: Mapping[tuple[str, bool], list[str]]) -> str:
     text, rules = "", ""
     for protocol, by_port in sorted(maps):  # all ports first: what is said of one port is the last word

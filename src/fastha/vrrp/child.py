@@ -37,7 +37,7 @@ from fastha.model.override import VrrpOverride
 from fastha.model.parts import disowned, split
 from fastha.model.routes import Belonging
 from fastha.model.units import NS_PER_MS, NS_PER_S
-from fastha.vrrp import frames, lane, machine, notify
+from fastha.vrrp import filter_rules, frames, lane, machine, notify
 from fastha.vrrp.beginning import begins_ns
 from fastha.vrrp.belongings import GONE, TELL_PER_S
 from fastha.vrrp.followed import Followed
@@ -153,7 +153,10 @@ class VrrpChild:
         if self._house is None:
             self._house = House(self.child, self._host_changed, self._disturbed, self._resurvey)
         if draft.changed:
-            self.house.firewall.prepare(draft.config.instances, draft.config.globals.firewall)
+            defs = draft.config.globals.firewall
+            closed = [instance for instance in draft.config.instances if not instance.accept]
+            if reason := self.house.firewall.prepare(defs.table, filter_rules.tables(closed, defs)):
+                raise ValueError(f"no_accept: {reason}")
         self._prepared = draft, previous, prepared_ns
 
     def _abandon(self, message: Message) -> None:
@@ -215,7 +218,8 @@ class VrrpChild:
                 house.statics.adopt(frozenset(owned))
             house.addresses.pump()
             yield
-        house.firewall.commit(config.instances, config.globals.firewall)
+        firewall = config.globals.firewall
+        house.firewall.commit(firewall.table, filter_rules.tables(config.instances, firewall))
         told: dict[str, dict[str, Any]] = previous.get("instances", {})
         for instance in draft.instances:
             self._put(instance, told.get(instance.name, {}), previous, prepared_ns)

@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from fastha.model import FirewallDefs, VrrpInstance
 
 OWNER = 255
-FAMILIES = ("ip", "ip6")
 # RFC 9568 section 6.4.3: a master answers for its addresses whether it accepts packets to them or not.
 NEIGHBOURS = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"
 # RFC 3810 section 5.2.13: without an address a report comes from the unspecified one.
@@ -41,16 +40,6 @@ def tables(instances: Iterable[VrrpInstance], defs: FirewallDefs) -> dict[str, s
     if closed["ip6"] or sixes:
         out["ip6"] = _table("ip6", "ipv6_addr", closed["ip6"], sixes, defs)
     return out
-
-
-def replace(table: str, wanted: dict[str, str]) -> str:
-    """One transaction after which the tables are as wanted, whatever was there before."""
-    return remove(table) + "".join(wanted.values())
-
-
-def remove(table: str) -> str:
-    """Takes them away; no error if they are not there (they are declared first)."""
-    return "".join(f"table {family} {table} {{}}\ndelete table {family} {table}\n" for family in FAMILIES)
 
 
 def _table(family: str, kind: str, closed: list[str], vmacs: list[str], defs: FirewallDefs) -> str:

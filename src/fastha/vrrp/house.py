@@ -6,6 +6,7 @@ import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from fastha.child.nft_tables import NftTables
 from fastha.errors import SystemFault
 from fastha.link.addresses import AddressQueue
 from fastha.link.monitor import Changes, Monitor
@@ -13,7 +14,6 @@ from fastha.link.rtnl import Link
 from fastha.link.upkeep import Upkeep
 from fastha.model import Device, VrrpInstance
 from fastha.vrrp import burst
-from fastha.vrrp.firewall import Firewall
 from fastha.vrrp.garp import Announcer
 from fastha.vrrp.interfaces import Interfaces, mac_bytes
 from fastha.vrrp.lane import Lane
@@ -68,7 +68,9 @@ class House:
         self.lease = Lease(child.reactor, self.lane.breathe)
         self.statics = StaticThings(self)
         self.interfaces = Interfaces(child, self.monitor)
-        self.firewall = Firewall(child)
+        self.firewall = NftTables(
+            "firewall", child.reactor, child.limited, lambda what, text: child.event(what, "nftables", text), terse=True
+        )
         self.announcer = Announcer(
             child.reactor,
             lambda frames, size, to: burst.send(self.packet.fileno(), frames, size, to),

@@ -1,7 +1,7 @@
-"""Keeps the nftables tables of `nftables_ipvs` as wanted (shell over checker/marks.py, by libnftables).
+"""Keeps a child's tables of nftables as wanted (shell, by libnftables): what the firewall drops, what gets a mark.
 
-A change replaces both tables in one transaction. What the kernel shows after it is remembered; when a later listing is
-another, somebody else was there, and they are replaced again.
+A change replaces the tables of both families in one transaction. What the kernel shows after it is remembered; when a
+later listing is another, somebody else was there, and they are replaced again.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from fastha.checker import marks
 from fastha.child.log import Limiter
-from fastha.dataplane.nft_library import OUTPUT_NUMERIC_ALL, OUTPUT_STATELESS
+from fastha.dataplane.nft_presence import has_table
+from fastha.errors import SystemFault
 from fastha.loop.reactor import Reactor, Timer
 from fastha.model.units import NS_PER_S
 
-PERIOD_NS = 10 * NS_PER_S
+PERIOD_NS = 10 * NS_PER_S  # from one look to the next
+FAMILIES = ("ip", "ip6")
+STATELESS, NUMERIC, TERSE = 1 << 2, 15 << 7, 1 << 11  # NFT_CTX_OUTPUT_*
 
 
 class Nft(Protocol):
@@ -26,21 +28,39 @@ class Nft(Protocol):
     def close(self) -> None: ...
 
 
-class MarksKeeper:
-    """`commit` with each configuration, `stop` at an orderly end. `make_nft` None: nothing reaches the kernel."""
+def library() -> Nft:
+    """Loaded when it is needed: it is 2 MB of a process that may never want a table. SystemFault if there is none."""
+    from fastha.dataplane.nft_library import Library
+
+    return Library()
+
+
+class NftTables:
+    """`prepare` and `commit` with each configuration, `stop` at an orderly end.
+
+    `what` names them in messages. `told(what, text)` hears of repairs. `terse`: elements of sets are not compared;
+    thousands would take longer than an advert may wait. `make_nft` None: nothing reaches the kernel.
+    """
 
     def __init__(
         self,
-        make_nft: Callable[[], Nft] | None,
+        what: str,
         reactor: Reactor,
         limited: Limiter,
         told: Callable[[str, str], object] = lambda _subject, _text: None,
+        *,
+        terse: bool = False,
+        make_nft: Callable[[], Nft] | None = library,
+        there: Callable[[str], bool] = has_table,
     ) -> None:
-        self._make_nft = make_nft
-        self._nft: Nft | None = None
+        self._what = what
         self._reactor = reactor
         self._limited = limited
         self._told = told
+        self._output = STATELESS | NUMERIC | (TERSE if terse else 0)
+        self._make_nft = make_nft
+        self._there = there
+        self._nft: Nft | None = None
         self._table = ""
         self._wanted: dict[str, str] = {}
         self._installed: dict[str, str] | None = {}  # what the kernel shows of it; None: not known to be right
@@ -51,30 +71,31 @@ class MarksKeeper:
         if not wanted or self._make_nft is None:
             return ""
         try:
-            self._open().run(marks.replace(table, wanted), check=True)
+            self._open().run(replace(table, wanted), check=True)
         except OSError as error:
-            return f"nftables_ipvs: {error.strerror or error}"
+            return f"{self._what}: {error.strerror or error}"
         return ""
 
     def commit(self, table: str, wanted: Mapping[str, str]) -> None:
-        """Make these the tables; {} for none."""
+        """{family: its table's text}: make these the tables named `table`; {} for none."""
         if self._make_nft is None:
             return
-        if self._wanted and (self._table != table or not wanted):
-            self._run(marks.remove(self._table))
         changed = self._wanted != wanted or self._table != table
+        if self._wanted and (self._table != table or not wanted):
+            self._run(remove(self._table))
+        elif not wanted and changed and table and self._there(table):
+            self._run(remove(table))  # an earlier daemon left them
         self._table, self._wanted = table, dict(wanted)
         if not wanted:
             self._installed = {}
         elif changed:
-            self._installed = None
             self._install()
         self._again()
 
     def stop(self) -> None:
         """Orderly: the tables go."""
         if self._wanted:
-            self._run(marks.remove(self._table))
+            self._run(remove(self._table))
         self._wanted = {}
         self.close()
 
@@ -93,7 +114,7 @@ class MarksKeeper:
         if self._installed is None:
             self._install()
         elif self._listing() != self._installed:
-            self._told("nftables_ipvs", f"somebody had changed table {self._table}: repaired")
+            self._told(self._what, f"somebody had changed table {self._table}: repaired")
             self._install()
         self._again()
 
@@ -101,30 +122,30 @@ class MarksKeeper:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._wanted or self._installed is None:
+        if self._wanted:
             self._timer = self._reactor.call_later(PERIOD_NS, self.check)
 
     def _install(self) -> None:
-        if self._run(marks.replace(self._table, self._wanted)):
+        self._installed = None
+        if self._run(replace(self._table, self._wanted)):
             self._installed = self._listing()
 
     def _listing(self) -> dict[str, str]:
         """{family: its table as the kernel has it}, for the families that should have one."""
         out = {}
-        for word in self._wanted:
+        for family in self._wanted:
             try:
-                flags = OUTPUT_STATELESS | OUTPUT_NUMERIC_ALL
-                out[word] = self._open().run(f"list table {word} {self._table}", output=flags)
+                out[family] = self._open().run(f"list table {family} {self._table}", output=self._output)
             except OSError:
-                out[word] = ""
+                out[family] = ""
         return out
 
     def _run(self, commands: str) -> bool:
         try:
             self._open().run(commands)
-        except OSError as error:
-            text = f"nftables_ipvs: {error.strerror or error}; trying again every {PERIOD_NS // NS_PER_S} s"
-            self._limited("marks", 0.1, text, logging.ERROR)
+        except (OSError, SystemFault) as error:
+            text = f"{self._what}: {getattr(error, 'strerror', '') or error}; trying again every"
+            self._limited(self._what, 0.1, f"{text} {PERIOD_NS // NS_PER_S} s", logging.ERROR)
             return False
         return True
 
@@ -133,3 +154,13 @@ class MarksKeeper:
         if self._nft is None:
             self._nft = self._make_nft()
         return self._nft
+
+
+def replace(table: str, wanted: Mapping[str, str]) -> str:
+    """One atomic transaction after which both families' tables are as wanted, whatever was there before."""
+    return remove(table) + "".join(wanted.values())
+
+
+def remove(table: str) -> str:
+    """Commands that take the tables away; no error if they are not there (they are declared first)."""
+    return "".join(f"table {family} {table} {{}}\ndelete table {family} {table}\n" for family in FAMILIES)
