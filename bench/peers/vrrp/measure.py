@@ -1,4 +1,4 @@
-"""Each measurement: one program in the role that is measured, fastha as its peer in the other, for both the same."""
+"""Each measurement: one program in the role that is measured, and its peer in the other, for both programs the same."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ears import Addresses, Adverts, Links, gaps
-from subject import Fastha, Subject
+from subject import Fastha, Keepalived, Subject
 from workload import address, instance, links, many_addresses, many_routers, routers
 
 from fastha.lab.netns import Namespace
@@ -76,11 +76,11 @@ def master(program: type[Subject], sizes: Sizes, folder: Path) -> dict[str, floa
         return {**cost(subject, "tx", sizes), "rss_kb": float(subject.rss_kb())}
 
 
-def backup(program: type[Subject], sizes: Sizes, folder: Path) -> dict[str, float]:
-    """All routers are backups of a fastha."""
+def backup(program: type[Subject], sizes: Sizes, folder: Path, peer: type[Subject] = Keepalived) -> dict[str, float]:
+    """All routers are backups of masters of `peer`, which decides how adverts arrive: one by one, or in bunches."""
     with (
         wire(links(sizes.routers)) as (a, b),
-        Fastha(b, folder / "peer", many_routers(sizes.routers, 200)),
+        peer(b, folder / "peer", many_routers(sizes.routers, 200)),
     ):
         holds(b, sizes.routers)
         with program(a, folder, many_routers(sizes.routers, 100)) as subject:
@@ -88,6 +88,10 @@ def backup(program: type[Subject], sizes: Sizes, folder: Path) -> dict[str, floa
             found = cost(subject, "rx", sizes)
             assert addresses_in(a) == 0, "a backup all the time"
             return found
+
+
+def backup_of_ours(program: type[Subject], sizes: Sizes, folder: Path) -> dict[str, float]:
+    return backup(program, sizes, folder, Fastha)
 
 
 def takeover(program: type[Subject], sizes: Sizes, folder: Path) -> dict[str, float]:
@@ -179,6 +183,7 @@ def quick(program: type[Subject], sizes: Sizes, folder: Path) -> dict[str, float
 MEASUREMENTS: dict[str, Callable[[type[Subject], Sizes, Path], dict[str, float]]] = {
     "master": master,
     "backup": backup,
+    "backup_of_ours": backup_of_ours,
     "takeover": takeover,
     "staged": staged,
     "punctual": punctual,

@@ -22,8 +22,10 @@ def many_routers(count: int, priority: int) -> str:
 
 
 def many_addresses(count: int, links: int, priority: int, advert_int: str = "0.1", more: str = "") -> str:
-    """Routers with up to 250 addresses each, spread over the links; VRIDs from 1."""
-    out = []
+    """Routers with up to 250 addresses each, spread over the links; VRIDs from 1. One sync group: all go together, as
+    the routers of a director do. Without it the last ones would begin up to an interval later than the first, whoever
+    takes over, and that would be measured."""
+    out = [f"vrrp_sync_group all {{\ngroup {{\n{' '.join(f'm{n}' for n in range(routers(count)))}\n}}\n}}\n"]
     for number, first in enumerate(range(0, count, PER_ROUTER)):
         mine = [address(i) for i in range(first, min(first + PER_ROUTER, count))]
         where = f"eth{number % links}", 1 + number // links
