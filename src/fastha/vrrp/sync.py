@@ -98,6 +98,8 @@ class Sync:
                 self._tell(effect)
             else:
                 members[number].perform(effect)
+                if isinstance(effect, machine.AddAddresses | machine.RemoveAddresses):
+                    members[number].house.lane.breathe()  # thousands of addresses: others' adverts do not wait for all
 
     def _tell(self, change: group.GroupNotify) -> None:
         """Log, scripts and FIFOs, in their order."""
