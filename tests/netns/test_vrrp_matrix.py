@@ -23,7 +23,7 @@ import need
 from fastha.config.build_vmac import virtual_mac
 from fastha.lab.netns import Namespace
 from fastha.lab.network import Network
-from fastha.model import Auth, Device, SyncGroup, VirtualAddress, VrrpInstance
+from fastha.model import Auth, Device, SyncGroup, VirtualAddress, VrrpInstance, codec
 from fastha.model.units import NS_PER_S
 from netns.vrrp_director import Director, Keepalived, instance
 
@@ -285,6 +285,7 @@ def play(cell: Cell) -> list[str]:
 
 def play_all(cells: Iterable[C], play: Callable[[C], list[str]], at_once: int) -> None:
     """So many at a time; the failures of all are told together."""
+    codec.dumps(Auth())  # orjson 3.13.0 crashes when several threads call it for the first time
     failed = []
     with ThreadPoolExecutor(at_once) as pool:
         runs = {cell: pool.submit(play, cell) for cell in cells}
