@@ -23,7 +23,7 @@ import need
 from fastha.config.build_vmac import virtual_mac
 from fastha.lab.netns import Namespace
 from fastha.lab.network import Network
-from fastha.model import Auth, Device, SyncGroup, VirtualAddress, VrrpInstance, codec
+from fastha.model import Auth, Config, Device, SyncGroup, VirtualAddress, VrrpInstance, codec
 from fastha.model.units import NS_PER_S
 from netns.vrrp_director import Director, Keepalived, instance
 
@@ -285,8 +285,9 @@ def play(cell: Cell) -> list[str]:
 
 def play_all(cells: Iterable[C], play: Callable[[C], list[str]], at_once: int) -> None:
     """So many at a time; the failures of all are told together."""
-    codec.dumps(Auth())  # orjson 3.13.0 crashes when several threads call it for the first time
-    failed = []
+    failed, cells = [], list(cells)
+    for cell in cells:  # orjson 3.13.0 crashes when several threads are the first to write values of a class
+        codec.dumps(Config(instances=tuple(cell.ours(150))))
     with ThreadPoolExecutor(at_once) as pool:
         runs = {cell: pool.submit(play, cell) for cell in cells}
         for cell, run in runs.items():
