@@ -32,6 +32,7 @@ pytestmark = [pytest.mark.root, pytest.mark.interop]
 SLACK = 20.0  # of a busy machine
 AT_ONCE = 20
 LINKS = (("outside", "eth0", 51, 9), ("inside", "eth1", 52, 8))
+GROUP = SyncGroup("VG", ("outside", "inside"))
 GOODBYE = "received priority 0 advertisement"  # in keepalived's log
 
 
@@ -128,7 +129,7 @@ class Grouped(Director):
     @classmethod
     def of(cls, namespace: Namespace, cell: Cell, priority: int, number: int = 1) -> Grouped:
         self = cls(namespace)
-        self.groups = (SyncGroup("VG", ("outside", "inside")),)
+        self.groups = (GROUP,)
         self.configure(*cell.ours(priority, number))
         return self
 
@@ -287,7 +288,7 @@ def play_all(cells: Iterable[C], play: Callable[[C], list[str]], at_once: int) -
     """So many at a time; the failures of all are told together."""
     failed, cells = [], list(cells)
     for cell in cells:  # orjson 3.13.0 crashes when several threads are the first to write values of a class
-        codec.dumps(Config(instances=tuple(cell.ours(150))))
+        codec.dumps(Config(instances=tuple(cell.ours(150)), sync_groups=(GROUP,)))
     with ThreadPoolExecutor(at_once) as pool:
         runs = {cell: pool.submit(play, cell) for cell in cells}
         for cell, run in runs.items():
