@@ -66,8 +66,8 @@ $(VENV)/.built: $(VENV)/.deps setup.py $(NATIVE)
 run: setup ## the laboratory: failover through a client's eyes (KEEP=1: stay up; CONF=file: the daemon itself)
 	@$(BIN)/fastha $(if $(CONF),run -f $(CONF),lab $(if $(KEEP),--keep))
 
-test: setup-test ## every test (as root; without root or a tool, tests skip and say why)
-	@$(BIN)/python -m pytest $(ARGS)
+test: setup-test ## every test, in two processes (as root; without root or a tool, tests skip and say why); ARGS="-k x": in one
+	@$(BIN)/python -m pytest $(or $(ARGS),-n 2)
 
 test-chaos: setup-test ## 200 rounds of ruining the tables of IPVS and nft under a live checker (make test: 24, 16)
 	@FASTHA_CHAOS_ROUNDS=$${FASTHA_CHAOS_ROUNDS:-200} $(BIN)/python -m pytest tests/vm/test_chaos_in_guest.py tests/netns/test_nft_chaos.py $(ARGS)

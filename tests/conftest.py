@@ -1,4 +1,6 @@
-"""For every test: the seed, and a look whether it left namespaces or child processes behind."""
+"""For every test: the seed, and a look whether it left namespaces or child processes behind.
+
+`make test` runs in several processes (pytest-xdist); see lanes.py."""
 
 from __future__ import annotations
 
@@ -6,11 +8,17 @@ import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import need
 from fastha.lab import netns
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.scheduler import Scheduling
+    from xdist.workermanage import WorkerController
 
 SEED = int(os.environ["FASTHA_SEED"]) if os.environ.get("FASTHA_SEED") else random.SystemRandom().randrange(2**32)
 
@@ -20,10 +28,11 @@ def pytest_report_header() -> str:
 
 
 @pytest.fixture
-def seed() -> int:
+def seed(pytestconfig: pytest.Config) -> int:
     """Random for each session; FASTHA_SEED=n repeats one. Shown with the output of a failed test."""
-    print(f"repeat with FASTHA_SEED={SEED}")
-    return SEED
+    seed: int = getattr(pytestconfig, "workerinput", {}).get("seed", SEED)
+    print(f"repeat with FASTHA_SEED={seed}")
+    return seed
 
 
 @pytest.fixture
@@ -74,9 +83,30 @@ def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """What earlier runs left behind when they were killed goes first."""
-    if os.geteuid() == 0 and (swept := netns.sweep()):
+    if not hasattr(session.config, "workerinput") and os.geteuid() == 0 and (swept := netns.sweep()):
         print(f"swept leftovers of dead runs: {', '.join(swept)}")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     netns.remove_owned()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        from lanes import ordered
+
+        items[:] = ordered(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: WorkerController) -> None:
+    """All processes of a run have one seed."""
+    node.workerinput["seed"] = SEED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    from lanes import Lanes
+
+    config.option.loadscopereorder = False  # it goes by the number of tests, which says nothing of how long they take
+    return Lanes(config, log)

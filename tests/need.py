@@ -6,6 +6,7 @@ Call them in the test, in a fixture, or at the top of a module::
     need.tool("tshark")
     need.kernel("veth", "bridge")
 
+`passable(folder)`: other users get into a folder of pytest's.
 `wait_until(condition, deadline_s, why)` is here too: tests wait for a condition, they do not sleep and hope.
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -21,7 +23,7 @@ import pytest
 from fastha.lab.kernel import has
 from fastha.lab.wait import wait_until
 
-__all__ = ["has", "kernel", "lack", "root", "tool", "wait_until"]
+__all__ = ["has", "kernel", "lack", "passable", "root", "tool", "wait_until"]
 
 # Where the answer to a missing tool is: package names on Debian, where they differ from the tool's.
 PACKAGE = {
@@ -72,3 +74,11 @@ def kernel(*features: str) -> None:
     for feature in features:
         if not has(feature):
             lack(f"needs a kernel with {feature}")
+
+
+def passable(folder: Path) -> None:
+    """Let everybody read `folder` and pass what is above it: pytest's folders are for their owner alone."""
+    folder.chmod(0o755)
+    for above in folder.parents:
+        if not above.stat().st_mode & 0o001:
+            above.chmod(above.stat().st_mode | 0o011)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from lanes import LANES, lane
+
 ROOT = Path(__file__).resolve().parent.parent
 SRC = ROOT / "src" / "fastha"
 
@@ -116,3 +118,13 @@ def test_every_target_that_is_named_is_there() -> None:
     assert rules == phony
     assert named <= rules
     assert rules == set(re.findall(r"^([a-z][a-z-]*):.*## ", makefile, re.MULTILINE))
+
+
+def test_whoever_boots_a_guest_is_in_the_lane_of_guests() -> None:
+    """Two at the same time would be slow enough to fail."""
+    files = [*(ROOT / "tests").rglob("test_*.py"), *(ROOT / "bench").rglob("bench_*.py")]
+    names = {path.relative_to(ROOT).as_posix(): path for path in files if path != Path(__file__)}
+    boots = {name for name, path in names.items() if "mark.vm" in path.read_text()}
+    assert boots
+    assert boots == {name for name in names if lane(name) == "guest"}
+    assert {lane(name) for name in names} >= set(LANES), "a lane that nobody takes"

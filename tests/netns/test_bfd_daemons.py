@@ -120,7 +120,7 @@ def test_mastership_and_health_follow_a_session(network: Network) -> None:
                 (None, pid), "it is replaced")  # fmt: skip
         a.until(lambda: a.session()["state"] == "up", "and the session with it", 5)
         marks = a.session()["received"]
-        a.until(lambda: a.session()["received"] > marks + 100, "it goes on", 8)
+        a.until(lambda: a.session()["received"] > marks + 100, "it goes on", 30)
         peer.poll()
         assert peer.session("one")["became_up"] == 1
         assert a.state() == "master"

@@ -72,9 +72,7 @@ class Site:
 @pytest.fixture
 def site(network: Network, tmp_path: Path) -> Iterator[Site]:
     need.tool("curl")
-    tmp_path.parent.parent.chmod(0o755)  # pytest's folders are for their owner alone
-    tmp_path.parent.chmod(0o755)
-    tmp_path.chmod(0o755)
+    need.passable(tmp_path)
     return Site(network, tmp_path)
 
 

@@ -154,8 +154,7 @@ class Site:
 
 @pytest.fixture
 def site(network: Network, tmp_path: Path) -> Iterator[Site]:
-    for folder in (tmp_path.parent.parent, tmp_path.parent, tmp_path):
-        folder.chmod(0o755)  # pytest's folders are for their owner alone
+    need.passable(tmp_path)
     one = Site(network, tmp_path)
     yield one
     one.page.close()
@@ -238,8 +237,7 @@ def test_only_who_has_the_token_decides(site: Site, browser: Any) -> None:
 @pytest.fixture
 def large(tmp_path: Path) -> Iterator[tuple[dict[str, Any], str]]:
     """A status of 10 000 real servers behind a socket; change it, and the next answer has it."""
-    for folder in (tmp_path.parent.parent, tmp_path.parent, tmp_path):
-        folder.chmod(0o755)
+    need.passable(tmp_path)
     status, path = document(10, 1000), str(tmp_path / "large.sock")
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)

@@ -27,7 +27,7 @@ from oracles.checksum import checksum
 
 pytestmark = [pytest.mark.root]
 
-AT_ONCE = 6
+AT_ONCE = 12
 KEY = bytes(range(32))
 GOLDEN = Path(__file__).parents[1] / "golden" / "vrrp_signed.hex"
 TRAILER = 28  # bytes

@@ -169,7 +169,7 @@ class Site:
         return time.monotonic() - start
 
     def settles(self) -> None:
-        need.wait_until(self.settled, SETTLED_S, f"the checks see who lives\n{self.log.read_text()[-3000:]}")
+        need.wait_until(self.settled, SETTLED_S, f"the checks see who lives\n{self.log.read_text()[-3000:]}", 0.1)
 
 
 def _apart(goal: Rows, there: Rows) -> str:

@@ -128,7 +128,7 @@ class Site:
         return dict(self.status().get("daemon", {}).get("children", {}).get(role, {}))
 
     def until(self, condition: Any, why: str, deadline_s: float = 30) -> None:
-        need.wait_until(condition, deadline_s, f"{why}\n{self.log.read_text()[-3000:]}")
+        need.wait_until(condition, deadline_s, f"{why}\n{self.log.read_text()[-3000:]}", 0.1)
 
     def curls(self, times: int) -> Counter[str]:
         """What the client's curl got, by answer."""

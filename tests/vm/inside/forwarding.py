@@ -40,6 +40,7 @@ FAR6 = {"far1": "fd02::11", "far2": "fd02::12"}
 NEAR6 = {"near1": "fd01::31", "near2": "fd01::32"}
 MARKED = "10.1.0.120"  # what goes there gets firewall mark 7
 GUE_PORT = 6080
+LOOK_S = 0.2  # not more often: each look is two programs, which take the only CPU from what is waited for
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,7 @@ class Site:
 
     def until(self, condition: Any, why: str, deadline_s: float = 30) -> None:
         try:
-            need.wait_until(condition, deadline_s, why)
+            need.wait_until(condition, deadline_s, why, LOOK_S)
         except Waited as error:
             error.add_note(self.log.read_text()[-3000:])
             raise

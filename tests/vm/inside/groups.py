@@ -28,6 +28,7 @@ FAR = {"far1": "10.2.0.11", "far2": "10.2.0.12"}
 RANGE = [f"10.1.0.{host}" for host in range(101, 106)]
 SINGLE = "10.1.0.110"
 MARKED = "10.1.0.120"  # what goes there gets firewall mark 9
+LOOK_S = 0.2  # not more often: each look is two programs, which take the only CPU from what is waited for
 GROUP = f"""
 virtual_server_group web {{
     {RANGE[0]}-{RANGE[-1].rpartition(".")[2]} 80
@@ -103,7 +104,7 @@ class Site:
 
     def until(self, condition: object, why: str, deadline_s: float = 30) -> None:
         try:
-            need.wait_until(condition, deadline_s, why)  # type: ignore[arg-type]
+            need.wait_until(condition, deadline_s, why, LOOK_S)  # type: ignore[arg-type]
         except Waited as error:
             error.add_note(f"{self.table()}\n{self.log.read_text()[-3000:]}")
             raise

@@ -31,7 +31,7 @@ interface eth0
 virtual_router_id 51
 priority {priority}
 version 3
-advert_int 1
+advert_int 0.5
 {more}
 virtual_ipaddress {{
 {vip}
