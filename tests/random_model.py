@@ -364,6 +364,12 @@ class Make:
             for i in range(self.r.randint(0, 2))
         )
 
+    def link_delays(self) -> tuple[model.LinkDelay, ...]:
+        times = [0, 1_000, 500_000_000, 255 * S]
+        return tuple(
+            model.LinkDelay(name, *self.r.choices(times, k=2)) for name in ("eth0", "eth5") if self.r.random() < 0.3
+        )
+
     def bfds(self) -> list[BfdInstance]:
         out = []
         for _ in range(self.r.randint(0, 3) if supported(ROOT, "bfd_instance") else 0):
@@ -717,6 +723,7 @@ class Make:
                 mail=self.mail(),
                 vmac_addr_prefix=prefix,
                 garp_groups=self.garp_groups(),
+                link_delays=self.link_delays(),
             ),
             instances=tuple(instances),
             virtual_servers=tuple(servers),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from fastha.config.build_processes import FIELDS, ROLES
 from fastha.config.dump_lvs import dump_group, dump_virtual_server
 from fastha.config.dump_mail import dump_mail
-from fastha.config.dump_routes import dump_statics
+from fastha.config.dump_routes import delay_lines, dump_lines, dump_statics
 from fastha.config.dump_track import (
     common_ca,
     dump_bfd,
@@ -109,6 +109,9 @@ def _globals(config: Config, page: Page) -> None:
     if page.lines[-2].endswith("{"):
         del page.lines[-2:]
     _daemon(defs.processes, page)
+    for keyword, lines in delay_lines(config):
+        page.gap()
+        dump_lines(keyword, lines, page)
     for group in defs.garp_groups:
         page.gap()
         dump_garp_group(group, page)

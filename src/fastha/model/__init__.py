@@ -27,6 +27,7 @@ from fastha.model.config import Config, Fifo, FirewallDefs, GlobalDefs, LvsDefs,
 from fastha.model.device import Device
 from fastha.model.garp import GarpGroup
 from fastha.model.group import SyncGroup
+from fastha.model.link import LinkDelay
 from fastha.model.lvs import GroupMember, RealServer, SorryServer, Tunnel, VirtualServer
 from fastha.model.mail import MailDefs
 from fastha.model.process import ProcessDefs, Processes
@@ -68,6 +69,7 @@ __all__ = [
     "HttpCheck",
     "HttpUrl",
     "InstanceNotify",
+    "LinkDelay",
     "LvsDefs",
     "MailDefs",
     "Metric",

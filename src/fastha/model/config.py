@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from fastha.lean import dataclass, field
 from fastha.model.garp import GarpGroup
 from fastha.model.group import SyncGroup
+from fastha.model.link import LinkDelay
 from fastha.model.lvs import VirtualServer
 from fastha.model.mail import MailDefs
 from fastha.model.process import Processes
@@ -117,6 +118,7 @@ class GlobalDefs:
     vmac_addr_prefix: str = "vrrp"  # of the names of VMACs of addresses
     garp_groups: tuple[GarpGroup, ...] = ()
     json_version: int = 1  # shape of the JSON dump of fastha-keepalived
+    link_delays: tuple[LinkDelay, ...] = ()  # one for each interface
 
 
 @dataclass(frozen=True, slots=True)

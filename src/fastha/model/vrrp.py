@@ -213,6 +213,11 @@ class VrrpInstance:
         """Where multicast adverts go, RFC 9568 sections 5.1.1.2 and 5.1.2.2."""
         return self.wire.group or GROUPS[self.family]
 
+    def longest_down_ns(self, interval_ns: int) -> int:
+        """How long a link that is down may count as up while the master speaks every `interval_ns`: who hears nobody
+        must be in FAULT before it would be master (keepalived.md 1.4)."""
+        return max((self.down_timer_adverts - 1) * interval_ns - interval_ns // 256, 0)
+
     @property
     def trackers(self) -> tuple[Tracker, ...]:
         """Everything it follows."""

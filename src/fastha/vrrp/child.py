@@ -48,6 +48,7 @@ from fastha.vrrp.trackers import NAMES
 
 SLICE_NS = 2 * NS_PER_MS  # of events per turn: the lane is served between slices
 COUNT_NS = 100 * NS_PER_MS  # a tenth of the routers publish their counters
+LONG_NS = 1 << 62
 REPAIR_NS = 100 * NS_PER_MS  # from a change of addresses to the look whether a master's are there
 REPORTED = ("virtual_server", "bfd")  # by other processes
 
@@ -151,7 +152,7 @@ class VrrpChild:
                 raise ValueError(f"{instance.name}: {error}") from None
             yield
         if self._house is None:
-            self._house = House(self.child, self._host_changed, self._disturbed, self._resurvey)
+            self._house = House(self.child, self._host_changed, self._disturbed, self._resurvey, self._longest_down_ns)
         if draft.changed:
             self.house.firewall.prepare(draft.config.instances, draft.config.globals.firewall)
         self._prepared = draft, previous, prepared_ns
@@ -229,6 +230,7 @@ class VrrpChild:
                 router.survey(self.child.reactor.now_ns())
                 yield
             house.lease.renew(self.routers.values)
+        house.settling.follow(config.globals.link_delays)
         house.addresses.pump()
         yield from self.parts.commit(draft)
         if first:
@@ -368,6 +370,7 @@ class VrrpChild:
     def _host_changed(self, changes: Changes | None) -> None:
         house = self.house
         if changes is None or any(not ip for _, ip in changes):
+            house.settling.look()
             house.interfaces.mend()
             used = (name for r in self.routers.values() for name in r.instance.heard_on)
             house.close_stale_receivers(set(used))
@@ -388,6 +391,11 @@ class VrrpChild:
         if not self._repair_due:
             self._repair_due = True
             self.child.reactor.call_later(REPAIR_NS, self._repair)
+
+    def _longest_down_ns(self, interface: str) -> int:
+        """No instance on it may be without carrier for longer and not be in FAULT."""
+        here = [r.longest_down_ns for r in self.routers.values() if r.instance.interface == interface]
+        return min(here, default=LONG_NS)
 
     def _resurvey(self, names: set[str]) -> None:
         self._survey(router for router in self.routers.values() if router.instance.name in names)

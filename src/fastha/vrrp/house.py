@@ -19,6 +19,7 @@ from fastha.vrrp.interfaces import Interfaces, mac_bytes
 from fastha.vrrp.lane import Lane
 from fastha.vrrp.lease import Lease
 from fastha.vrrp.promotion import Promotion
+from fastha.vrrp.settling import Settling
 from fastha.vrrp.sockets import AH, FAMILIES, VRRP, hear_only, join, open_packet, open_receive, open_unicast
 from fastha.vrrp.statics import StaticThings
 
@@ -51,8 +52,10 @@ class House:
         host_changed: Callable[[Changes | None], object],
         disturbed: Callable[[], object],
         resurvey: Callable[[set[str]], object],
+        longest_down_ns: Callable[[str], int],
     ) -> None:
-        """`resurvey(names)`: these instances have to look again."""
+        """`resurvey(names)`: these instances have to look again; `longest_down_ns(name)`: how long an interface that is
+        down may count as up."""
         self.resurvey, self.disturbed = resurvey, disturbed
         self.child = child
         self.reactor = child.reactor
@@ -61,6 +64,7 @@ class House:
         self._unicast = {(family, 0): open_unicast(family) for family in FAMILIES}
         self.lane = Lane(child.reactor)
         self.monitor = Monitor(child.reactor, host_changed, inet6=True)
+        self.settling = Settling(child.reactor, self.monitor, longest_down_ns, host_changed)
         self.addresses = AddressQueue(child.reactor)
         self.monitor.ignore_added(self.addresses.port)
         self.upkeep = Upkeep(child.reactor, disturbed)

@@ -16,7 +16,7 @@ track_group              | NAME {track_group}              |             |      
 static_ipaddress         | {static_addresses}              |             |       | yes | Addresses kept on interfaces while the daemon runs
 static_routes            | {routes}                        |             |       | yes | Routes kept while the daemon runs
 static_rules             | {rules}                         |             |       | yes | Routing rules kept while the daemon runs
-interface_up_down_delays | {interface_delays}              |             |       | -   | Time a link must stay down or up before it counts
+interface_up_down_delays | {interface_delays}              |             |       | yes | Time a link must stay down or up before it counts
 linkbeat_interfaces      | {linkbeat}                      |             |       | -   | Interfaces whose link is polled
 vrrp_sync_group          | NAME {vrrp_sync_group}          |             |       | yes | Instances that change state together
 garp_group               | {garp_group}                    |             |       | yes | Interfaces that share one limit on gratuitous ARP
