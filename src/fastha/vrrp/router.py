@@ -580,8 +580,9 @@ class Router:
     def _start_announcing(self) -> None:
         occasion, self._announce = self._announce, ""
         if self.state.role is Role.MASTER and self.arp:
-            self._silence()
-            self.token = self.house.announcer.announce(self.arp, self.instance.garp, occasion, self.extra_arp)
+            self.token = self.house.announcer.announce(
+                self.arp, self.instance.garp, occasion, self.extra_arp, self.token
+            )
 
     def _silence(self) -> None:
         if self.token is not None:
