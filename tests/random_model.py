@@ -364,6 +364,12 @@ class Make:
             for i in range(self.r.randint(0, 2))
         )
 
+    def buffers(self) -> model.Buffers:
+        sizes = (model.ReceiveBuffer(self.maybe(1 << 20, 0), self.r.random() < 0.5) for _ in range(5))
+        policy = self.r.choice(["", "mtu", "advert", "size"])
+        adverts = model.AdvertBuffers(policy, 9000 if policy == "size" else 0, self.maybe(7, 3))
+        return model.Buffers(*sizes, adverts)
+
     def link_delays(self) -> tuple[model.LinkDelay, ...]:
         times = [0, 1_000, 500_000_000, 255 * S]
         return tuple(
@@ -594,6 +600,7 @@ class Make:
             routes=some_routes(self.r),
             rules=some_rules(self.r),
             promote_secondaries=self.r.random() < 0.3,
+            kernel_rx_buf_size=self.maybe(4096, 0),
             lower_prio_no_advert=self.r.random() < 0.3,
             higher_prio_send_advert=self.r.random() < 0.3,
             owner_ignore_adverts=self.r.random() < 0.3,
@@ -719,7 +726,7 @@ class Make:
                 delay_after_boot_ns=self.maybe(60 * S, 0),
                 log_unknown_vrids=self.r.random() < 0.5,
                 json_version=self.r.choice([1, 2]),
-                process_monitor=model.ReceiveBuffer(self.maybe(1 << 20, 0), self.r.random() < 0.5),
+                buffers=self.buffers(),
                 mail=self.mail(),
                 vmac_addr_prefix=prefix,
                 garp_groups=self.garp_groups(),

@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from fastha.errors import SystemFault
+
 CLONE_NEWNET = 0x40000000  # linux/sched.h
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -20,10 +22,17 @@ def setns(fd: int) -> None:
 
 @contextmanager
 def entered(path: str | os.PathLike[str]) -> Iterator[None]:
-    """This thread is in the network namespace at `path` meanwhile; sockets opened now stay there for good. OSError."""
+    """This thread is in the network namespace at `path` meanwhile; sockets opened now stay there for good. OSError if
+    it may not go there, SystemFault if it cannot return."""
     with open("/proc/thread-self/ns/net", "rb") as home, open(path, "rb") as inside:
+        if os.path.sameopenfile(inside.fileno(), home.fileno()):
+            yield
+            return
         setns(inside.fileno())
         try:
             yield
         finally:
-            setns(home.fileno())
+            try:
+                setns(home.fileno())
+            except OSError as error:
+                raise SystemFault(f"cannot return to the own network namespace: {error.strerror}") from None

@@ -40,6 +40,7 @@ from fastha.dataplane.choose import open_backend
 from fastha.dataplane.nft_library import Library
 from fastha.dataplane.rows import ServiceKey, Table
 from fastha.errors import SystemFault
+from fastha.link.monitor import Pair
 from fastha.loop.reactor import Timer
 from fastha.model import Config, VirtualServer
 from fastha.model.parts import GLOBALS
@@ -176,7 +177,7 @@ class Checker:
             proposal = Proposal(draft, previous)
             reason = reason or self._prepare_marks(proposal)
             if not reason and any(s.ha_suspend for s in draft.virtual_servers):
-                self._presence.listen(True)
+                self._presence.listen(True, _netlink(draft))
             if not reason and not self._running:
                 table.backend.dump()  # a kernel that does not answer is found out before anybody commits
         except SystemFault as fault:
@@ -224,7 +225,7 @@ class Checker:
         self._runner.configure(defaults(defs), defs.scripts.secure)
         self.child.mail = defs.mail
         suspends = any(s.ha_suspend for s in draft.config.virtual_servers)
-        self._presence.listen(suspends)
+        self._presence.listen(suspends, _netlink(draft))
         if suspends:
             self._addresses_changed()
         dropped: set[ServiceKey] = set()
@@ -549,3 +550,9 @@ def probe_limit() -> int:
     soft = min(wanted, hard) if hard != resource.RLIM_INFINITY else wanted
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, _soft), hard))
     return max(1, min(MOST_PROBES, max(soft, _soft) - SPARE_FDS))
+
+
+def _netlink(draft: Draft) -> Pair:
+    """Receive buffers of netlink sockets."""
+    buffers = draft.config.globals.buffers
+    return buffers.lvs_netlink_cmd, buffers.lvs_netlink_monitor

@@ -6,6 +6,7 @@ and inheritance are resolved.
 
 from __future__ import annotations
 
+from fastha.config.build_buffers import SIZED
 from fastha.config.build_processes import FIELDS, ROLES
 from fastha.config.dump_lvs import dump_group, dump_virtual_server
 from fastha.config.dump_mail import dump_mail
@@ -20,7 +21,18 @@ from fastha.config.dump_track import (
 )
 from fastha.config.dump_vrrp import dump_instance, dump_sync_group
 from fastha.config.dump_words import Page, owner, script, seconds, word
-from fastha.model import Config, Fifo, FirewallDefs, GarpGroup, GlobalDefs, LvsDefs, Processes, ScriptDefs
+from fastha.model import (
+    AdvertBuffers,
+    Buffers,
+    Config,
+    Fifo,
+    FirewallDefs,
+    GarpGroup,
+    GlobalDefs,
+    LvsDefs,
+    Processes,
+    ScriptDefs,
+)
 from fastha.model.units import NS_PER_S
 
 
@@ -88,10 +100,8 @@ def _globals(config: Config, page: Page) -> None:
         page.unless(GlobalDefs().vmac_addr_prefix, "vmac_addr_prefix", prefix, word(prefix))
         if defs.log_unknown_vrids:
             page.say("log_unknown_vrids")
-        if defs.process_monitor.size:
-            page.say("process_monitor_rcv_bufs", defs.process_monitor.size)
+        _buffers(defs.buffers, page)
         page.unless(1, "json_version", defs.json_version)
-        page.flag("process_monitor_rcv_bufs_force", defs.process_monitor.force)
         if defs.reload_time_file:
             page.say("reload_time_file", word(defs.reload_time_file))
         if defs.reload_repeat:
@@ -115,6 +125,18 @@ def _globals(config: Config, page: Page) -> None:
     for group in defs.garp_groups:
         page.gap()
         dump_garp_group(group, page)
+
+
+def _buffers(buffers: Buffers, page: Page) -> None:
+    for name in SIZED:
+        buffer = getattr(buffers, name)
+        if buffer.size:
+            page.say(f"{name}_rcv_bufs", buffer.size)
+        page.flag(f"{name}_rcv_bufs_force", buffer.force)
+    adverts = buffers.adverts
+    if adverts.policy:
+        page.say("vrrp_rx_bufs_policy", adverts.size or adverts.policy.upper())
+    page.unless(AdvertBuffers().multiplier, "vrrp_rx_bufs_multiplier", adverts.multiplier)
 
 
 def dump_garp_group(group: GarpGroup, page: Page) -> None:

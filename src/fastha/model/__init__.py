@@ -4,6 +4,7 @@ Addresses are canonical text (`"10.0.0.1"`, `"2001:db8::1"`); times are int nano
 Everything here crosses process boundaries by `model.codec`, so fields are plain data only.
 """
 
+from fastha.model.buffers import AdvertBuffers, Buffers, ReceiveBuffer
 from fastha.model.checks import (
     BfdCheck,
     Check,
@@ -23,7 +24,7 @@ from fastha.model.checks import (
     Tls,
     UdpCheck,
 )
-from fastha.model.config import Config, Fifo, FirewallDefs, GlobalDefs, LvsDefs, ReceiveBuffer, ScriptDefs, SyncDaemon
+from fastha.model.config import Config, Fifo, FirewallDefs, GlobalDefs, LvsDefs, ScriptDefs, SyncDaemon
 from fastha.model.device import Device
 from fastha.model.garp import GarpGroup
 from fastha.model.group import SyncGroup
@@ -48,9 +49,11 @@ from fastha.model.vrrp import (
 )
 
 __all__ = [
+    "AdvertBuffers",
     "Auth",
     "BfdCheck",
     "BfdInstance",
+    "Buffers",
     "Check",
     "Config",
     "Device",

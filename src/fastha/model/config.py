@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable
 from typing import Generic, TypeVar
 
 from fastha.lean import dataclass, field
+from fastha.model.buffers import Buffers
 from fastha.model.garp import GarpGroup
 from fastha.model.group import SyncGroup
 from fastha.model.link import LinkDelay
@@ -86,14 +87,6 @@ class FirewallDefs:
 
 
 @dataclass(frozen=True, slots=True)
-class ReceiveBuffer:
-    """`*_rcv_bufs` and `*_rcv_bufs_force`. `size` in bytes, 0: ours to choose; `force`: also beyond rmem_max."""
-
-    size: int = 0
-    force: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class GlobalDefs:
     """`global_defs` and the single-line roots that have meaning so far."""
 
@@ -113,7 +106,7 @@ class GlobalDefs:
     startup_delay_ns: int = 0  # of VRRP, from its start
     delay_after_boot_ns: int = 0  # the same, from the start of the machine
     log_unknown_vrids: bool = False
-    process_monitor: ReceiveBuffer = ReceiveBuffer()
+    buffers: Buffers = Buffers()
     mail: MailDefs = MailDefs()
     vmac_addr_prefix: str = "vrrp"  # of the names of VMACs of addresses
     garp_groups: tuple[GarpGroup, ...] = ()

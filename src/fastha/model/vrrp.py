@@ -155,6 +155,7 @@ class VrrpInstance:
     lower_prio_no_advert: bool = False  # a master leaves adverts of lower priority unanswered
     higher_prio_send_advert: bool = False  # a master speaks once more before it yields
     owner_ignore_adverts: bool = False  # with priority 255
+    kernel_rx_buf_size: int = 0  # bytes for its adverts, 0: as `vrrp_rx_bufs_policy` says
     timer_expired_priority: int = 0  # `timer_expired_backup`: the highest of the others; 0: not said
 
     @property

@@ -152,7 +152,14 @@ class VrrpChild:
                 raise ValueError(f"{instance.name}: {error}") from None
             yield
         if self._house is None:
-            self._house = House(self.child, self._host_changed, self._disturbed, self._resurvey, self._longest_down_ns)
+            self._house = House(
+                self.child,
+                self._host_changed,
+                self._disturbed,
+                self._resurvey,
+                self._longest_down_ns,
+                draft.config.globals.buffers,
+            )
         if draft.changed:
             self.house.firewall.prepare(draft.config.instances, draft.config.globals.firewall)
         self._prepared = draft, previous, prepared_ns
@@ -179,6 +186,8 @@ class VrrpChild:
         self.child.environment.follow(config.globals.processes)
         self._log_strangers = config.globals.log_unknown_vrids
         self.child.mail = config.globals.mail
+        if draft.changed or draft.gone:
+            house.resize(config.globals.buffers, config.instances)
         house.announcer.pace(config.globals.garp_groups)
         if first:
             self._begin_at(begins_ns(config.globals, previous, self.child.reactor.now_ns(), _uptime_ns()))

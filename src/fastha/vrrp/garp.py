@@ -3,8 +3,9 @@ across all instances, then the repeats; and those only when no instance waits fo
 
 A *block* is `repeat` copies of every address. After a transition: one block, another after master_delay, then one
 of refresh_repeat copies every master_refresh (the first at delay + refresh, as keepalived), and what `garp_extra_if`
-asks for. An advert of lower priority means two blocks of its own; what comes again and again keeps its rhythm. On an interface with a `garp_interval` (`gna_interval`) one frame leaves per interval, and so it is on all
-interfaces of a `garp_group` together; otherwise a slice of frames per turn of the reactor.
+asks for. An advert of lower priority means two blocks of its own; what comes again and again keeps its rhythm. On an
+interface with a `garp_interval` (`gna_interval`) one frame leaves per interval, and so it is on all interfaces of a
+`garp_group` together; otherwise a slice of frames per turn of the reactor.
 """
 
 from __future__ import annotations

@@ -92,18 +92,18 @@ bfd_rlimit_rttime        | us                              | none        | 1..42
 bfd_rlimit_rtime         | us                              |             |       | =bfd_rlimit_rttime | -
 max_auto_priority        | [N]                             | 0           | -1..99 | yes  | Raise real-time priority when timers run late, up to this
 min_auto_priority_delay  | us                              | 1000000     | 1..10000000 | yes | How late a timer must be for that
-vrrp_netlink_cmd_rcv_bufs           | N                    |             | 0..4294967295 | -   | Receive buffer of a netlink socket
-vrrp_netlink_cmd_rcv_bufs_force     | [BOOL]               | off         |       | -   | Set that buffer beyond the system limit
-vrrp_netlink_monitor_rcv_bufs       | N                    |             | 0..4294967295 | -   | Receive buffer of a netlink socket
-vrrp_netlink_monitor_rcv_bufs_force | [BOOL]               | off         |       | -   | Set that buffer beyond the system limit
-lvs_netlink_cmd_rcv_bufs            | N                    |             | 0..4294967295 | -   | Receive buffer of a netlink socket
-lvs_netlink_cmd_rcv_bufs_force      | [BOOL]               | off         |       | -   | Set that buffer beyond the system limit
-lvs_netlink_monitor_rcv_bufs        | N                    |             | 0..4294967295 | -   | Receive buffer of a netlink socket
-lvs_netlink_monitor_rcv_bufs_force  | [BOOL]               | off         |       | -   | Set that buffer beyond the system limit
+vrrp_netlink_cmd_rcv_bufs           | N                    |             | 0..4294967295 | yes | Receive buffer of netlink sockets of the VRRP process that ask
+vrrp_netlink_cmd_rcv_bufs_force     | [BOOL]               | off         |       | yes | Set that buffer beyond the system limit
+vrrp_netlink_monitor_rcv_bufs       | N                    |             | 0..4294967295 | yes | Receive buffer of netlink sockets of the VRRP process that are told
+vrrp_netlink_monitor_rcv_bufs_force | [BOOL]               | off         |       | yes | Set that buffer beyond the system limit
+lvs_netlink_cmd_rcv_bufs            | N                    |             | 0..4294967295 | yes | Receive buffer of netlink sockets of the checker that ask for addresses
+lvs_netlink_cmd_rcv_bufs_force      | [BOOL]               | off         |       | yes | Set that buffer beyond the system limit
+lvs_netlink_monitor_rcv_bufs        | N                    |             | 0..4294967295 | yes | Receive buffer of the netlink socket of the checker that is told of addresses
+lvs_netlink_monitor_rcv_bufs_force  | [BOOL]               | off         |       | yes | Set that buffer beyond the system limit
 process_monitor_rcv_bufs            | N                    |             | 0..4294967295 | yes | Receive buffer of the process monitor
 process_monitor_rcv_bufs_force      | [BOOL]               | off         |       | yes | Set that buffer beyond the system limit
-vrrp_rx_bufs_policy      | MTU|ADVERT|N                    |             | 0..4294967295 | -   | How big the receive buffer of adverts is
-vrrp_rx_bufs_multiplier  | N                               | 3           | 1..4294967295 | -   | Times the size that vrrp_rx_bufs_policy gives
+vrrp_rx_bufs_policy      | MTU|ADVERT|N                    | 1 MiB       | 0..4294967295 | yes | Receive buffer of adverts: for each instance a multiple of the MTU, of the length of its adverts, or bytes
+vrrp_rx_bufs_multiplier  | N                               | 3           | 1..4294967295 | yes | Times the size that vrrp_rx_bufs_policy gives
 vrrp_version             | 2|3                             | 2           | 2..3  | yes | Protocol version of instances that set none
 address_lease            | s                               | none        | 3..86400 | own | Virtual addresses vanish by themselves if nobody renews them for so long
 default_interface        | IF                              | eth0        |       | yes | Interface of static addresses without dev
