@@ -715,6 +715,7 @@ class Make:
                     table=self.maybe("other_table", "keepalived"),
                     priority=self.maybe(-50, -1),
                     counters=self.r.random() < 0.5,
+                    local_igmp=self.r.random() < 0.5,
                 ),
                 **self.notify(),
                 lvs=self.lvs(instances),

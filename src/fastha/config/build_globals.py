@@ -146,6 +146,8 @@ def build_globals(block: Sequence[Statement], into: Globals, faults: Faults) -> 
                 setattr(into, item.name, words[1])
             case "json_version":
                 into.json_version = values.number(item, faults) or 1
+            case "disable_local_igmp":
+                into.firewall = replace(into.firewall, local_igmp=False)
             case "vrrp_strict":
                 into.strict = bool(values.boolean(item, faults))
             case name if name in BUFFER_WORDS:

@@ -114,6 +114,8 @@ def _globals(config: Config, page: Page) -> None:
         page.unless(FirewallDefs().priority, "nftables_priority", defs.firewall.priority)
         if defs.firewall.counters:
             page.say("nftables_counters")
+        if not defs.firewall.local_igmp:
+            page.say("disable_local_igmp")
         dump_mail(defs.mail, page)
         _balancer(defs.lvs, page)
     if page.lines[-2].endswith("{"):

@@ -50,7 +50,7 @@ WHY = (
      "an instance always follows its own interface, and never its source address"),
     ("packet filters", r"nftables|iptables|ipsets", "nftables does it, by the names of interfaces"),
     ("adverts", r"advert|unicast|mcast|auth_hmac|checksum|skip_check|track_src|dont_track|timer_expired|startup_delay"
-     r"|delay_after_boot|log_unknown|local_igmp",
+     r"|delay_after_boot|log_unknown",
      "this part of how adverts are sent and judged is not there yet"),
     ("polling links", r"linkbeat",
      "MII, ETHTOOL and ioctl would tell once a second what the driver has told the kernel, which says it at once"),

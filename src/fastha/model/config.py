@@ -79,11 +79,13 @@ class Fifo:
 
 @dataclass(frozen=True, slots=True)
 class FirewallDefs:
-    """`nftables*` without `nftables_ipvs*`: the table for instances that do not accept packets, and for VMACs."""
+    """`nftables*` without `nftables_ipvs*`: the table for instances that do not accept packets, and for VMACs.
+    `local_igmp` False: `disable_local_igmp`, membership of link-local groups is reported by nobody here."""
 
     table: str = "keepalived"
     priority: int = -1
     counters: bool = False
+    local_igmp: bool = True
 
 
 @dataclass(frozen=True, slots=True)

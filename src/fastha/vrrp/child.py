@@ -37,7 +37,7 @@ from fastha.model.override import VrrpOverride
 from fastha.model.parts import disowned, split
 from fastha.model.routes import Belonging
 from fastha.model.units import NS_PER_MS, NS_PER_S
-from fastha.vrrp import frames, lane, machine, notify
+from fastha.vrrp import frames, igmp, lane, machine, notify
 from fastha.vrrp.beginning import begins_ns
 from fastha.vrrp.belongings import GONE, TELL_PER_S
 from fastha.vrrp.followed import Followed
@@ -225,7 +225,8 @@ class VrrpChild:
                 house.statics.adopt(frozenset(owned))
             house.addresses.pump()
             yield
-        house.firewall.commit(config.instances, config.globals.firewall)
+        before = previous.get(igmp.FACT) if first else None
+        house.firewall.commit(config.instances, house.igmp.follow(config.globals.firewall, before))
         told: dict[str, dict[str, Any]] = previous.get("instances", {})
         for instance in draft.instances:
             self._put(instance, told.get(instance.name, {}), previous, prepared_ns)
@@ -525,6 +526,7 @@ class VrrpChild:
             while not self._house.addresses.idle:
                 self._house.addresses.pump()
             self._house.promotion.close()
+            self._house.igmp.close()
             if not any(router.keeps for router in self.routers.values()):
                 self._house.interfaces.remove_all()
                 self._house.firewall.stop()

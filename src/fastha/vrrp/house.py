@@ -17,6 +17,7 @@ from fastha.vrrp import burst
 from fastha.vrrp.advert_room import AdvertRoom
 from fastha.vrrp.firewall import Firewall
 from fastha.vrrp.garp import Announcer
+from fastha.vrrp.igmp import LocalIgmp
 from fastha.vrrp.interfaces import Interfaces, mac_bytes
 from fastha.vrrp.lane import Lane
 from fastha.vrrp.lease import Lease
@@ -77,6 +78,7 @@ class House:
         self.statics = StaticThings(self)
         self.interfaces = Interfaces(child, self.monitor, buffers.vrrp_netlink_cmd)
         self.firewall = Firewall(child)
+        self.igmp = LocalIgmp(child)
         self.announcer = Announcer(
             child.reactor,
             lambda frames, size, to: burst.send(self.packet.fileno(), frames, size, to),

@@ -108,7 +108,7 @@ vrrp_version             | 2|3                             | 2           | 2..3 
 address_lease            | s                               | none        | 3..86400 | own | Virtual addresses vanish by themselves if nobody renews them for so long
 default_interface        | IF                              | eth0        |       | yes | Interface of static addresses without dev
 dynamic_interfaces       | [allow_if_changes]              | off         |       | -   | Without effect: interfaces may always appear later, go and come back
-disable_local_igmp       | -                               | off         |       | -   | No IGMP reports for link-local groups
+disable_local_igmp       | -                               | off         |       | yes | No IGMP reports for link-local groups
 v3_checksum_as_v2        | [BOOL]                          | off         |       | yes @2.2.8 | Version 3 checksum without the pseudo header
 vrrp_mcast_group4        | GROUP4                          | 224.0.0.18  |       | yes | Multicast group of IPv4 adverts
 vrrp_mcast_group6        | GROUP6                          | ff02::12    |       | yes | Multicast group of IPv6 adverts
