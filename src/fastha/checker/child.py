@@ -224,6 +224,7 @@ class Checker:
         self.child.environment.follow(defs.processes)
         self._runner.configure(defaults(defs), defs.scripts.secure)
         self.child.mail = defs.mail
+        self.tell.first_states = defs.rs_init_notifies
         suspends = any(s.ha_suspend for s in draft.config.virtual_servers)
         self._presence.listen(suspends, _netlink(draft))
         if suspends:
@@ -299,7 +300,10 @@ class Checker:
         ward = self.roster.put(server, adopt, mark)
         self._want(table, ward)
         if old is None and adopt.quorum is None:
-            self.tell.began(ward)
+            self.tell.mail_beginning(ward)
+        told = proposal.previous.get("virtual_servers", {}).get(key, {}) if first else {}
+        known = {s.config.key for s in had} | told.get("real_servers", {}).keys()
+        self.tell.began(ward, [s for s in ward.servers if s.config.key not in known], old is None and not told)
         shown: Sequence[Server] = ward.servers
         if looked == _look(ward):  # of the others nothing is other than it was
             known = set(map(id, had))

@@ -75,6 +75,7 @@ class Globals:
     buffers: Buffers = Buffers()
     mail: Mail = field(default_factory=Mail)
     json_version: int = 1
+    rs_init_notifies: bool = False
 
     def defs(
         self, lvs: LvsDefs, fifos: tuple[Fifo, ...], mail: MailDefs, garp_groups: tuple[GarpGroup, ...]
@@ -101,6 +102,7 @@ class Globals:
             self.vmac_addr_prefix or self.vmac_prefix,
             garp_groups,
             self.json_version,
+            self.rs_init_notifies,
         )
 
     def garp_with(self, own: dict[str, int]) -> Garp:
@@ -148,6 +150,8 @@ def build_globals(block: Sequence[Statement], into: Globals, faults: Faults) -> 
                 into.json_version = values.number(item, faults) or 1
             case "disable_local_igmp":
                 into.firewall = replace(into.firewall, local_igmp=False)
+            case "rs_init_notifies":
+                into.rs_init_notifies = bool(values.boolean(item, faults))
             case "vrrp_strict":
                 into.strict = bool(values.boolean(item, faults))
             case name if name in BUFFER_WORDS:

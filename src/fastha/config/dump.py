@@ -101,6 +101,7 @@ def _globals(config: Config, page: Page) -> None:
         if defs.log_unknown_vrids:
             page.say("log_unknown_vrids")
         _buffers(defs.buffers, page)
+        page.flag("rs_init_notifies", defs.rs_init_notifies)
         page.unless(1, "json_version", defs.json_version)
         if defs.reload_time_file:
             page.say("reload_time_file", word(defs.reload_time_file))

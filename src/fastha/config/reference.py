@@ -40,8 +40,6 @@ WHY = (
      " file; interfaces may come and go"),
     ("words that mean nothing", r"^debug$|stats_dump_file|json_dump_file",
      "keepalived takes them, and does nothing with them"),
-    ("scripts and pipes", r"script|fifo|notify|rs_init_notifies|set_supplementary|MISC_CHECK|umask",
-     "scripts are run and pipes are told; these further rules for them are not there yet"),
     ("interfaces by index", r"nftables_ifindex",
      "the table has no sets of IPv6 link-local addresses, and a name stays right when an interface has another index"),
     ("processes", r"process|priority|no_swap|affinity|rlimit|child_wait|lvs_sync_daemon_interface",

@@ -113,6 +113,7 @@ class GlobalDefs:
     vmac_addr_prefix: str = "vrrp"  # of the names of VMACs of addresses
     garp_groups: tuple[GarpGroup, ...] = ()
     json_version: int = 1  # shape of the JSON dump of fastha-keepalived
+    rs_init_notifies: bool = False  # scripts and FIFOs are told of real servers that begin as up
     link_delays: tuple[LinkDelay, ...] = ()  # one for each interface
 
 

@@ -152,7 +152,7 @@ lvs_flush_on_stop        | [VS]                            | off         |      
 lvs_flush_onstop         | [VS]                            |             |       | =lvs_flush_on_stop | -
 lvs_sync_daemon          | IF [WORD...]                    |             |       | yes | The kernel's connection synchronisation
 checker_log_all_failures | [BOOL]                          | off         |       | yes | Log every failed check
-rs_init_notifies         | [BOOL]                          | off         |       | -   | Notify of the first state too
+rs_init_notifies         | [BOOL]                          | off         |       | yes | Scripts and pipes are told of real servers that begin as up
 snmp_socket              | STRING                          |             |       | -   | AgentX socket
 enable_traps             | -                               | off         |       | -   | Send SNMP traps
 enable_snmp_vrrp         | -                               | off         |       | -   | SNMP tables of VRRP
