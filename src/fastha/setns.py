@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from fastha.errors import SystemFault
 
+NAMESPACES = "/run/netns"  # of ip-netns(8)
 CLONE_NEWNET = 0x40000000  # linux/sched.h
+Place = Callable[[], AbstractContextManager[None]]  # within it this thread is there
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -36,3 +39,8 @@ def entered(path: str | os.PathLike[str]) -> Iterator[None]:
                 setns(home.fileno())
             except OSError as error:
                 raise SystemFault(f"cannot return to the own network namespace: {error.strerror}") from None
+
+
+def here() -> AbstractContextManager[None]:
+    """The Place where we are."""
+    return nullcontext()

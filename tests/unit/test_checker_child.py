@@ -80,7 +80,7 @@ class World:
         self.child = Child("checker", Endpoint(theirs, "up"), reactor=self.reactor)  # type: ignore[arg-type]
         self.checker = Checker(
             self.child,
-            open_backend=lambda _name: self.kernel,
+            open_backend=lambda _name, _place: self.kernel,
             make_probes=lambda results: FakeProbes(self.reactor, results),
         )
         self.child._watch()

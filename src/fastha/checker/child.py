@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import resource
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
+from fastha import outside
 from fastha.channel.messages import Message
 from fastha.checker import adoption, bfd_check, facts, lvs, marks, native, plan
 from fastha.checker.adoption import Adopted
@@ -47,6 +48,7 @@ from fastha.model.parts import GLOBALS
 from fastha.model.units import NS_PER_S
 from fastha.scripts import lines
 from fastha.scripts.configured import defaults
+from fastha.setns import NAMESPACES, Place, entered, here
 
 TOLD_TOGETHER = 16  # virtual servers of a commit whose rows and facts go out together
 TRIM_NS = 30 * NS_PER_S
@@ -69,13 +71,14 @@ class Checker:
         self,
         child: Child,
         *,
-        open_backend: Callable[[str], Backend] = open_backend,
+        open_backend: Callable[[str, Place], Backend] = open_backend,
         make_probes: Callable[[Callable[[bytes], object]], native.Slots] | None = None,
     ) -> None:
         self.child = child
         self.table: TableKeeper | None = None
         self._open_backend = open_backend
         self._backend_name = ""
+        self._namespace: str | None = None  # of the backend: Processes.ipvs_namespace
         self._proposal: Proposal | None = None
         self._refused = ""  # why the last proposal was
         self._abandoned = -1
@@ -127,7 +130,7 @@ class Checker:
         def notice(subject: str, text: str) -> None:
             self.child.event("certificate", subject, text, logging.WARNING)
 
-        warn = functools.partial(self.child.log.warning, "%s")
+        warn = partial(self.child.log.warning, "%s")
         return dict.fromkeys(talk.WAYS, talk.Talks(self.child.reactor, self._deliver(talk.WAYS[0]), notice, warn))
 
     def begin(self, config: Config, dataplane: str) -> None:
@@ -163,7 +166,7 @@ class Checker:
         """`_proposal`, or why it is `_refused`."""
         self._refused = ""
         try:
-            table = self._open_table(dataplane)
+            table = self._open_table(dataplane, draft.config.globals.processes.ipvs_namespace)
             reason = lvs.refusal(draft.config.globals.lvs, draft.config.virtual_servers, table.backend)
             for key, held in draft.changed.items():
                 if isinstance(held.value, VirtualServer):
@@ -187,22 +190,30 @@ class Checker:
         self._refused = reason
         self._proposal = None if reason else proposal
 
-    def _open_table(self, dataplane: str) -> TableKeeper:
+    def _open_table(self, dataplane: str, namespace: str | None) -> TableKeeper:
         if self.table is not None:
             if dataplane != self._backend_name:
                 raise SystemFault(f"the dataplane cannot change from {self._backend_name} to {dataplane} while running")
+            if namespace != self._namespace:
+                raise SystemFault("net_namespace_ipvs cannot change while the daemon runs")
             return self.table
-        backend = self._open_backend(dataplane)
-        self._backend_name = dataplane
+        where = "" if namespace is None else f"{NAMESPACES}/{namespace}" if namespace else outside.origin()
+        place: Place = partial(entered, where) if where else here
+        backend = self._open_backend(dataplane, place)
+        self._backend_name, self._namespace = dataplane, namespace
         child = self.child
         if isinstance(backend, Patient):
             backend.progress = child.progress
         self.table = self.tell.table = TableKeeper(backend, child.reactor, child.limited, self.tell.drifted)
+        self.table.where = where
         if isinstance(backend, KernelBalancer):
             self._lvs = LvsKeeper(backend, child.reactor, child.limited, self._balancer_event)
         # A dry run and other dataplanes have no service that a mark could mean.
         self._marks = MarksKeeper(
-            Library if backend.name == "ipvs" else None, child.reactor, child.limited, self._balancer_event
+            partial(_library, place) if backend.name == "ipvs" else None,
+            child.reactor,
+            child.limited,
+            self._balancer_event,
         )
         return self.table
 
@@ -560,3 +571,9 @@ def _netlink(draft: Draft) -> Pair:
     """Receive buffers of netlink sockets."""
     buffers = draft.config.globals.buffers
     return buffers.lvs_netlink_cmd, buffers.lvs_netlink_monitor
+
+
+def _library(place: Place) -> Library:
+    """For marks where the packets come that IPVS takes."""
+    with place():
+        return Library()

@@ -178,6 +178,8 @@ def _daemon(processes: Processes, page: Page) -> None:
     for keyword, name in (("net_namespace", processes.namespace), ("instance", processes.instance)):
         if name:
             page.say(keyword, word(name))
+    if processes.ipvs_namespace is not None:
+        page.say("net_namespace_ipvs", word(processes.ipvs_namespace) if processes.ipvs_namespace else "")
     if processes.pid_dir:
         page.say("use_pid_dir")
     page.unless(Processes().child_wait_s, "child_wait_time", processes.child_wait_s)

@@ -52,7 +52,7 @@ WHY = (
      "this part of how adverts are sent and judged is not there yet"),
     ("polling links", r"linkbeat",
      "MII, ETHTOOL and ioctl would tell once a second what the driver has told the kernel, which says it at once"),
-    ("where files are", r"reload|config_save|tmp_config|data_use|dump|json|pid_dir|namespace|instance|top level",
+    ("where files are", r"reload|config_save|tmp_config|data_use|dump|json|pid_dir|instance|top level",
      "fastha has a state directory and a control socket; dumps are those of fastha-keepalived, in their usual places"),
     ("the kernel's own mark", r"hashed",
      "the kernel marks with it what is in its table; set by keepalived it changes nothing"),

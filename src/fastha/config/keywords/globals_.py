@@ -31,7 +31,7 @@ virtual_server_group     | NAME {virtual_server_group}     |             |      
 virtual_server           | ADDR|fwmark|group [PORT|N|NAME] [inet|inet6] {virtual_server} | |  | yes | One balanced service
 linkbeat_use_polling     | -                               | off         |       | -   | Poll every link instead of listening to the kernel
 net_namespace            | NAME                            |             |       | yes | Run in this network namespace
-net_namespace_ipvs       | [NAME]                          |             |       | !   | Program the load balancer in this network namespace
+net_namespace_ipvs       | [NAME]                          | net_namespace |     | yes | Program the load balancer in this network namespace; without a name that of the start
 namespace_with_ipsets    | -                               | off         |       | -   | Allow IP sets in a namespace on old kernels
 use_pid_dir              | -                               | off         |       | yes | Keep PID files in a directory
 instance                 | NAME                            |             |       | yes | Name of this daemon among several on one machine
