@@ -344,7 +344,7 @@ def _settle(
     owner = draft.priority == 255 or (draft.state == "MASTER" and draft.priority is None)
     if owner:
         weighted = {(f"track_{t.kind}", t.name) for t in draft.trackers if t.weight}
-        for word in ("track_script", "track_file"):
+        for word in LISTS:
             for line in said[word].statement.block or () if word in said else ():
                 if (word, line.words[0]) in weighted:
                     faults.warning(line.place(), f"the weight of {shown(line.words[0])} is ignored: 255 never changes")
