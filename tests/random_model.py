@@ -727,6 +727,8 @@ class Make:
                 delay_after_boot_ns=self.maybe(60 * S, 0),
                 log_unknown_vrids=self.r.random() < 0.5,
                 json_version=self.r.choice([1, 2]),
+                state_dump_file=self.maybe("/var/tmp/state dumps/", ""),
+                data_use_instance=self.r.random() < 0.5,
                 rs_init_notifies=self.r.random() < 0.5,
                 buffers=self.buffers(),
                 mail=self.mail(),

@@ -74,6 +74,8 @@ class Globals:
     iproute_etc_dir: str = ""
     buffers: Buffers = Buffers()
     mail: Mail = field(default_factory=Mail)
+    state_dump_file: str = ""
+    data_use_instance: bool = False
     json_version: int = 1
     rs_init_notifies: bool = False
 
@@ -101,6 +103,8 @@ class Globals:
             mail,
             self.vmac_addr_prefix or self.vmac_prefix,
             garp_groups,
+            self.state_dump_file,
+            self.data_use_instance,
             self.json_version,
             self.rs_init_notifies,
         )
@@ -150,6 +154,10 @@ def build_globals(block: Sequence[Statement], into: Globals, faults: Faults) -> 
                 into.json_version = values.number(item, faults) or 1
             case "disable_local_igmp":
                 into.firewall = replace(into.firewall, local_igmp=False)
+            case "state_dump_file":
+                into.state_dump_file = words[1]
+            case "data_use_instance":
+                into.data_use_instance = bool(values.boolean(item, faults))
             case "rs_init_notifies":
                 into.rs_init_notifies = bool(values.boolean(item, faults))
             case "vrrp_strict":

@@ -101,6 +101,9 @@ def _globals(config: Config, page: Page) -> None:
         if defs.log_unknown_vrids:
             page.say("log_unknown_vrids")
         _buffers(defs.buffers, page)
+        if defs.state_dump_file:
+            page.say("state_dump_file", word(defs.state_dump_file))
+        page.flag("data_use_instance", defs.data_use_instance)
         page.flag("rs_init_notifies", defs.rs_init_notifies)
         page.unless(1, "json_version", defs.json_version)
         if defs.reload_time_file:

@@ -112,6 +112,8 @@ class GlobalDefs:
     mail: MailDefs = MailDefs()
     vmac_addr_prefix: str = "vrrp"  # of the names of VMACs of addresses
     garp_groups: tuple[GarpGroup, ...] = ()
+    state_dump_file: str = ""  # of fastha-keepalived: NAME, DIRECTORY/ or a path; "": as usual
+    data_use_instance: bool = False  # its name has that of the daemon in it
     json_version: int = 1  # shape of the JSON dump of fastha-keepalived
     rs_init_notifies: bool = False  # scripts and FIFOs are told of real servers that begin as up
     link_delays: tuple[LinkDelay, ...] = ()  # one for each interface

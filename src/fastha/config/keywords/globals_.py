@@ -180,8 +180,8 @@ reload_repeat            | -                               | off         |      
 include_check            | [CHECK...]                      |             |       | yes | What is an error about include
 config_save_dir          | PATH                            |             |       | -   | Directory that gets every configuration read
 tmp_config_directory     | PATH                            |             |       | -   | Directory for the expanded configuration
-data_use_instance        | [BOOL]                          | off         |       | -   | Names of dump files contain the instance
-state_dump_file          | PATH                            |             |       | - @2.3.3 | File for state dumps
+data_use_instance        | [BOOL]                          | off         |       | yes | Names of the state dumps of fastha-keepalived contain the namespace and the instance
+state_dump_file          | PATH                            | keepalived.data |   | yes @2.3.3 | State dumps of fastha-keepalived: a name, a directory with a slash at its end, or a path
 stats_dump_file          | PATH                            |             |       | - @2.3.3 | File for counters
 json_dump_file           | PATH                            |             |       | - @2.3.3 | File for JSON dumps
 json_version             | 1|2                             | 1           | 1..2  | yes @2.2.8 | Shape of JSON dumps
