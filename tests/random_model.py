@@ -364,6 +364,18 @@ class Make:
             for i in range(self.r.randint(0, 2))
         )
 
+    def buffers(self) -> model.Buffers:
+        sizes = (model.ReceiveBuffer(self.maybe(1 << 20, 0), self.r.random() < 0.5) for _ in range(5))
+        policy = self.r.choice(["", "mtu", "advert", "size"])
+        adverts = model.AdvertBuffers(policy, 9000 if policy == "size" else 0, self.maybe(7, 3))
+        return model.Buffers(*sizes, adverts)
+
+    def link_delays(self) -> tuple[model.LinkDelay, ...]:
+        times = [0, 1_000, 500_000_000, 255 * S]
+        return tuple(
+            model.LinkDelay(name, *self.r.choices(times, k=2)) for name in ("eth0", "eth5") if self.r.random() < 0.3
+        )
+
     def bfds(self) -> list[BfdInstance]:
         out = []
         for _ in range(self.r.randint(0, 3) if supported(ROOT, "bfd_instance") else 0):
@@ -588,6 +600,7 @@ class Make:
             routes=some_routes(self.r),
             rules=some_rules(self.r),
             promote_secondaries=self.r.random() < 0.3,
+            kernel_rx_buf_size=self.maybe(4096, 0),
             lower_prio_no_advert=self.r.random() < 0.3,
             higher_prio_send_advert=self.r.random() < 0.3,
             owner_ignore_adverts=self.r.random() < 0.3,
@@ -702,6 +715,7 @@ class Make:
                     table=self.maybe("other_table", "keepalived"),
                     priority=self.maybe(-50, -1),
                     counters=self.r.random() < 0.5,
+                    local_igmp=self.r.random() < 0.5,
                 ),
                 **self.notify(),
                 lvs=self.lvs(instances),
@@ -713,10 +727,14 @@ class Make:
                 delay_after_boot_ns=self.maybe(60 * S, 0),
                 log_unknown_vrids=self.r.random() < 0.5,
                 json_version=self.r.choice([1, 2]),
-                process_monitor=model.ReceiveBuffer(self.maybe(1 << 20, 0), self.r.random() < 0.5),
+                state_dump_file=self.maybe("/var/tmp/state dumps/", ""),
+                data_use_instance=self.r.random() < 0.5,
+                rs_init_notifies=self.r.random() < 0.5,
+                buffers=self.buffers(),
                 mail=self.mail(),
                 vmac_addr_prefix=prefix,
                 garp_groups=self.garp_groups(),
+                link_delays=self.link_delays(),
             ),
             instances=tuple(instances),
             virtual_servers=tuple(servers),

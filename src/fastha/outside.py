@@ -17,8 +17,13 @@ def keep() -> None:
         os.environ[OUTER] = str(os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC))
 
 
+def origin() -> str:
+    """By a child: the file of the namespace that its parent was started in; "" if that is where we are."""
+    number = os.environ.get(OUTER, "")
+    return f"/proc/{os.getppid()}/fd/{number}" if number.isdecimal() else ""
+
+
 def candidates() -> tuple[str, ...]:
     """By a child: files of namespaces that may be the first one, likelier ones first."""
-    number = os.environ.get(OUTER, "")
-    kept = (f"/proc/{os.getppid()}/fd/{number}",) if number.isdecimal() else ()
-    return (*kept, "/proc/1/ns/net")
+    kept = origin()
+    return (*((kept,) if kept else ()), "/proc/1/ns/net")

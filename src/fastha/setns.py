@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
+from fastha.errors import SystemFault
+
+NAMESPACES = "/run/netns"  # of ip-netns(8)
 CLONE_NEWNET = 0x40000000  # linux/sched.h
+Place = Callable[[], AbstractContextManager[None]]  # within it this thread is there
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -20,10 +25,22 @@ def setns(fd: int) -> None:
 
 @contextmanager
 def entered(path: str | os.PathLike[str]) -> Iterator[None]:
-    """This thread is in the network namespace at `path` meanwhile; sockets opened now stay there for good. OSError."""
+    """This thread is in the network namespace at `path` meanwhile; sockets opened now stay there for good. OSError if
+    it may not go there, SystemFault if it cannot return."""
     with open("/proc/thread-self/ns/net", "rb") as home, open(path, "rb") as inside:
+        if os.path.sameopenfile(inside.fileno(), home.fileno()):
+            yield
+            return
         setns(inside.fileno())
         try:
             yield
         finally:
-            setns(home.fileno())
+            try:
+                setns(home.fileno())
+            except OSError as error:
+                raise SystemFault(f"cannot return to the own network namespace: {error.strerror}") from None
+
+
+def here() -> AbstractContextManager[None]:
+    """The Place where we are."""
+    return nullcontext()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 import need
 from fastha.child.environment import Environment
 from fastha.cli.client import NoAnswer, ask
+from fastha.lab.netns import Namespace
 from fastha.lab.network import Network
 from fastha.model import Config, GlobalDefs, ProcessDefs, Processes
 from netns.vrrp_director import Director, directors, has_vip, instance
@@ -157,13 +159,17 @@ bfd_instance B {
 
 
 @contextmanager
-def daemon(folder: Path, text: str) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
-    """`fastha run` in this namespace."""
+def daemon(
+    folder: Path, text: str, dataplane: str = "none", within: Sequence[str] = ()
+) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """`fastha run` in this namespace, or by a command that goes to another one."""
     file = folder / "keepalived.conf"
     file.write_text(text)
     with open(folder / "log", "ab") as log:
         process = subprocess.Popen(
-            [*FASTHA, "run", "-f", str(file), "--dataplane", "none"], stdin=subprocess.DEVNULL, stderr=log
+            [*within, *FASTHA, "run", "-f", str(file), "--dataplane", dataplane],
+            stdin=subprocess.DEVNULL,
+            stderr=log,
         )
     try:
         yield process, file
@@ -233,3 +239,63 @@ def test_a_child_that_does_not_stop_is_killed_after_child_wait_time(network: Net
             os.kill(pid, signal.SIGSTOP)
         process.wait(20)
     assert "did not stop within 1000 ms: killed" in (tmp_path / "log").read_text()
+
+
+BALANCING = """
+net_namespace NAMESPACE
+net_namespace_ipvs WHERE
+virtual_server 10.9.0.100 80 {
+    protocol TCP
+    lb_kind NAT
+    real_server 10.9.0.1 8099 {
+        TCP_CHECK {
+            connect_timeout 1
+            delay_loop 1
+            retry 0
+            warmup 0
+        }
+    }
+    real_server 10.9.0.1 8098 {
+    }
+}
+"""
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_the_balancer_in_another_namespace_than_the_checks(network: Network, tmp_path: Path, named: bool) -> None:
+    """Checks are made in the one, rows are in the other: its name is said, or it is the one of the start. They stay
+    true there, also by the process that replaces one that died."""
+    need.tool("nft")
+    a, b = directors(network)
+    text = BALANCING.replace("NAMESPACE", a.name).replace("WHERE", b.name if named else "")
+
+    def rows(namespace: Namespace) -> str:
+        return namespace.run(["nft", "list", "ruleset"]).stdout
+
+    control = f"/run/fastha/{a.name}/control.sock"
+    elsewhere = () if named else b.argv([])
+    with a.socket(socket.AF_INET, socket.SOCK_STREAM) as door, daemon(tmp_path, text, "nft", elsewhere) as (_, file):
+        door.bind(("10.9.0.1", 8099))
+        door.listen()
+        need.wait_until(lambda: status(control).get("daemon", {}).get("state") == "running", 20, "it runs")
+
+        def real() -> dict[str, Any]:
+            servers = status(control).get("checker", {}).get("virtual_servers", {})
+            found: dict[str, Any] = servers.get("10.9.0.100:80/tcp", {}).get("real_servers", {})
+            return found.get("10.9.0.1:8099", {})
+
+        need.wait_until(lambda: real().get("health") == "up", 20, "what answers in the one namespace is up")
+        need.wait_until(lambda: "8099" in rows(b), 5, "its row in the other")
+        assert rows(a) == ""
+        b.run(["nft", "flush", "ruleset"])
+        need.wait_until(lambda: "8099" in rows(b), 30, "it hears of that, and repairs")
+        checker = status(control)["daemon"]["children"]["checker"]["pid"]
+        os.kill(checker, signal.SIGKILL)
+        door.close()
+        need.wait_until(lambda: real().get("health") == "down" and "8099" not in rows(b), 20, "the next one goes on")
+        assert "8098" in rows(b)
+        assert status(control)["checker"]["dataplane"]["namespace"].startswith("/run/netns/" if named else "/proc/")
+        file.write_text(text.replace("net_namespace_ipvs", "#"))
+        answer = json.dumps(ask(control, "reload", timeout_s=20))
+        assert f"net_namespace_ipvs cannot change while the daemon runs ({b.name if named else 'no name'} ->" in answer
+    assert "8098" not in rows(b), "the end takes them away"

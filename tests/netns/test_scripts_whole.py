@@ -183,6 +183,7 @@ def test_a_day_of_scripts_and_files(daemon: Daemon) -> None:
         b'INSTANCE "VI_1" BACKUP 150', b'INSTANCE "VI_1" MASTER 150', b'INSTANCE "VI_1" STOP 150',
     ]  # fmt: skip
     assert [line for line in lines if not line.startswith(b"INSTANCE")] == [
+        vs % b"UP",  # it begins so
         rs % (8002, b"DOWN"),
         rs % (8002, b"UP"),  # panic brings it back
         rs % (8002, b"DOWN"),  # accepted: in the order in which they failed

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import need
 from fastha.lab.netns import Namespace
 from fastha.lab.network import Network
+from fastha.model import Config, FirewallDefs, GlobalDefs
 from netns.test_vrrp_vmac import MAC, holder, neighbour, with_vmac
 from netns.vrrp_director import VIP, Director, addresses, directors, instance
 
@@ -95,3 +98,48 @@ def test_without_a_rule_the_library_is_not_loaded_and_old_tables_go(network: Net
     a.run(["nft", "add table ip6 keepalived; add chain ip6 keepalived in"])
     with Director.start(a, instance()) as director:
         director.until(lambda: tables(a) == "", "the old table is gone", 10)
+
+
+class Mute(Director):
+    local_igmp = False
+
+    def config(self, values: tuple[Any, ...]) -> Config:
+        return Config(GlobalDefs(firewall=FirewallDefs(local_igmp=self.local_igmp)), instances=values)
+
+
+def setting(namespace: Namespace) -> str:
+    return namespace.run(["cat", "/proc/sys/net/ipv4/igmp_link_local_mcast_reports"]).stdout.strip()
+
+
+@pytest.mark.parametrize("local_igmp", [False, True])
+def test_disable_local_igmp(network: Network, local_igmp: bool) -> None:
+    """No report at all, not even of the interface itself; no rule is needed. It is put back, also after a kill."""
+    need.tool("nft")
+    a, b = directors(network)
+    with b.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800)) as ear, Mute(a) as director:
+        ear.bind(("eth0", 0x0800))
+        ear.settimeout(20)
+        director.local_igmp = local_igmp
+        director.configure(with_vmac(addresses=()))
+        kinds: list[int] = []
+        while kinds.count(112) < 30 and (not local_igmp or 2 not in kinds):
+            kinds.append(ear.recv(2048)[23])  # the protocol of the IP header
+        assert (2 in kinds) is local_igmp
+        assert ("igmp" in tables(a)) is local_igmp
+        assert setting(a) == str(int(local_igmp))
+        assert director.facts.get("igmp_reports_before") == (None if local_igmp else "1")
+        director.signal(signal.SIGKILL)
+        director.process.wait(10)
+        previous = director.facts
+    with Mute(a, previous) as director:
+        director.local_igmp = local_igmp
+        director.configure(with_vmac(addresses=()))
+        assert setting(a) == str(int(local_igmp))
+        director.local_igmp = not local_igmp
+        director.configure(with_vmac(addresses=()))
+        assert setting(a) == str(int(not local_igmp))
+        director.local_igmp = local_igmp
+        director.configure(with_vmac(addresses=()))
+        assert setting(a) == str(int(local_igmp))
+        assert director.stop() == 0
+    assert setting(a) == "1"

@@ -22,7 +22,7 @@ from fastha.config.load import load
 from fastha.lab.netns import Namespace
 from fastha.lab.network import Network
 from fastha.lab.wait import wait_until
-from fastha.model import Config, GlobalDefs, ReceiveBuffer, Tracker, TrackProcess
+from fastha.model import Buffers, Config, GlobalDefs, ReceiveBuffer, Tracker, TrackProcess
 from fastha.outside import OUTER
 from netns.vrrp_director import Director, directors, instance
 
@@ -222,7 +222,8 @@ def test_lost_messages_mean_another_look(network: Network, actor: Actor) -> None
     name = f"fp{actor.process.pid}"
     with Counting(a) as us:
         us.whole = Config(
-            globals=GlobalDefs(process_monitor=ReceiveBuffer(1)), processes=(TrackProcess(name="p", argv=(name,)),)
+            globals=GlobalDefs(buffers=Buffers(process_monitor=ReceiveBuffer(1))),
+            processes=(TrackProcess(name="p", argv=(name,)),),
         )
         us.configure(instance(track=(Tracker("process", "p", 20),)))
         us.until(lambda: "processes" in us.facts, "the first look", 20)

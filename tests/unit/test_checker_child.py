@@ -68,6 +68,7 @@ class World:
         self.quorums: dict[str, bool] = {}
         self.events: list[tuple[str, str]] = []
         self.scripts: list[tuple[str, str]] = []
+        self.lines: list[str] = []  # for the notify FIFOs
         self.answers: list[dict[str, Any]] = []
         self.generation = 0
         self.reactor = VirtualReactor()
@@ -79,7 +80,7 @@ class World:
         self.child = Child("checker", Endpoint(theirs, "up"), reactor=self.reactor)  # type: ignore[arg-type]
         self.checker = Checker(
             self.child,
-            open_backend=lambda _name: self.kernel,
+            open_backend=lambda _name, _place: self.kernel,
             make_probes=lambda results: FakeProbes(self.reactor, results),
         )
         self.child._watch()
@@ -90,10 +91,14 @@ class World:
         return self.checker.probes
 
     def propose(
-        self, *servers: VirtualServer, previous: dict[str, Any] | None = None, lvs: LvsDefs | None = None
+        self,
+        *servers: VirtualServer,
+        previous: dict[str, Any] | None = None,
+        lvs: LvsDefs | None = None,
+        defs: GlobalDefs | None = None,
     ) -> str:
         self.generation += 1
-        whole = Config(globals=GlobalDefs(lvs=lvs or LvsDefs()), virtual_servers=servers)
+        whole = Config(globals=defs or GlobalDefs(lvs=lvs or LvsDefs()), virtual_servers=servers)
         config = orjson.loads(orjson.dumps(whole))
         self.parent.send(
             type="propose", generation=self.generation, config=config, dataplane="none", previous=previous or {}
@@ -104,9 +109,13 @@ class World:
         return str(answer.get("reason", answer["type"]))
 
     def configure(
-        self, *servers: VirtualServer, previous: dict[str, Any] | None = None, lvs: LvsDefs | None = None
+        self,
+        *servers: VirtualServer,
+        previous: dict[str, Any] | None = None,
+        lvs: LvsDefs | None = None,
+        defs: GlobalDefs | None = None,
     ) -> None:
-        assert self.propose(*servers, previous=previous, lvs=lvs) == "ready"
+        assert self.propose(*servers, previous=previous, lvs=lvs, defs=defs) == "ready"
         self.parent.send(type="commit", generation=self.generation)
         self.turn()
         assert self.answers[-1] == {"type": "committed", "generation": self.generation}
@@ -130,6 +139,8 @@ class World:
                     self.events.append((message["event"]["subject"], message["event"]["text"]))
                 elif kind == "script":
                     self.scripts.append((message["script"]["argv"][0], message["subject"]))
+                elif kind == "notify":
+                    self.lines.append(message["line"])
                 elif kind in ("ready", "refused", "committed"):
                     self.answers.append(message)
 
@@ -208,6 +219,7 @@ def test_the_quorum_is_told_and_the_scripts_run(world: World) -> None:
         sorry_server=SorryServer(ip="192.0.2.99", port=80),
     )
     world.configure(vs)
+    assert world.scripts.pop(0) == ("/bin/gained", vs.key)
     world.end((1, Ending.CONNECT_TIMEOUT))
     assert world.weights() == {"192.0.2.99": 1}
     assert world.quorums == {vs.key: False}
@@ -217,6 +229,39 @@ def test_the_quorum_is_told_and_the_scripts_run(world: World) -> None:
     assert world.weights() == {"192.0.2.1": 1}
     assert world.quorums == {vs.key: True}
     assert world.scripts[2:] == [("/bin/gained", vs.key)]
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_how_a_beginning_is_told(world: World, first: bool) -> None:
+    """As keepalived, in its order; the process that replaces one which died says nothing again."""
+
+    def one(n: int, **more: Any) -> RealServer:
+        return replace(
+            server(n), notify_up=Script((f"/bin/up{n}",)), notify_down=Script((f"/bin/down{n}",)), **more
+        )  # fmt: skip
+
+    defs = GlobalDefs(rs_init_notifies=first)
+    unproved = one(2, checks=(replace(server(2).checks[0], alpha=True),))
+    vs = replace(VS, real_servers=(one(1), unproved), quorum_up=Script(("/bin/gained",)))
+    world.configure(vs, defs=defs)
+    begun = ["RS [192.0.2.1]:tcp:80 [203.0.113.1]:tcp:80 UP"] * first + ["VS [203.0.113.1]:tcp:80 UP"]
+    assert world.lines == begun
+    assert [argv for argv, _ in world.scripts] == ["/bin/up1"] * first + ["/bin/gained"]
+    world.lines.clear()
+    world.scripts.clear()
+    world.end((1, Ending.CONNECTED), (2, Ending.REFUSED))
+    world.end((2, Ending.REFUSED))
+    assert world.lines == ["RS [192.0.2.2]:tcp:80 [203.0.113.1]:tcp:80 DOWN"], "it has not proved itself; told once"
+    assert world.scripts == [("/bin/down2", f"{vs.key} 192.0.2.2:80")]
+    world.end((2, Ending.CONNECTED))
+    assert world.lines[1:] == ["RS [192.0.2.2]:tcp:80 [203.0.113.1]:tcp:80 UP"]
+    world.lines.clear()
+    world.configure(replace(vs, real_servers=(*vs.real_servers, one(3))), defs=defs)
+    assert world.lines == ["RS [192.0.2.3]:tcp:80 [203.0.113.1]:tcp:80 UP"] * first
+    world.lines.clear()
+    world.crash()
+    world.configure(vs, previous={**world.picture, "died_ago_ns": 1}, defs=defs)
+    assert world.lines == []
 
 
 def test_an_unchanged_reload_does_nothing_at_all(world: World) -> None:

@@ -74,7 +74,7 @@ class Host:
         self.listening = False
         self._changed = changed
 
-    def listen(self, wanted: bool) -> None:
+    def listen(self, wanted: bool, _buffers: object) -> None:
         self.listening = wanted
 
     def has(self, ip: str) -> bool:

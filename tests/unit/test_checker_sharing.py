@@ -113,7 +113,7 @@ def test_two_that_a_predecessor_knew_apart_are_not_thrown_together(world: World)
 def test_a_suspended_one_keeps_what_it_knew_and_joins_again(world: World) -> None:
     here: set[str] = {VS.ip, OTHER.ip}
     suspendable = replace(OTHER, ha_suspend=True)
-    presence = SimpleNamespace(has=here.__contains__, listen=lambda _wanted: None, close=lambda: None)
+    presence = SimpleNamespace(has=here.__contains__, listen=lambda _wanted, _buffers: None, close=lambda: None)
     world.checker._presence = presence  # type: ignore[assignment]
     world.configure(VS, suspendable)
     assert len(world.engine.slots) == len(VS.real_servers)

@@ -57,10 +57,11 @@ class Table:
         return {(key, "10.2.0.1:80"): {"active": 3}, (key, "10.2.0.2:80"): {"active": 0}, (key, "10.2.0.3:80"): {}}
 
 
-def answer(backend: str = "ipvs") -> dict[str, Any]:
+def answer(backend: str = "ipvs", **dataplane: str) -> dict[str, Any]:
     real = {f"10.2.0.{n}:80": {"in_table": 1} for n in (1, 2, 3, 4)}
     real["10.2.0.9:80"] = {}
-    checker = {"dataplane": {"backend": backend}, "virtual_servers": {"10.0.0.1:80/tcp": {"real_servers": real}}}
+    servers = {"10.0.0.1:80/tcp": {"real_servers": real}}
+    checker = {"dataplane": {"backend": backend, **dataplane}, "virtual_servers": servers}
     return {"daemon": {"children": {}}, "checker": checker}
 
 
@@ -101,3 +102,18 @@ class Here:
 def test_without_privilege_the_picture_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert active(Connections().add(answer())) == [None] * 5
+
+
+def test_they_are_read_where_the_table_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    paths: list[str] = []
+
+    def entering(path: str) -> Here:
+        paths.append(path)
+        return Here()
+
+    monkeypatch.setattr(connections, "open_backend", lambda _name: Table())
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr(connections, "entered", entering)
+    Connections().add(answer())
+    Connections().add(answer(namespace="/run/netns/other"))
+    assert paths == ["/proc/self/ns/net", "/run/netns/other"]

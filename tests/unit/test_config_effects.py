@@ -87,6 +87,7 @@ INSIDE = {
     "vrrp_sync_group": "group {\naround\n}\n{X}",
     "garp_group": "interface eth8\n{X}",
     "interfaces": "eth7",
+    "interface_delays": "eth7 2 3",
     "addresses": "10.0.0.8",
     "peers": "10.0.0.9",
     "virtual_server_group": "10.4.0.1 80",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fastha.config import keywords
+from fastha.config.build_buffers import BUFFER_WORDS
 from fastha.config.build_processes import WORDS as PROCESS_WORDS
 from fastha.config.keywords import FREE, SCRIPT_WORDS, TABLE, Status
 from fastha.config.keywords.table import ROOT
@@ -194,7 +195,7 @@ def handled_words() -> set[str]:
 
 
 def test_supported_words_have_code() -> None:
-    handled = handled_words() | PROCESS_WORDS.keys()
+    handled = handled_words() | PROCESS_WORDS.keys() | BUFFER_WORDS
     for block, words in TABLE.items():
         if block == "PING_CHECK":
             continue

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from types import ModuleType
 
 import pytest
 
 from fastha.dataplane import choose
 from fastha.errors import SystemFault
+from fastha.setns import Place, entered
 
 
 class Fake:
-    def __init__(self) -> None:
+    def __init__(self, _place: Place) -> None:
         self.name = "fake"
 
 
 def refuse(line: str) -> type:
     class Refusing:
-        def __init__(self) -> None:
+        def __init__(self, _place: Place) -> None:
             raise SystemFault(line)
 
     return Refusing
@@ -80,3 +82,9 @@ def test_none_and_nonsense() -> None:
     assert choose.open_backend("none").name == "none"
     with pytest.raises(SystemFault, match="no dataplane is called 'lvs'; there are: auto, ipvs, nft, none"):
         choose.open_backend("lvs")
+
+
+def test_a_namespace_that_is_not_there_is_one_clear_line() -> None:
+    with pytest.raises(SystemFault, match=r"^no dataplane in another network namespace: .*No such file") as fault:
+        choose.open_backend("none", partial(entered, "/run/netns/nowhere"))
+    assert "'/run/netns/nowhere'" in str(fault.value)

@@ -61,7 +61,7 @@ class Kernel:
 class Bench:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.kernel = Kernel()
-        monkeypatch.setattr(module, "open_netlink", lambda: self.kernel)
+        monkeypatch.setattr(module, "open_netlink", lambda *_: self.kernel)
         self.reactor = VirtualReactor()
         self.queue = AddressQueue(self.reactor)  # type: ignore[arg-type]
         self.results: list[tuple[str, int]] = []

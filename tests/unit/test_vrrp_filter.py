@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fastha.child import nft_tables
 from fastha.model import Device, FirewallDefs, VirtualAddress, VrrpInstance
+from fastha.model.wire import Wire
 from fastha.vrrp import filter_rules
 
 OPEN = VrrpInstance("open", "eth0", 1, addresses=(VirtualAddress("10.0.0.1"),))
@@ -45,6 +48,16 @@ def test_a_vmac_of_ipv6_reports_none_either() -> None:
     assert 'elements = { "vrrp6.5" }' in found["ip6"]
     assert "hook input" not in found["ip6"]
     assert "ip6 saddr :: icmpv6 type" in found["ip6"]
+
+
+def test_nothing_is_dropped_that_nobody_reports() -> None:
+    silent = FirewallDefs(local_igmp=False)
+    assert filter_rules.tables([VMAC], silent) == {}
+    elsewhere = replace(
+        VMAC, name="b", vmac=Device("vrrp.6", "eth0", "00:00:5e:00:01:06"), wire=Wire(group="239.1.1.1")
+    )
+    table = filter_rules.tables([VMAC, elsewhere], silent)["ip"]
+    assert 'elements = { "vrrp.6" }' in table, "the kernel reports that group"
 
 
 def test_replacing_takes_away_first() -> None:

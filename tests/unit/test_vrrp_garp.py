@@ -75,13 +75,31 @@ def test_second_block_and_refresh(bench: Bench) -> None:
 
 
 def test_lower_prio_has_its_own_numbers(bench: Bench) -> None:
-    plan = Garp(lower_prio_delay_ns=0, lower_prio_repeat=1, master_refresh_ns=NS_PER_S)
+    plan = Garp(lower_prio_delay_ns=0, lower_prio_repeat=1)
     bench.announcer.announce(bench.blocks("10.0.0.1"), plan, "lower_prio")
     bench.reactor.advance(10 * NS_PER_S)
     assert len(bench.left) == 1
     bench.announcer.announce(bench.blocks("10.0.0.1"), Garp(lower_prio_repeat=0, lower_prio_delay_ns=0), "lower_prio")
     bench.reactor.advance(10 * NS_PER_S)
     assert len(bench.left) == 1
+
+
+def test_adverts_of_lower_priority_neither_stop_nor_move_what_comes_again(bench: Bench) -> None:
+    plan = Garp(
+        master_delay_ns=0, master_repeat=1, master_refresh_ns=10 * NS_PER_S, master_refresh_repeat=3,
+        lower_prio_delay_ns=0, lower_prio_repeat=0, extra_ns=4 * NS_PER_S,
+    )  # fmt: skip
+    blocks, extra = bench.blocks("10.0.0.1"), bench.blocks("10.0.0.2")
+    token = bench.announcer.announce(blocks, plan, "master", extra)
+    for _ in range(25):  # one more often than anything is due
+        bench.reactor.advance(NS_PER_S)
+        token = bench.announcer.announce(blocks, plan, "lower_prio", extra, token)
+    seconds = [(t // NS_PER_S, ip) for t, ip in bench.left]
+    assert [t for t, ip in seconds if ip == "10.0.0.1"] == [0, 10, 10, 10, 20, 20, 20]
+    assert [t for t, ip in seconds if ip == "10.0.0.2"] == [4, 8, 12, 16, 20, 24]
+    bench.announcer.cancel(token)
+    bench.reactor.advance(100 * NS_PER_S)
+    assert len(bench.left) == len(seconds)
 
 
 def test_interval_is_kept_across_instances(bench: Bench) -> None:

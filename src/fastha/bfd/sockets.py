@@ -13,11 +13,11 @@ from errno import EADDRINUSE
 from fastha.bfd.rules import MULTI_PORT, SINGLE_PORT, port
 from fastha.errors import SystemFault
 from fastha.model import BfdInstance
+from fastha.room import make_room
 
 SOURCE_PORTS = 49152, 65535  # RFC 5881 section 4
 TRIES = 64  # of ports that others may use
 BUFFER = 8 << 20  # 1 000 sessions at 3.3 ms while we are off the CPU for 30 ms
-SO_RCVBUFFORCE = 33
 IPV6_RECVHOPLIMIT, IPV6_RECVPKTINFO = 51, 49  # linux/in6.h
 IP_PKTINFO, IP_RECVTTL = 8, 12  # linux/in.h
 TOS_CS6 = 0xC0  # internetwork control
@@ -48,10 +48,7 @@ def open_receive(family: socket.AddressFamily, multihop: bool) -> socket.socket:
         else:
             sock.setsockopt(socket.IPPROTO_IP, IP_RECVTTL, 1)
             sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)
-        except PermissionError:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+        make_room(sock, BUFFER)
         sock.bind(("::" if family == socket.AF_INET6 else "", number))
     except OSError as error:
         sock.close()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import resource
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
+from fastha import outside
 from fastha.channel.messages import Message
 from fastha.checker import adoption, bfd_check, facts, lvs, marks, native, plan
 from fastha.checker.adoption import Adopted
@@ -39,12 +40,14 @@ from fastha.dataplane.backend import Backend, KernelBalancer, Patient
 from fastha.dataplane.choose import open_backend
 from fastha.dataplane.rows import ServiceKey, Table
 from fastha.errors import SystemFault
+from fastha.link.monitor import Pair
 from fastha.loop.reactor import Timer
 from fastha.model import Config, VirtualServer
 from fastha.model.parts import GLOBALS
 from fastha.model.units import NS_PER_S
 from fastha.scripts import lines
 from fastha.scripts.configured import defaults
+from fastha.setns import NAMESPACES, Place, entered, here
 
 TOLD_TOGETHER = 16  # virtual servers of a commit whose rows and facts go out together
 TRIM_NS = 30 * NS_PER_S
@@ -67,13 +70,14 @@ class Checker:
         self,
         child: Child,
         *,
-        open_backend: Callable[[str], Backend] = open_backend,
+        open_backend: Callable[[str, Place], Backend] = open_backend,
         make_probes: Callable[[Callable[[bytes], object]], native.Slots] | None = None,
     ) -> None:
         self.child = child
         self.table: TableKeeper | None = None
         self._open_backend = open_backend
         self._backend_name = ""
+        self._namespace: str | None = None  # of the backend: Processes.ipvs_namespace
         self._proposal: Proposal | None = None
         self._refused = ""  # why the last proposal was
         self._abandoned = -1
@@ -125,7 +129,7 @@ class Checker:
         def notice(subject: str, text: str) -> None:
             self.child.event("certificate", subject, text, logging.WARNING)
 
-        warn = functools.partial(self.child.log.warning, "%s")
+        warn = partial(self.child.log.warning, "%s")
         return dict.fromkeys(talk.WAYS, talk.Talks(self.child.reactor, self._deliver(talk.WAYS[0]), notice, warn))
 
     def begin(self, config: Config, dataplane: str) -> None:
@@ -161,7 +165,7 @@ class Checker:
         """`_proposal`, or why it is `_refused`."""
         self._refused = ""
         try:
-            table = self._open_table(dataplane)
+            table = self._open_table(dataplane, draft.config.globals.processes.ipvs_namespace)
             reason = lvs.refusal(draft.config.globals.lvs, draft.config.virtual_servers, table.backend)
             for key, held in draft.changed.items():
                 if isinstance(held.value, VirtualServer):
@@ -175,7 +179,7 @@ class Checker:
             proposal = Proposal(draft, previous)
             reason = reason or self._prepare_marks(proposal)
             if not reason and any(s.ha_suspend for s in draft.virtual_servers):
-                self._presence.listen(True)
+                self._presence.listen(True, _netlink(draft))
             if not reason and not self._running:
                 table.backend.dump()  # a kernel that does not answer is found out before anybody commits
         except SystemFault as fault:
@@ -185,22 +189,33 @@ class Checker:
         self._refused = reason
         self._proposal = None if reason else proposal
 
-    def _open_table(self, dataplane: str) -> TableKeeper:
+    def _open_table(self, dataplane: str, namespace: str | None) -> TableKeeper:
         if self.table is not None:
             if dataplane != self._backend_name:
                 raise SystemFault(f"the dataplane cannot change from {self._backend_name} to {dataplane} while running")
+            if namespace != self._namespace:
+                raise SystemFault("net_namespace_ipvs cannot change while the daemon runs")
             return self.table
-        backend = self._open_backend(dataplane)
-        self._backend_name = dataplane
+        where = "" if namespace is None else f"{NAMESPACES}/{namespace}" if namespace else outside.origin()
+        place: Place = partial(entered, where) if where else here
+        backend = self._open_backend(dataplane, place)
+        self._backend_name, self._namespace = dataplane, namespace
         child = self.child
         if isinstance(backend, Patient):
             backend.progress = child.progress
         self.table = self.tell.table = TableKeeper(backend, child.reactor, child.limited, self.tell.drifted)
+        self.table.where = where
         if isinstance(backend, KernelBalancer):
             self._lvs = LvsKeeper(backend, child.reactor, child.limited, self._balancer_event)
         # A dry run and other dataplanes have no service that a mark could mean.
-        make_nft = library if backend.name == "ipvs" else None
-        self._marks = NftTables("nftables_ipvs", child.reactor, child.limited, self._balancer_event, make_nft=make_nft)
+        self._marks = NftTables(
+            "nftables_ipvs",
+            child.reactor,
+            child.limited,
+            self._balancer_event,
+            make_nft=library if backend.name == "ipvs" else None,
+            place=place,
+        )
         return self.table
 
     def _commit(self, message: Message) -> Steps:
@@ -221,8 +236,9 @@ class Checker:
         self.child.environment.follow(defs.processes)
         self._runner.configure(defaults(defs), defs.scripts.secure)
         self.child.mail = defs.mail
+        self.tell.first_states = defs.rs_init_notifies
         suspends = any(s.ha_suspend for s in draft.config.virtual_servers)
-        self._presence.listen(suspends)
+        self._presence.listen(suspends, _netlink(draft))
         if suspends:
             self._addresses_changed()
         dropped: set[ServiceKey] = set()
@@ -296,7 +312,10 @@ class Checker:
         ward = self.roster.put(server, adopt, mark)
         self._want(table, ward)
         if old is None and adopt.quorum is None:
-            self.tell.began(ward)
+            self.tell.mail_beginning(ward)
+        told = proposal.previous.get("virtual_servers", {}).get(key, {}) if first else {}
+        known = {s.config.key for s in had} | told.get("real_servers", {}).keys()
+        self.tell.began(ward, [s for s in ward.servers if s.config.key not in known], old is None and not told)
         shown: Sequence[Server] = ward.servers
         if looked == _look(ward):  # of the others nothing is other than it was
             known = set(map(id, had))
@@ -547,3 +566,9 @@ def probe_limit() -> int:
     soft = min(wanted, hard) if hard != resource.RLIM_INFINITY else wanted
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, _soft), hard))
     return max(1, min(MOST_PROBES, max(soft, _soft) - SPARE_FDS))
+
+
+def _netlink(draft: Draft) -> Pair:
+    """Receive buffers of netlink sockets."""
+    buffers = draft.config.globals.buffers
+    return buffers.lvs_netlink_cmd, buffers.lvs_netlink_monitor

@@ -97,6 +97,7 @@ def probes(engines: Engines) -> Facts:
 def dataplane(table: TableKeeper) -> Facts:
     return {
         "backend": table.backend.name,
+        "namespace": table.where or None,
         "drift": table.drift,
         "operations": table.operations,
         "errors": table.errors,

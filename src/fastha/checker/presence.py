@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fastha.link.monitor import Changes, Monitor
+from fastha.link.monitor import Changes, Monitor, Pair
 from fastha.loop.reactor import Reactor
 
 
@@ -17,11 +17,14 @@ class Presence:
         self._changed = changed
         self._monitor: Monitor | None = None
 
-    def listen(self, wanted: bool) -> None:
-        if wanted and self._monitor is None:
-            self._monitor = Monitor(self._reactor, self._news, inet6=True)
-        elif not wanted:
+    def listen(self, wanted: bool, buffers: Pair) -> None:
+        """With these receive buffers."""
+        if not wanted:
             self.close()
+        elif self._monitor is None:
+            self._monitor = Monitor(self._reactor, self._news, inet6=True, buffers=buffers)
+        else:
+            self._monitor.resize(buffers)
 
     def has(self, ip: str) -> bool:
         """Whether some interface has the address; canonical text."""

@@ -60,6 +60,7 @@ class TableKeeper:
         self.operations = 0
         self.errors = 0
         self.drift = 0
+        self.where = ""  # the file of the network namespace that the backend is in, if it is another one
         self.reconciled = 0.0  # wall clock, for people
         self.differed: deque[dict[str, Any]] = deque(maxlen=KEPT)  # {"at": wall clock, "text"}: the last drift
         self._trouble_text = ""

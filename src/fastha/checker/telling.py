@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -13,6 +13,7 @@ from fastha.checker.guard import Guard, Passed
 from fastha.checker.plan import Effect, QuorumChanged, RunScript, ServerChanged, WeightChanged
 from fastha.checker.roster import Roster
 from fastha.checker.table import TableKeeper
+from fastha.checker.verdict import Health
 from fastha.checker.wards import Server, Ward, Watch
 from fastha.child import Child
 from fastha.model.units import NS_PER_MS
@@ -33,7 +34,9 @@ class Teller:
         self.child = child
         self.table: TableKeeper | None = None
         self._engines = engines
+        self.first_states = False  # `rs_init_notifies`
         self._quorums: dict[str, bool] = {}
+        self._unproved: set[tuple[str, str]] = set()  # (virtual server, real server) that were down from the start
         self._share = 0  # real servers of one turn of `refresh`
         self._turns = 0
         self._round: Iterator[tuple[str, Server]] = iter(())
@@ -46,6 +49,7 @@ class Teller:
         said: list[str] = []
         for effect in effects:
             if isinstance(effect, ServerChanged):
+                self._unproved.discard((name, effect.server.key))
                 server = servers[effect.server.key]
                 word = "up" if effect.up else "down"
                 why = f"kept in the set, though its checks fail: {server.why}" if server.kept else server.why
@@ -80,8 +84,28 @@ class Teller:
                 config, name = server.ward.plan.server, watch.check.kind
                 self.child.post(letters.checked(config, server.config, name, server.up, good, watch.why, alone))
 
-    def began(self, ward: Ward) -> None:
-        """A virtual server that nobody knew before."""
+    def began(self, ward: Ward, fresh: Iterable[Server], new: bool) -> None:
+        """These real servers of it nobody knew before; `new`: nor the virtual server. As keepalived (observed): that it
+        begins with its quorum is told as if it had gained it, that a real server begins as up only with
+        `rs_init_notifies`; one that begins as down is told when its first check has failed."""
+        config = ward.plan.server
+        for server in fresh:
+            self._unproved.discard((config.key, server.config.key))
+            if not ward.plan.up[server.index]:
+                self._unproved.add((config.key, server.config.key))
+            elif self.first_states:
+                self._tell_server(ward, server, True)
+        if new and ward.plan.quorum:
+            self.child.send("notify", line=lines.virtual_server(config, True))
+            self.child.script(config.quorum_up, config.key)
+
+    def _tell_server(self, ward: Ward, server: Server, up: bool) -> None:
+        config = server.config
+        self.child.send("notify", line=lines.real_server(ward.plan.server, config, up))
+        self.child.script(config.notify_up if up else config.notify_down, f"{ward.plan.server.key} {config.key}")
+
+    def mail_beginning(self, ward: Ward) -> None:
+        """A virtual server that nobody knew before, and that was not in the kernel."""
         if ward.plan.server.smtp_alert:
             self.child.post(letters.quorum(ward.plan.server, ward.plan.quorum, ward.plan.live_weight, began=True))
 
@@ -105,6 +129,10 @@ class Teller:
         if self.table is None:
             return
         ward = server.ward
+        names = ward.plan.server.key, server.config.key
+        if names in self._unproved and server.health is Health.DOWN:
+            self._unproved.discard(names)
+            self._tell_server(ward, server, False)
         one = facts.real_server(self.roster, server, self.table.wanted(ward.key))
         patch: dict[str, Any] = {"real_servers": {server.config.key: one}}
         if ward.limits is not None:
@@ -176,6 +204,7 @@ class Teller:
     def forget(self, key: str) -> None:
         """A virtual server is gone."""
         self._quorums.pop(key, None)
+        self._unproved = {names for names in self._unproved if names[0] != key}
         self.child.facts({"virtual_servers": {key: None}})
 
 

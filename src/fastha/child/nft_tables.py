@@ -15,6 +15,7 @@ from fastha.dataplane.nft_presence import has_table
 from fastha.errors import SystemFault
 from fastha.loop.reactor import Reactor, Timer
 from fastha.model.units import NS_PER_S
+from fastha.setns import Place, here
 
 PERIOD_NS = 10 * NS_PER_S  # from one look to the next
 FAMILIES = ("ip", "ip6")
@@ -39,7 +40,8 @@ class NftTables:
     """`prepare` and `commit` with each configuration, `stop` at an orderly end.
 
     `what` names them in messages. `told(what, text)` hears of repairs. `terse`: elements of sets are not compared;
-    thousands would take longer than an advert may wait. `make_nft` None: nothing reaches the kernel.
+    thousands would take longer than an advert may wait. `make_nft` None: nothing reaches the kernel. `place`: in which
+    network namespace they are.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class NftTables:
         *,
         terse: bool = False,
         make_nft: Callable[[], Nft] | None = library,
+        place: Place = here,
         there: Callable[[str], bool] = has_table,
     ) -> None:
         self._what = what
@@ -60,6 +63,7 @@ class NftTables:
         self._output = STATELESS | NUMERIC | (TERSE if terse else 0)
         self._make_nft = make_nft
         self._there = there
+        self._place = place
         self._nft: Nft | None = None
         self._table = ""
         self._wanted: dict[str, str] = {}
@@ -83,7 +87,7 @@ class NftTables:
         changed = self._wanted != wanted or self._table != table
         if self._wanted and (self._table != table or not wanted):
             self._run(remove(self._table))
-        elif not wanted and changed and table and self._there(table):
+        elif not wanted and changed and table and self._is_there(table):
             self._run(remove(table))  # an earlier daemon left them
         self._table, self._wanted = table, dict(wanted)
         if not wanted:
@@ -140,6 +144,13 @@ class NftTables:
                 out[family] = ""
         return out
 
+    def _is_there(self, table: str) -> bool:
+        try:
+            with self._place():
+                return self._there(table)
+        except OSError:  # a namespace that is gone has none
+            return False
+
     def _run(self, commands: str) -> bool:
         try:
             self._open().run(commands)
@@ -152,7 +163,8 @@ class NftTables:
     def _open(self) -> Nft:
         assert self._make_nft is not None
         if self._nft is None:
-            self._nft = self._make_nft()
+            with self._place():
+                self._nft = self._make_nft()
         return self._nft
 
 

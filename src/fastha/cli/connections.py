@@ -42,7 +42,8 @@ class Connections:
         if keys and time.monotonic() >= self._not_before_s:
             name = checker.get("dataplane", {}).get("backend", "")
             pid = answer.get("daemon", {}).get("children", {}).get("checker", {}).get("pid")
-            self._read(name, pid, {key for found in keys.values() for key in found})
+            where = checker.get("dataplane", {}).get("namespace") or f"/proc/{pid or 'self'}/ns/net"
+            self._read(name, where, {key for found in keys.values() for key in found})
         for name, one in servers.items():
             for real, facts in one.get("real_servers", {}).items():
                 if "in_table" in facts and "active" not in facts:
@@ -51,12 +52,12 @@ class Connections:
                         facts["active"] = sum(row["active"] for row in rows)
         return answer
 
-    def _read(self, name: str, pid: int | None, keys: set[ServiceKey]) -> None:
+    def _read(self, name: str, where: str, keys: set[ServiceKey]) -> None:
         if name not in READABLE or os.geteuid() != 0:
             return
         began_s = time.monotonic()
         try:
-            with entered(f"/proc/{pid or 'self'}/ns/net"):
+            with entered(where):
                 if self._backend is None:
                     self._backend = open_backend(name)
                 self._active = dict(self._backend.counters(keys))

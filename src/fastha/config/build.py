@@ -13,6 +13,7 @@ from fastha.config import iproute
 from fastha.config.alike import Alike
 from fastha.config.build_balancer import settle_balancer
 from fastha.config.build_bfd import build_bfds, check_bfd_checks
+from fastha.config.build_delays import build_link_delays
 from fastha.config.build_file import build_track_files
 from fastha.config.build_garp import build_garp_groups
 from fastha.config.build_globals import Globals, build_globals
@@ -36,6 +37,7 @@ from fastha.config.top import Top
 from fastha.config.tree import EnoughFaults, Faults, Tree
 from fastha.config.warnings import advise
 from fastha.errors import Fault
+from fastha.lean import replace
 from fastha.model import Config
 
 if TYPE_CHECKING:
@@ -105,8 +107,10 @@ def _config(tree: Tree, top: Top, globals_: Globals, host: Host | None, values: 
     garp_groups = build_garp_groups(
         top.named("garp_group"), globals_.garp_interval_ns, globals_.gna_interval_ns, faults
     )
+    delays = build_link_delays(top.named("interface_up_down_delays"), instances, faults)
+    defs = globals_.defs(lvs, globals_.notify.settle(faults), globals_.mail.settle(faults), garp_groups)
     return Config(
-        globals=globals_.defs(lvs, globals_.notify.settle(faults), globals_.mail.settle(faults), garp_groups),
+        globals=replace(defs, link_delays=delays),
         instances=tuple(i.value for i in instances),
         virtual_servers=tuple(servers.values()),
         track_files=tuple(files.values()),

@@ -9,6 +9,7 @@ from typing import Any
 from fastha.config import values
 from fastha.config.build_answers import GLOBAL_FLAGS, read_flag
 from fastha.config.build_balancer import WORDS, Balancer, read_balancer
+from fastha.config.build_buffers import BUFFER_WORDS, read_buffers
 from fastha.config.build_mail import MAIL_WORDS, Mail, read_mail
 from fastha.config.build_notify import NOTIFY_WORDS, Notify, read_notify
 from fastha.config.build_processes import KNOWN, read_process
@@ -17,7 +18,7 @@ from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
 from fastha.config.words import check_words
 from fastha.lean import dataclass, field, replace
-from fastha.model import Fifo, FirewallDefs, Garp, GarpGroup, GlobalDefs, LvsDefs, MailDefs, Processes, ReceiveBuffer
+from fastha.model import Buffers, Fifo, FirewallDefs, Garp, GarpGroup, GlobalDefs, LvsDefs, MailDefs, Processes
 from fastha.model.units import NS_PER_S
 
 # keyword (without the vrrp_ of global_defs) -> field of Garp, how it is read
@@ -71,9 +72,12 @@ class Globals:
     strict: bool = False
     iproute_usr_dir: str = ""
     iproute_etc_dir: str = ""
-    process_monitor: ReceiveBuffer = ReceiveBuffer()
+    buffers: Buffers = Buffers()
     mail: Mail = field(default_factory=Mail)
+    state_dump_file: str = ""
+    data_use_instance: bool = False
     json_version: int = 1
+    rs_init_notifies: bool = False
 
     def defs(
         self, lvs: LvsDefs, fifos: tuple[Fifo, ...], mail: MailDefs, garp_groups: tuple[GarpGroup, ...]
@@ -95,11 +99,14 @@ class Globals:
             self.startup_delay_ns,
             self.delay_after_boot_ns,
             self.log_unknown_vrids,
-            self.process_monitor,
+            self.buffers,
             mail,
             self.vmac_addr_prefix or self.vmac_prefix,
             garp_groups,
+            self.state_dump_file,
+            self.data_use_instance,
             self.json_version,
+            self.rs_init_notifies,
         )
 
     def garp_with(self, own: dict[str, int]) -> Garp:
@@ -145,12 +152,18 @@ def build_globals(block: Sequence[Statement], into: Globals, faults: Faults) -> 
                 setattr(into, item.name, words[1])
             case "json_version":
                 into.json_version = values.number(item, faults) or 1
+            case "disable_local_igmp":
+                into.firewall = replace(into.firewall, local_igmp=False)
+            case "state_dump_file":
+                into.state_dump_file = words[1]
+            case "data_use_instance":
+                into.data_use_instance = bool(values.boolean(item, faults))
+            case "rs_init_notifies":
+                into.rs_init_notifies = bool(values.boolean(item, faults))
             case "vrrp_strict":
                 into.strict = bool(values.boolean(item, faults))
-            case "process_monitor_rcv_bufs":
-                into.process_monitor = replace(into.process_monitor, size=values.number(item, faults) or 0)
-            case "process_monitor_rcv_bufs_force":
-                into.process_monitor = replace(into.process_monitor, force=values.boolean(item, faults) is not False)
+            case name if name in BUFFER_WORDS:
+                into.buffers = read_buffers(item, into.buffers, faults)
             case name if name in GLOBAL_FLAGS:
                 read_flag(item, into.answers, faults)
             case "vrrp_min_garp":

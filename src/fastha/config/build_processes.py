@@ -29,7 +29,12 @@ PLAIN = {
     "min_auto_priority_delay": "auto_delay_us",
     "child_wait_time": "child_wait_s",
 }
-NAMES = {"process_name": "name", "instance": "instance", "net_namespace": "namespace"}
+NAMES = {
+    "process_name": "name",
+    "instance": "instance",
+    "net_namespace": "namespace",
+    "net_namespace_ipvs": "ipvs_namespace",
+}
 FLAGS = {"process_names": "names", "use_pid_dir": "pid_dir"}
 KNOWN = frozenset((*WORDS, *PLAIN, *NAMES, *FLAGS, "umask"))
 COMM = 15  # bytes that the kernel keeps of a name
@@ -56,10 +61,11 @@ def read_process(item: Item, into: Processes, faults: Faults) -> Processes:
             faults.warning(item.statement.place(), f"{name} without a number does nothing", f"{name} 99")
         return into if value is None else _with(into, **{PLAIN[name]: value})
     if name in NAMES:
-        if name != "process_name" and ("/" in words[1] or words[1].startswith(".")):
+        said = words[1] if len(words) > 1 else ""  # of net_namespace_ipvs: the namespace of the start
+        if name != "process_name" and ("/" in said or said.startswith(".")):
             faults.error(item.statement.place(1), f"{name}: a name that cannot be one of a file")
             return into
-        return _with(into, **{NAMES[name]: _name(words[1]) if name == "process_name" else words[1]})
+        return _with(into, **{NAMES[name]: _name(said) if name == "process_name" else said})
     if name in FLAGS:
         return _with(into, **{FLAGS[name]: True})
     return replace(into, umask=_umask(words[1:]))

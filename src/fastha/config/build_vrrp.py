@@ -93,6 +93,7 @@ class Draft:
     no_addresses: bool = False
     answers: dict[str, bool] = field(default_factory=dict)
     rival_priority: int = 0
+    kernel_rx_buf_size: int = 0
     said: dict[str, Item] = field(default_factory=dict)  # keyword -> where it was said last
 
 
@@ -181,6 +182,7 @@ def build_instance(
         rules=tuple(dict.fromkeys(draft.rules)),
         promote_secondaries=draft.promote_secondaries,
         timer_expired_priority=draft.rival_priority,
+        kernel_rx_buf_size=draft.kernel_rx_buf_size,
         **(globals_.answers | draft.answers),
         vmac=device_of(draft.vmac, draft.interface, draft.vrid, draft.family == 6),
         address_vmacs=(),  # with_names gives them
@@ -222,6 +224,8 @@ def _keyword(item: Item, draft: Draft, servers: Mapping[str, VirtualServer], fau
             draft.routes += read_lines("virtual_routes", statement.block or [], faults)
         case "virtual_rules":
             draft.rules += read_lines("virtual_rules", statement.block or [], faults)
+        case "kernel_rx_buf_size":
+            draft.kernel_rx_buf_size = values.number(item, faults) or 0
         case "promote_secondaries":
             draft.promote_secondaries = True
         case "virtual_ipaddress_excluded":
@@ -340,7 +344,7 @@ def _settle(
     owner = draft.priority == 255 or (draft.state == "MASTER" and draft.priority is None)
     if owner:
         weighted = {(f"track_{t.kind}", t.name) for t in draft.trackers if t.weight}
-        for word in ("track_script", "track_file"):
+        for word in LISTS:
             for line in said[word].statement.block or () if word in said else ():
                 if (word, line.words[0]) in weighted:
                     faults.warning(line.place(), f"the weight of {shown(line.words[0])} is ignored: 255 never changes")

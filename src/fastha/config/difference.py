@@ -12,7 +12,7 @@ from typing import TypeVar
 from fastha.config.dump import dump, dump_garp_group
 from fastha.config.dump_checks import dump_check
 from fastha.config.dump_lvs import dump_real_server, dump_virtual_server
-from fastha.config.dump_routes import static_lines
+from fastha.config.dump_routes import delay_lines, static_lines
 from fastha.config.dump_track import dump_bfd, dump_track_file, dump_track_process, dump_vrrp_script
 from fastha.config.dump_vrrp import dump_instance, dump_sync_group
 from fastha.config.dump_words import Page
@@ -58,8 +58,8 @@ class Word:
 class Change:
     """One thing that a reload does. `action`: added, removed, changed, moved, restarted; `kind`: global_defs,
     garp_group, instance, address, virtual_server, service, real_server, check, track_file, bfd_instance,
-    vrrp_sync_group, vrrp_script, vrrp_track_process, track_group, static_ipaddress, static_routes, static_rules;
-    `inside`: what it belongs to."""
+    vrrp_sync_group, vrrp_script, vrrp_track_process, track_group, static_ipaddress, static_routes, static_rules,
+    interface_up_down_delays; `inside`: what it belongs to."""
 
     kind: str
     action: str
@@ -127,7 +127,7 @@ def words(before: dict[str, str], after: dict[str, str]) -> tuple[Word, ...]:
 
 
 def _globals(old: Config, new: Config) -> Iterator[Change]:
-    before, after = (replace(config.globals, garp_groups=()) for config in (old, new))
+    before, after = (replace(config.globals, garp_groups=(), link_delays=()) for config in (old, new))
     if before != after:
         said = words(*(_global_words(replace(config, globals=g)) for config, g in ((old, before), (new, after))))
         if old.globals.mail.password and new.globals.mail.password not in ("", old.globals.mail.password):
@@ -159,7 +159,9 @@ def _global_words(config: Config) -> dict[str, str]:
 
 def _statics(old: Config, new: Config) -> Iterator[Change]:
     """Line by line: what stays is not touched."""
-    before, after = ({keyword: dict.fromkeys(lines) for keyword, lines in static_lines(c)} for c in (old, new))
+    before, after = (
+        {keyword: dict.fromkeys(lines) for keyword, lines in (*delay_lines(c), *static_lines(c))} for c in (old, new)
+    )
     for keyword in dict.fromkeys([*before, *after]):
         had, has = before.get(keyword, {}), after.get(keyword, {})
         yield from (Change(keyword, "removed", line) for line in had if line not in has)

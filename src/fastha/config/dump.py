@@ -6,10 +6,11 @@ and inheritance are resolved.
 
 from __future__ import annotations
 
+from fastha.config.build_buffers import SIZED
 from fastha.config.build_processes import FIELDS, ROLES
 from fastha.config.dump_lvs import dump_group, dump_virtual_server
 from fastha.config.dump_mail import dump_mail
-from fastha.config.dump_routes import dump_statics
+from fastha.config.dump_routes import delay_lines, dump_lines, dump_statics
 from fastha.config.dump_track import (
     common_ca,
     dump_bfd,
@@ -20,7 +21,18 @@ from fastha.config.dump_track import (
 )
 from fastha.config.dump_vrrp import dump_instance, dump_sync_group
 from fastha.config.dump_words import Page, owner, script, seconds, word
-from fastha.model import Config, Fifo, FirewallDefs, GarpGroup, GlobalDefs, LvsDefs, Processes, ScriptDefs
+from fastha.model import (
+    AdvertBuffers,
+    Buffers,
+    Config,
+    Fifo,
+    FirewallDefs,
+    GarpGroup,
+    GlobalDefs,
+    LvsDefs,
+    Processes,
+    ScriptDefs,
+)
 from fastha.model.units import NS_PER_S
 
 
@@ -88,10 +100,12 @@ def _globals(config: Config, page: Page) -> None:
         page.unless(GlobalDefs().vmac_addr_prefix, "vmac_addr_prefix", prefix, word(prefix))
         if defs.log_unknown_vrids:
             page.say("log_unknown_vrids")
-        if defs.process_monitor.size:
-            page.say("process_monitor_rcv_bufs", defs.process_monitor.size)
+        _buffers(defs.buffers, page)
+        if defs.state_dump_file:
+            page.say("state_dump_file", word(defs.state_dump_file))
+        page.flag("data_use_instance", defs.data_use_instance)
+        page.flag("rs_init_notifies", defs.rs_init_notifies)
         page.unless(1, "json_version", defs.json_version)
-        page.flag("process_monitor_rcv_bufs_force", defs.process_monitor.force)
         if defs.reload_time_file:
             page.say("reload_time_file", word(defs.reload_time_file))
         if defs.reload_repeat:
@@ -104,14 +118,31 @@ def _globals(config: Config, page: Page) -> None:
         page.unless(FirewallDefs().priority, "nftables_priority", defs.firewall.priority)
         if defs.firewall.counters:
             page.say("nftables_counters")
+        if not defs.firewall.local_igmp:
+            page.say("disable_local_igmp")
         dump_mail(defs.mail, page)
         _balancer(defs.lvs, page)
     if page.lines[-2].endswith("{"):
         del page.lines[-2:]
     _daemon(defs.processes, page)
+    for keyword, lines in delay_lines(config):
+        page.gap()
+        dump_lines(keyword, lines, page)
     for group in defs.garp_groups:
         page.gap()
         dump_garp_group(group, page)
+
+
+def _buffers(buffers: Buffers, page: Page) -> None:
+    for name in SIZED:
+        buffer = getattr(buffers, name)
+        if buffer.size:
+            page.say(f"{name}_rcv_bufs", buffer.size)
+        page.flag(f"{name}_rcv_bufs_force", buffer.force)
+    adverts = buffers.adverts
+    if adverts.policy:
+        page.say("vrrp_rx_bufs_policy", adverts.size or adverts.policy.upper())
+    page.unless(AdvertBuffers().multiplier, "vrrp_rx_bufs_multiplier", adverts.multiplier)
 
 
 def dump_garp_group(group: GarpGroup, page: Page) -> None:
@@ -150,6 +181,8 @@ def _daemon(processes: Processes, page: Page) -> None:
     for keyword, name in (("net_namespace", processes.namespace), ("instance", processes.instance)):
         if name:
             page.say(keyword, word(name))
+    if processes.ipvs_namespace is not None:
+        page.say("net_namespace_ipvs", word(processes.ipvs_namespace) if processes.ipvs_namespace else "")
     if processes.pid_dir:
         page.say("use_pid_dir")
     page.unless(Processes().child_wait_s, "child_wait_time", processes.child_wait_s)

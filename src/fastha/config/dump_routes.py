@@ -1,10 +1,10 @@
-"""Routes, rules, and what is static, as lines of the configuration."""
+"""Routes, rules, what is static, and delays of links, as lines of the configuration."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fastha.config.dump_words import Page, word
+from fastha.config.dump_words import Page, seconds, word
 from fastha.config.line import SCOPES
 from fastha.model import Config, Statics, VirtualAddress
 from fastha.model.routes import AUTOMATIC, KEEPALIVED, Encap, Nexthop, Route, Rule
@@ -36,6 +36,13 @@ def static_lines(config: Config) -> Iterator[tuple[str, list[str]]]:
     for statics in config.statics:
         yield "track_group", [" ".join([group.name, *group.members]) for group in statics.groups]
         yield from _lists(statics)
+
+
+def delay_lines(config: Config) -> Iterator[tuple[str, list[str]]]:
+    """(keyword, its lines) of `interface_up_down_delays`, if there are any."""
+    if delays := config.globals.link_delays:
+        lines = [f"{word(d.interface)} {seconds(d.down_ns)} {seconds(d.up_ns)}" for d in delays]
+        yield "interface_up_down_delays", lines
 
 
 def dump_lines(keyword: str, lines: list[str], page: Page) -> None:

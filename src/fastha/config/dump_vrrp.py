@@ -89,6 +89,7 @@ def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page
             with page.block("virtual_ipaddress_excluded"):
                 for address in instance.excluded:
                     page.say(address_line(address))
+        page.unless(0, "kernel_rx_buf_size", instance.kernel_rx_buf_size)
         if instance.promote_secondaries:
             page.say("promote_secondaries")
         dump_lines("virtual_routes", [route_line(route) for route in instance.routes], page)

@@ -11,7 +11,9 @@ from fastha.config.line_address import read_address
 from fastha.config.line_routes import RouteLine
 from fastha.config.line_rules import read_rule
 from fastha.config.tree import Faults, Statement, shown
+from fastha.model import LinkDelay
 from fastha.model.routes import Route, Rule
+from fastha.model.units import NS_PER_US
 
 DELAY_US = 255_000_000  # interface_up_down_delays: at most 255 s
 LINKBEAT = ("MII", "ETHTOOL", "IOCTL")
@@ -70,15 +72,17 @@ def _interface(line: Line) -> None:
     line.interface("interface")
 
 
-def _delays(line: Line) -> None:
-    """IF DOWN [UP]."""
-    line.interface("interface")
-    for option in ("down", "up"):
+def _delays(line: Line) -> LinkDelay:
+    """IF DOWN [UP]; without UP it counts as up at once (keepalived.md 1.4; its manual says otherwise)."""
+    interface, delays = line.interface("interface"), [0, 0]
+    for i, option in enumerate(("down", "up")):
         if option == "up" and not line.more:
-            return
+            break
         us = values.parse_seconds_us(line.take(option))
         if us is None or us > DELAY_US:
             raise line.wrong(f"{option} must be 0 to {DELAY_US // 1_000_000} s, not '{shown(line.words[line.at - 1])}'")
+        delays[i] = us * NS_PER_US
+    return LinkDelay(interface, *delays)
 
 
 def _linkbeat(line: Line) -> None:

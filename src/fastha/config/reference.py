@@ -14,13 +14,12 @@ fastha reads `keepalived.conf`. This page lists every keyword that keepalived kn
 makes of it. It is written from the keyword table by `python -m fastha.config.reference`; where the two programs differ
 on purpose is in [compatibility.md](compatibility.md).
 
-`fastha check -f FILE` tells everything that is wrong with a file, and which of its keywords have no effect yet.
+`fastha check -f FILE` tells everything that is wrong with a file, and which of its keywords have no effect.
 
 | Support | What happens |
 |---|---|
 | yes | it has its meaning |
-| not yet | it is read with all that belongs to it, reported, and has no effect |
-| refused | it is not supported yet, and a director that ignored it would be dangerous: the file is refused |
+| no | it is read with all that belongs to it, reported, and has no effect: [why](#without-effect-and-why) |
 | as `x` | an older spelling of `x` |
 
 Words of the column *Value*: `N` a whole number; `SEC` seconds, decimals allowed; `s`, `ms`, `us` a whole number of
@@ -40,28 +39,17 @@ WHY = (
      " file; interfaces may come and go"),
     ("words that mean nothing", r"^debug$|stats_dump_file|json_dump_file",
      "keepalived takes them, and does nothing with them"),
-    ("scripts and pipes", r"script|fifo|notify|rs_init_notifies|set_supplementary|MISC_CHECK|umask",
-     "scripts are run and pipes are told; these further rules for them are not there yet"),
-    ("receive buffers", r"^(vrrp|lvs)_netlink|rx_buf",
-     "netlink sockets have 4 MiB and adverts 1 MiB, beyond the limit of the system; other sizes are not there yet"),
     ("interfaces by index", r"nftables_ifindex",
      "the table has no sets of IPv6 link-local addresses, and a name stays right when an interface has another index"),
-    ("processes", r"process|priority|no_swap|affinity|rlimit|rcv_bufs|child_wait|lvs_sync_daemon_interface",
-     "processes, their names and their buffers are fastha's own; service managers set priorities"),
-    ("trackers", r"track|bfd|BFD|FILE_CHECK",
-     "an instance always follows its own interface, and never its source address"),
+    ("older spellings", r"lvs_sync_daemon_interface", "`lvs_sync_daemon` says it, as with keepalived"),
     ("packet filters", r"nftables|iptables|ipsets", "nftables does it, by the names of interfaces"),
-    ("adverts", r"advert|unicast|mcast|auth_hmac|checksum|skip_check|track_src|dont_track|timer_expired|startup_delay"
-     r"|delay_after_boot|log_unknown|local_igmp",
-     "this part of how adverts are sent and judged is not there yet"),
     ("polling links", r"linkbeat",
      "MII, ETHTOOL and ioctl would tell once a second what the driver has told the kernel, which says it at once"),
-    ("delays of links", r"interface_up_down", "changes of a link count at once; delays are not there yet"),
-    ("where files are", r"reload|config_save|tmp_config|data_use|dump|json|pid_dir|namespace|instance|top level",
-     "fastha has a state directory and a control socket; dumps are those of fastha-keepalived, in their usual places"),
+    ("debugging reloads", r"config_save",
+     "`fastha dump` prints the configuration as it was read, `fastha plan` what a reload would change; neither needs a"
+     " directory"),
     ("the kernel's own mark", r"hashed",
      "the kernel marks with it what is in its table; set by keepalived it changes nothing"),
-    ("checks", r"_CHECK|_GET|url|SSL|virtual_server|real_server", "this part of the checks is not there yet"),
 )  # fmt: skip
 
 
@@ -73,11 +61,11 @@ def why(keyword: Keyword) -> str:
 
 
 def _without_effect() -> str:
-    """Each keyword that is accepted without effect or refused, and why."""
+    """Each keyword that is accepted without effect, and why."""
     rows = []
     for name, _, reason in WHY:
         words = [k for ws in TABLE.values() for k in ws.values() if k.status is not Status.SUPPORTED and why(k) == name]
-        shown = [f"`{k.word}`{' (refused)' if k.status is Status.REFUSED else ''}" for k in words if not k.alias_of]
+        shown = [f"`{k.word}`" for k in words if not k.alias_of]
         if shown:
             rows.append(f"| {name} | {reason} | {', '.join(dict.fromkeys(shown))} |")
     return "## Without effect, and why\n\n| What | Why | Keywords |\n|---|---|---|\n" + "\n".join(rows) + "\n"
@@ -103,7 +91,7 @@ def _block(name: str, words: dict[str, Keyword]) -> str:
 def _row(k: Keyword) -> str:
     if k.alias_of:
         return f"| `{k.word}` | | | | as `{k.alias_of}` | | |"
-    support = {Status.SUPPORTED: "yes", Status.NOTED: "not yet", Status.REFUSED: "refused"}[k.status]
+    support = "yes" if k.status is Status.SUPPORTED else "no"
     value = k.value.replace("{", "{ ").replace("}", " }").replace("|", "\\|")
     cells = [
         f"`{k.word}`",

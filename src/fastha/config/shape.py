@@ -32,19 +32,15 @@ def items(statements: Sequence[Statement], block: str, faults: Faults) -> Iterat
     """The supported statements of a block, in order; faults for all others."""
     first: dict[str, Statement] = {}
     for item in _fitting(statements, block, faults):
-        status = item.keyword.status
         if item.keyword.once and first.setdefault(item.name, item.statement) is not item.statement:
             faults.warning(item.statement.place(), f"{item.name} is there already; the first one counts")
-        if status is Status.SUPPORTED:
+        if item.keyword.status is Status.SUPPORTED:
             yield item
             continue
         place, word = item.statement.place(), item.keyword.word
-        if status is Status.REFUSED:
-            faults.error(place, f"{word} is not supported yet, and running without it would be dangerous")
-        else:
-            about = item.keyword.help
-            about = about if about[1:2].isupper() else about[:1].lower() + about[1:]
-            faults.not_supported(place, f"{word} has no effect ({about})")
+        about = item.keyword.help
+        about = about if about[1:2].isupper() else about[:1].lower() + about[1:]
+        faults.not_supported(place, f"{word} has no effect ({about})")
         _check(item, faults)
 
 

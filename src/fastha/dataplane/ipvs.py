@@ -26,6 +26,7 @@ from fastha.dataplane.ipvs_rows import (
 from fastha.dataplane.rows import Daemon, Dest, DestKey, Op, Service, ServiceKey, ServiceRow, Table, Timeouts
 from fastha.errors import SystemFault
 from fastha.model import VirtualServer
+from fastha.setns import Place, here
 
 NAME_MAX = lib.FHA_IPVS_NAME_SIZE - 1  # of a scheduler or a persistence engine
 SLICE = 512  # operations on their way through one buffer, between two signs of life
@@ -39,11 +40,12 @@ _WHY = {
 
 
 class IpvsBackend:
-    """An open generic netlink socket of the network namespace it was opened in."""
+    """An open generic netlink socket of the network namespace it was opened in; `place` is that one."""
 
     name = "ipvs"
 
-    def __init__(self) -> None:
+    def __init__(self, place: Place = here) -> None:
+        self._place = place
         self._socket = ffi.new("struct fha_ipvs_socket *")
         self._socket.fd = -1
         self._services = ffi.new("struct fha_ipvs_service[]", 256)
@@ -223,7 +225,8 @@ class IpvsBackend:
         if self._closed:
             raise OSError(errno.EBADF, "ipvs: closed")
         if self._socket.fd < 0:
-            self._check(lib.fha_ipvs_open(self._socket))
+            with self._place():
+                self._check(lib.fha_ipvs_open(self._socket))
 
     def _check(self, rc: int) -> None:
         if rc:

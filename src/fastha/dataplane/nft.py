@@ -35,6 +35,7 @@ from fastha.dataplane.patience import nothing, patiently
 from fastha.dataplane.rows import Dest, DestKey, Forward, Op, Service, ServiceKey, ServiceRow, Table
 from fastha.errors import SystemFault
 from fastha.model import VirtualServer
+from fastha.setns import Place, here
 
 FORWARDING: dict[int, tuple[str, str]] = {
     AF_INET: ("net.ipv4.ip_forward", "/proc/sys/net/ipv4/ip_forward"),
@@ -51,13 +52,15 @@ _PROBE: Table = {
 
 
 class NftBackend:
-    """See dataplane.backend.Backend. SystemFault without libnftables, CAP_NET_ADMIN, or a kernel that can do it."""
+    """See dataplane.backend.Backend; `place`: where it is opened. SystemFault without libnftables, CAP_NET_ADMIN, or a
+    kernel that can do it."""
 
     name = "nft"
     masquerades = True  # Service.masquerade is a choice here
     exclusive = True  # every row it dumps was once written by fastha: the tables are its own
 
-    def __init__(self) -> None:
+    def __init__(self, place: Place = here) -> None:
+        self._place = place
         self.progress: Callable[[], object] = nothing  # see dataplane.backend.Patient
         self._library = Library()
         self._generation = Generation(TABLE)
@@ -86,10 +89,11 @@ class NftBackend:
             key.family for key in self.dump()
         }
         lines = [self._trouble] if self._trouble else []
-        for family, (name, path) in FORWARDING.items():
-            file = Path(path)
-            if family in families and file.exists() and file.read_text().strip() == "0":
-                lines.append(f"{name} is 0: connections will not reach real servers; set it to 1")
+        with self._place():
+            for family, (name, path) in FORWARDING.items():
+                file = Path(path)
+                if family in families and file.exists() and file.read_text().strip() == "0":
+                    lines.append(f"{name} is 0: connections will not reach real servers; set it to 1")
         return lines
 
     def dump(self) -> Table:

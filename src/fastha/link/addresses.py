@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastha.link import rtnl
-from fastha.link.monitor import ROOM, open_netlink
+from fastha.link.monitor import BUFFER, ROOM, UNSAID, of_commands, open_netlink
+from fastha.model import ReceiveBuffer
 from fastha.model.units import NS_PER_MS
+from fastha.room import make_room
 
 if TYPE_CHECKING:
     from fastha.loop.reactor import Reactor
@@ -45,9 +47,9 @@ class Operation:
 class AddressQueue:
     """First in, first out. `operations` and `errors` count what the kernel answered."""
 
-    def __init__(self, reactor: Reactor) -> None:
+    def __init__(self, reactor: Reactor, buffer: ReceiveBuffer = UNSAID) -> None:
         self._reactor = reactor
-        self._sock = open_netlink()
+        self._sock = open_netlink(0, of_commands(buffer))
         self._sock.setblocking(False)
         self._queue: deque[Operation] = deque()
         self._queued: dict[Key, int] = {}
@@ -57,6 +59,9 @@ class AddressQueue:
         self._scheduled = False
         self.operations = 0
         self.errors = 0
+
+    def resize(self, buffer: ReceiveBuffer) -> None:
+        make_room(self._sock, BUFFER, of_commands(buffer))
 
     def submit(self, operations: Iterable[Operation], urgent: bool = False) -> None:
         """Queue them; `pump` (or the next turn) sends. `urgent`: before what is there already, the last one first."""

@@ -12,8 +12,10 @@ import struct
 from collections.abc import Sequence
 
 from fastha.link import rtnl
-from fastha.link.monitor import ROOM, open_netlink
+from fastha.link.monitor import BUFFER, ROOM, UNSAID, of_commands, open_netlink
 from fastha.link.rtnl import Link, attribute
+from fastha.model import ReceiveBuffer
+from fastha.room import make_room
 
 MACVLAN, PRIVATE = "macvlan", 1  # MACVLAN_MODE_PRIVATE
 IPVLAN, IPVLAN_FLAGS = "ipvlan", {"bridge": 0, "private": 1, "vepa": 2}  # IPVLAN_F_*; of IPVLAN_MODE_L2, which is 0
@@ -119,10 +121,13 @@ def _ipvlan(flags: int) -> bytes:
 class Talk:
     """One question at a time, of several messages."""
 
-    def __init__(self) -> None:
-        self._sock = open_netlink()
+    def __init__(self, buffer: ReceiveBuffer = UNSAID) -> None:
+        self._sock = open_netlink(0, of_commands(buffer))
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, WAIT)
         self._sequence = 0
+
+    def resize(self, buffer: ReceiveBuffer) -> None:
+        make_room(self._sock, BUFFER, of_commands(buffer))
 
     def ask(self, messages: Sequence[bytes]) -> list[int]:
         """Send them together; the kernel's errno for each (ETIMEDOUT: it said nothing), 0 for success."""

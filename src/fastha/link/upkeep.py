@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 
 from fastha.errors import SystemFault
 from fastha.link import routes, rtnl
-from fastha.link.monitor import DUMP_TIMEOUT, ROOM, SLICE, open_netlink
+from fastha.link.monitor import BUFFER, DUMP_TIMEOUT, ROOM, SLICE, UNSAID, Pair, of_commands, open_netlink
 from fastha.link.routes import RTM_DELROUTE, RTM_DELRULE, RTM_NEWROUTE, Seen
 from fastha.model.routes import KEEPALIVED
+from fastha.room import make_room
 
 if TYPE_CHECKING:
     from fastha.loop.reactor import Reactor
@@ -50,16 +51,16 @@ FILTER = (
 class Upkeep:
     """`seen` is what the last look found; `looks` counts them. `disturbed()` is called when another one is due."""
 
-    def __init__(self, reactor: Reactor, disturbed: Callable[[], object]) -> None:
+    def __init__(self, reactor: Reactor, disturbed: Callable[[], object], buffers: Pair = (UNSAID, UNSAID)) -> None:
         self._reactor = reactor
         self._disturbed = disturbed
         self.seen: list[Seen] = []
         self.looks = 0
         self.lost = 0
-        self._sock = open_netlink(GROUPS)
+        self._sock = open_netlink(GROUPS, buffers[1])
         self._sock.setblocking(False)
         _attach(self._sock)
-        self._asking = open_netlink()
+        self._asking = open_netlink(0, of_commands(buffers[0]))
         self._asking.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, DUMP_TIMEOUT)
         try:
             self._asking.setsockopt(SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
@@ -68,6 +69,10 @@ class Upkeep:
         self._sequence = 0
         reactor.add(self._sock.fileno(), select.EPOLLIN, self._ready)
         self.look()
+
+    def resize(self, buffers: Pair) -> None:
+        make_room(self._asking, BUFFER, of_commands(buffers[0]))
+        make_room(self._sock, BUFFER, buffers[1])
 
     def look(self) -> None:
         """Take in what is there now. SystemFault if the kernel does not tell."""

@@ -4,6 +4,7 @@ Addresses are canonical text (`"10.0.0.1"`, `"2001:db8::1"`); times are int nano
 Everything here crosses process boundaries by `model.codec`, so fields are plain data only.
 """
 
+from fastha.model.buffers import AdvertBuffers, Buffers, ReceiveBuffer
 from fastha.model.checks import (
     BfdCheck,
     Check,
@@ -23,10 +24,11 @@ from fastha.model.checks import (
     Tls,
     UdpCheck,
 )
-from fastha.model.config import Config, Fifo, FirewallDefs, GlobalDefs, LvsDefs, ReceiveBuffer, ScriptDefs, SyncDaemon
+from fastha.model.config import Config, Fifo, FirewallDefs, GlobalDefs, LvsDefs, ScriptDefs, SyncDaemon
 from fastha.model.device import Device
 from fastha.model.garp import GarpGroup
 from fastha.model.group import SyncGroup
+from fastha.model.link import LinkDelay
 from fastha.model.lvs import GroupMember, RealServer, SorryServer, Tunnel, VirtualServer
 from fastha.model.mail import MailDefs
 from fastha.model.process import ProcessDefs, Processes
@@ -47,9 +49,11 @@ from fastha.model.vrrp import (
 )
 
 __all__ = [
+    "AdvertBuffers",
     "Auth",
     "BfdCheck",
     "BfdInstance",
+    "Buffers",
     "Check",
     "Config",
     "Device",
@@ -68,6 +72,7 @@ __all__ = [
     "HttpCheck",
     "HttpUrl",
     "InstanceNotify",
+    "LinkDelay",
     "LvsDefs",
     "MailDefs",
     "Metric",

@@ -6,8 +6,10 @@ from collections.abc import Hashable, Iterable
 from typing import Generic, TypeVar
 
 from fastha.lean import dataclass, field
+from fastha.model.buffers import Buffers
 from fastha.model.garp import GarpGroup
 from fastha.model.group import SyncGroup
+from fastha.model.link import LinkDelay
 from fastha.model.lvs import VirtualServer
 from fastha.model.mail import MailDefs
 from fastha.model.process import Processes
@@ -77,19 +79,13 @@ class Fifo:
 
 @dataclass(frozen=True, slots=True)
 class FirewallDefs:
-    """`nftables*` without `nftables_ipvs*`: the table for instances that do not accept packets, and for VMACs."""
+    """`nftables*` without `nftables_ipvs*`: the table for instances that do not accept packets, and for VMACs.
+    `local_igmp` False: `disable_local_igmp`, membership of link-local groups is reported by nobody here."""
 
     table: str = "keepalived"
     priority: int = -1
     counters: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ReceiveBuffer:
-    """`*_rcv_bufs` and `*_rcv_bufs_force`. `size` in bytes, 0: ours to choose; `force`: also beyond rmem_max."""
-
-    size: int = 0
-    force: bool = False
+    local_igmp: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +108,15 @@ class GlobalDefs:
     startup_delay_ns: int = 0  # of VRRP, from its start
     delay_after_boot_ns: int = 0  # the same, from the start of the machine
     log_unknown_vrids: bool = False
-    process_monitor: ReceiveBuffer = ReceiveBuffer()
+    buffers: Buffers = Buffers()
     mail: MailDefs = MailDefs()
     vmac_addr_prefix: str = "vrrp"  # of the names of VMACs of addresses
     garp_groups: tuple[GarpGroup, ...] = ()
+    state_dump_file: str = ""  # of fastha-keepalived: NAME, DIRECTORY/ or a path; "": as usual
+    data_use_instance: bool = False  # its name has that of the daemon in it
     json_version: int = 1  # shape of the JSON dump of fastha-keepalived
+    rs_init_notifies: bool = False  # scripts and FIFOs are told of real servers that begin as up
+    link_delays: tuple[LinkDelay, ...] = ()  # one for each interface
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ class Processes:
     umask: int = -1
     child_wait_s: int = 5
     namespace: str = ""  # net_namespace
+    ipvs_namespace: str | None = None  # net_namespace_ipvs; "": the one that the daemon was started in
     instance: str = ""
     pid_dir: bool = False
 

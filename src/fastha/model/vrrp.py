@@ -155,6 +155,7 @@ class VrrpInstance:
     lower_prio_no_advert: bool = False  # a master leaves adverts of lower priority unanswered
     higher_prio_send_advert: bool = False  # a master speaks once more before it yields
     owner_ignore_adverts: bool = False  # with priority 255
+    kernel_rx_buf_size: int = 0  # bytes for its adverts, 0: as `vrrp_rx_bufs_policy` says
     timer_expired_priority: int = 0  # `timer_expired_backup`: the highest of the others; 0: not said
 
     @property
@@ -212,6 +213,11 @@ class VrrpInstance:
     def group(self) -> str:
         """Where multicast adverts go, RFC 9568 sections 5.1.1.2 and 5.1.2.2."""
         return self.wire.group or GROUPS[self.family]
+
+    def longest_down_ns(self, interval_ns: int) -> int:
+        """How long a link that is down may count as up while the master speaks every `interval_ns`: who hears nobody
+        must be in FAULT before it would be master (keepalived.md 1.4)."""
+        return max((self.down_timer_adverts - 1) * interval_ns - interval_ns // 256, 0)
 
     @property
     def trackers(self) -> tuple[Tracker, ...]:

@@ -9,9 +9,8 @@ from fastha.errors import SystemFault
 from fastha.log import Log
 from fastha.model import Processes
 from fastha.parent.whole_file import write_pid
-from fastha.setns import setns
+from fastha.setns import NAMESPACES, setns
 
-NAMESPACES = "/run/netns"  # of ip-netns(8)
 RUN = "/run/fastha"
 
 
@@ -33,12 +32,17 @@ def run_folder(wanted: Processes) -> str:
 def fixed(running: Processes, new: Processes) -> str:
     """Why a reload cannot go from one to the other; "" if it can (keepalived.md 1.2)."""
     for word, before, after in (
-        ("net_namespace", running.namespace, new.namespace),
-        ("instance", running.instance, new.instance),
+        ("net_namespace", running.namespace or None, new.namespace or None),
+        ("net_namespace_ipvs", running.ipvs_namespace, new.ipvs_namespace),
+        ("instance", running.instance or None, new.instance or None),
     ):
         if before != after:
-            return f"{word} cannot change while the daemon runs ({before or 'none'} -> {after or 'none'})"
+            return f"{word} cannot change while the daemon runs ({_shown(before)} -> {_shown(after)})"
     return ""
+
+
+def _shown(name: str | None) -> str:
+    return "none" if name is None else name or "no name"
 
 
 class Setting:

@@ -9,7 +9,7 @@ import orjson
 
 from fastha.errors import SystemFault
 from fastha.log import Log
-from fastha.model import Processes, TrackFile, TrackProcess, VirtualServer, VrrpInstance
+from fastha.model import GlobalDefs, Processes, TrackFile, TrackProcess, VirtualServer, VrrpInstance
 from fastha.model.codec import read
 from fastha.parent.configuration import Configuration
 from fastha.parent.disclose import whole
@@ -20,6 +20,7 @@ from fastha.standin.picture import Counts, Picture, Seen, counts_of
 from fastha.standin.pids import PidFiles
 from fastha.standin.signals import SIGNALS
 
+DATA = "keepalived.data"
 MODE = 0o600  # as keepalived's
 
 
@@ -64,12 +65,16 @@ class KeepalivedPlace:
     def signal(self, number: int, supervisor: Supervisor) -> None:
         picture = self._picture(supervisor)
         if number == SIGNALS["DATA"]:
-            self._write("keepalived_parent.data", data.of_parent(picture).encode())
+
+            def file(role: str) -> str:
+                return data_file(picture.globals, role)
+
+            self._write(file("parent"), data.of_parent(picture).encode())
             alive = {role for role, child in supervisor.children.items() if child.alive}
             if "vrrp" in alive:
-                self._write("keepalived.data", data.of_vrrp(picture).encode())
+                self._write(file(""), data.of_vrrp(picture).encode())
             if "checker" in alive:
-                self._write("keepalived_check.data", data.of_checker(picture).encode())
+                self._write(file("check"), data.of_checker(picture).encode())
         elif number == SIGNALS["JSON"]:
             self._write("keepalived.json", json_dump.document(picture, picture.globals.json_version))
         else:
@@ -109,6 +114,16 @@ class KeepalivedPlace:
 
     def close(self) -> None:
         self._pids.remove()
+
+
+def data_file(defs: GlobalDefs, role: str) -> str:
+    """Where the state of a process goes, beside the other dumps if that is no path (keepalived.md 1.16). `role`: "" for
+    the VRRP process, else "parent" or "check"."""
+    folder, name = os.path.split(defs.state_dump_file)
+    stem, extension = os.path.splitext(name or DATA)
+    tag = defs.processes.tag if defs.data_use_instance else ""
+    name = stem + (f"_{role}" if role else "") + (f".{tag}" if tag else "") + extension
+    return os.path.join(folder, name)
 
 
 def instances_of(supervisor: Supervisor) -> Mapping[str, Mapping[str, object]]:

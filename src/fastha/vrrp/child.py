@@ -37,7 +37,7 @@ from fastha.model.override import VrrpOverride
 from fastha.model.parts import disowned, split
 from fastha.model.routes import Belonging
 from fastha.model.units import NS_PER_MS, NS_PER_S
-from fastha.vrrp import filter_rules, frames, lane, machine, notify
+from fastha.vrrp import filter_rules, frames, igmp, lane, machine, notify
 from fastha.vrrp.beginning import begins_ns
 from fastha.vrrp.belongings import GONE, TELL_PER_S
 from fastha.vrrp.followed import Followed
@@ -48,6 +48,7 @@ from fastha.vrrp.trackers import NAMES
 
 SLICE_NS = 2 * NS_PER_MS  # of events per turn: the lane is served between slices
 COUNT_NS = 100 * NS_PER_MS  # a tenth of the routers publish their counters
+LONG_NS = 1 << 62
 REPAIR_NS = 100 * NS_PER_MS  # from a change of addresses to the look whether a master's are there
 REPORTED = ("virtual_server", "bfd")  # by other processes
 
@@ -151,7 +152,14 @@ class VrrpChild:
                 raise ValueError(f"{instance.name}: {error}") from None
             yield
         if self._house is None:
-            self._house = House(self.child, self._host_changed, self._disturbed, self._resurvey)
+            self._house = House(
+                self.child,
+                self._host_changed,
+                self._disturbed,
+                self._resurvey,
+                self._longest_down_ns,
+                draft.config.globals.buffers,
+            )
         if draft.changed:
             defs = draft.config.globals.firewall
             closed = [instance for instance in draft.config.instances if not instance.accept]
@@ -181,6 +189,8 @@ class VrrpChild:
         self.child.environment.follow(config.globals.processes)
         self._log_strangers = config.globals.log_unknown_vrids
         self.child.mail = config.globals.mail
+        if draft.changed or draft.gone:
+            house.resize(config.globals.buffers, config.instances)
         house.announcer.pace(config.globals.garp_groups)
         if first:
             self._begin_at(begins_ns(config.globals, previous, self.child.reactor.now_ns(), _uptime_ns()))
@@ -218,7 +228,8 @@ class VrrpChild:
                 house.statics.adopt(frozenset(owned))
             house.addresses.pump()
             yield
-        firewall = config.globals.firewall
+        before = previous.get(igmp.FACT) if first else None
+        firewall = house.igmp.follow(config.globals.firewall, before)
         house.firewall.commit(firewall.table, filter_rules.tables(config.instances, firewall))
         told: dict[str, dict[str, Any]] = previous.get("instances", {})
         for instance in draft.instances:
@@ -233,6 +244,7 @@ class VrrpChild:
                 router.survey(self.child.reactor.now_ns())
                 yield
             house.lease.renew(self.routers.values)
+        house.settling.follow(config.globals.link_delays)
         house.addresses.pump()
         yield from self.parts.commit(draft)
         if first:
@@ -372,6 +384,7 @@ class VrrpChild:
     def _host_changed(self, changes: Changes | None) -> None:
         house = self.house
         if changes is None or any(not ip for _, ip in changes):
+            house.settling.look()
             house.interfaces.mend()
             used = (name for r in self.routers.values() for name in r.instance.heard_on)
             house.close_stale_receivers(set(used))
@@ -392,6 +405,11 @@ class VrrpChild:
         if not self._repair_due:
             self._repair_due = True
             self.child.reactor.call_later(REPAIR_NS, self._repair)
+
+    def _longest_down_ns(self, interface: str) -> int:
+        """No instance on it may be without carrier for longer and not be in FAULT."""
+        here = [r.longest_down_ns for r in self.routers.values() if r.instance.interface == interface]
+        return min(here, default=LONG_NS)
 
     def _resurvey(self, names: set[str]) -> None:
         self._survey(router for router in self.routers.values() if router.instance.name in names)
@@ -512,6 +530,7 @@ class VrrpChild:
             while not self._house.addresses.idle:
                 self._house.addresses.pump()
             self._house.promotion.close()
+            self._house.igmp.close()
             if not any(router.keeps for router in self.routers.values()):
                 self._house.interfaces.remove_all()
                 self._house.firewall.stop()

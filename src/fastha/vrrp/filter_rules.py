@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from fastha.model import FirewallDefs, VrrpInstance
 
 OWNER = 255
+LINK_LOCAL = "224.0.0."
 # RFC 9568 section 6.4.3: a master answers for its addresses whether it accepts packets to them or not.
 NEIGHBOURS = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"
 # RFC 3810 section 5.2.13: without an address a report comes from the unspecified one.
@@ -23,7 +24,7 @@ def tables(instances: Iterable[VrrpInstance], defs: FirewallDefs) -> dict[str, s
     Addresses of instances that do not accept (RFC 9568 section 6.1, Accept_Mode; an owner always does), and IGMP from
     VMACs: a report by a backup would teach switches that the virtual address is there. MLD for the same reason, as far
     as it comes from nobody (`::`): a backup has no address there, and reports of a master are what lets switches that
-    watch MLD bring it neighbour solicitations.
+    watch MLD bring it neighbour solicitations. With `disable_local_igmp` nobody reports link-local groups.
     """
     closed: dict[str, list[str]] = {"ip": [], "ip6": []}
     vmacs: list[str] = []
@@ -32,7 +33,8 @@ def tables(instances: Iterable[VrrpInstance], defs: FirewallDefs) -> dict[str, s
         if not instance.accept and instance.priority != OWNER:
             for address in instance.carried:
                 closed["ip6" if ":" in address.ip else "ip"].append(address.ip)
-        vmacs += (device.name for device in instance.devices if not device.ipvlan)
+        if defs.local_igmp or not (":" in instance.group or instance.group.startswith(LINK_LOCAL)):
+            vmacs += (device.name for device in instance.devices if not device.ipvlan)
         sixes += (device.name for device in instance.devices if not device.ipvlan and device.ipv6)
     out = {}
     if closed["ip"] or vmacs:

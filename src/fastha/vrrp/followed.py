@@ -49,7 +49,7 @@ class Followed:
                 self._watched[name] = file, changed
                 self._known("file", {name: self._files.follow(file.path, changed)})
         self._processes.follow(
-            (p for p in config.processes if ("process", p.name) in tracked), config.globals.process_monitor
+            (p for p in config.processes if ("process", p.name) in tracked), config.globals.buffers.process_monitor
         )
         there = {("scripts", s.name) for s in config.vrrp_scripts} | {("processes", p.name) for p in config.processes}
         for kind, name in self._told.keys() - there:

@@ -3,8 +3,9 @@ across all instances, then the repeats; and those only when no instance waits fo
 
 A *block* is `repeat` copies of every address. After a transition: one block, another after master_delay, then one
 of refresh_repeat copies every master_refresh (the first at delay + refresh, as keepalived), and what `garp_extra_if`
-asks for. On an interface with a `garp_interval` (`gna_interval`) one frame leaves per interval, and so it is on all
-interfaces of a `garp_group` together; otherwise a slice of frames per turn of the reactor.
+asks for. An advert of lower priority means two blocks of its own; what comes again and again keeps its rhythm. On an
+interface with a `garp_interval` (`gna_interval`) one frame leaves per interval, and so it is on all interfaces of a
+`garp_group` together; otherwise a slice of frames per turn of the reactor.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ class Token:
     timers: list[Timer] = field(default_factory=list)
     extra: list[ArpBlock] = field(default_factory=list)  # of `garp_extra_if`
     live: bool = True
+    refresh_at_ns: int = 0  # the next refresh; 0: none
+    extra_at_ns: int = 0
 
 
 @dataclass(slots=True)
@@ -76,17 +79,30 @@ class Announcer:
         """These limits hold for blocks from now on."""
         self._groups = {name: group for group in groups for name in group.interfaces}
 
-    def announce(self, blocks: list[ArpBlock], garp: Garp, occasion: str, extra: Iterable[ArpBlock] = ()) -> Token:
-        """Begin; `occasion` is machine.Garp's: "master" or "lower_prio". `extra`: what goes every `garp.extra_ns`."""
-        token = Token(blocks, garp, extra=list(extra))
-        if garp.extra_ns and token.extra:
-            self._later(token, garp.extra_ns, lambda: self._repeat_extra(token))
+    def announce(
+        self,
+        blocks: list[ArpBlock],
+        garp: Garp,
+        occasion: str,
+        extra: Iterable[ArpBlock] = (),
+        former: Token | None = None,
+    ) -> Token:
+        """Begin; `occasion` is machine.Garp's: "master" or "lower_prio". `extra`: what goes every `garp.extra_ns`.
+        `former`: the occasion that this one replaces while its instance stays master; what it would have repeated for
+        good is repeated when it would have been."""
+        token, now_ns = Token(blocks, garp, extra=list(extra)), self._reactor.now_ns()
         if occasion == "master":
             delay_ns, repeat = garp.master_delay_ns, garp.master_repeat
-            if garp.master_refresh_ns:
-                self._later(token, delay_ns + garp.master_refresh_ns, lambda: self._refresh(token, garp))
         else:
             delay_ns, repeat = garp.lower_prio_delay_ns, garp.lower_prio_repeat
+        if former is not None:
+            self.cancel(former)
+        if garp.extra_ns and token.extra:
+            at_ns = former.extra_at_ns if former is not None and former.extra_at_ns else now_ns + garp.extra_ns
+            self._extra_at(token, at_ns)
+        if garp.master_refresh_ns:
+            at_ns = former.refresh_at_ns if former is not None and former.refresh_at_ns else 0
+            self._refresh_at(token, at_ns or now_ns + delay_ns + garp.master_refresh_ns)
         self._block(token, repeat)
         if delay_ns:
             self._later(token, delay_ns, lambda: self._again(token, repeat))
@@ -110,13 +126,25 @@ class Announcer:
         self._forget_past(token)
         token.timers.append(self._reactor.call_later(delay_ns, action))
 
-    def _refresh(self, token: Token, garp: Garp) -> None:
-        self._block(token, garp.master_refresh_repeat)
-        self._later(token, garp.master_refresh_ns, lambda: self._refresh(token, garp))
+    def _refresh_at(self, token: Token, at_ns: int) -> None:
+        token.refresh_at_ns = at_ns
+        self._later(token, max(at_ns - self._reactor.now_ns(), 0), lambda: self._refresh(token))
+
+    def _refresh(self, token: Token) -> None:
+        if not token.live:
+            return
+        self._block(token, token.garp.master_refresh_repeat)
+        self._refresh_at(token, self._reactor.now_ns() + token.garp.master_refresh_ns)
+
+    def _extra_at(self, token: Token, at_ns: int) -> None:
+        token.extra_at_ns = at_ns
+        self._later(token, max(at_ns - self._reactor.now_ns(), 0), lambda: self._repeat_extra(token))
 
     def _repeat_extra(self, token: Token) -> None:
+        if not token.live:
+            return
         self._block(token, 1, token.extra)
-        self._later(token, token.garp.extra_ns, lambda: self._repeat_extra(token))
+        self._extra_at(token, self._reactor.now_ns() + token.garp.extra_ns)
 
     def _block(self, token: Token, repeat: int, blocks: list[ArpBlock] | None = None) -> None:
         for block in token.blocks if blocks is None else blocks:

@@ -12,18 +12,22 @@ from fastha.link.addresses import AddressQueue
 from fastha.link.monitor import Changes, Monitor
 from fastha.link.rtnl import Link
 from fastha.link.upkeep import Upkeep
-from fastha.model import Device, VrrpInstance
+from fastha.model import Buffers, Device, VrrpInstance
+from fastha.room import make_room
 from fastha.vrrp import burst
+from fastha.vrrp.advert_room import AdvertRoom
 from fastha.vrrp.garp import Announcer
+from fastha.vrrp.igmp import LocalIgmp
 from fastha.vrrp.interfaces import Interfaces, mac_bytes
 from fastha.vrrp.lane import Lane
 from fastha.vrrp.lease import Lease
 from fastha.vrrp.promotion import Promotion
-from fastha.vrrp.sockets import AH, FAMILIES, VRRP, hear_only, join, open_packet, open_receive, open_unicast
+from fastha.vrrp.settling import Settling
+from fastha.vrrp.sockets import AH, BUFFER, FAMILIES, VRRP, hear_only, join, open_packet, open_receive, open_unicast
 from fastha.vrrp.statics import StaticThings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from fastha.child import Child
 
@@ -51,8 +55,11 @@ class House:
         host_changed: Callable[[Changes | None], object],
         disturbed: Callable[[], object],
         resurvey: Callable[[set[str]], object],
+        longest_down_ns: Callable[[str], int],
+        buffers: Buffers,
     ) -> None:
-        """`resurvey(names)`: these instances have to look again."""
+        """`resurvey(names)`: these instances have to look again; `longest_down_ns(name)`: how long an interface that is
+        down may count as up."""
         self.resurvey, self.disturbed = resurvey, disturbed
         self.child = child
         self.reactor = child.reactor
@@ -60,27 +67,42 @@ class House:
         # (family, index of the interface it must leave by, 0: where the routes of the host lead)
         self._unicast = {(family, 0): open_unicast(family) for family in FAMILIES}
         self.lane = Lane(child.reactor)
-        self.monitor = Monitor(child.reactor, host_changed, inet6=True)
-        self.addresses = AddressQueue(child.reactor)
+        netlink = buffers.vrrp_netlink_cmd, buffers.vrrp_netlink_monitor
+        self.monitor = Monitor(child.reactor, host_changed, inet6=True, buffers=netlink)
+        self.settling = Settling(child.reactor, self.monitor, longest_down_ns, host_changed)
+        self.addresses = AddressQueue(child.reactor, buffers.vrrp_netlink_cmd)
         self.monitor.ignore_added(self.addresses.port)
-        self.upkeep = Upkeep(child.reactor, disturbed)
+        self.upkeep = Upkeep(child.reactor, disturbed, netlink)
         self.promotion = Promotion()
         self.lease = Lease(child.reactor, self.lane.breathe)
         self.statics = StaticThings(self)
-        self.interfaces = Interfaces(child, self.monitor)
+        self.interfaces = Interfaces(child, self.monitor, buffers.vrrp_netlink_cmd)
         self.firewall = NftTables(
             "firewall", child.reactor, child.limited, lambda what, text: child.event(what, "nftables", text), terse=True
         )
+        self.igmp = LocalIgmp(child)
         self.announcer = Announcer(
             child.reactor,
             lambda frames, size, to: burst.send(self.packet.fileno(), frames, size, to),
             lambda: self.addresses.restless,
         )
         self.receivers: dict[tuple[int, int], Receiver] = {}  # (interface index, kind: 4, 6 or AH)
+        self._room = AdvertRoom(buffers.adverts)
         self.states: dict[tuple[str, str], int] = {}  # of what instances track: trackers.States
         self.service_ips: set[str] = set()  # of all instances: none of them is an interface's own address
         self.refused: dict[str, str] = {}  # interface -> why it cannot be heard
         self.begins_ns = 0  # no instance takes part before: vrrp_startup_delay, vrrp_delay_after_boot
+
+    def resize(self, buffers: Buffers, instances: Iterable[VrrpInstance]) -> None:
+        """These receive buffers, for these instances, from now on."""
+        netlink = buffers.vrrp_netlink_cmd, buffers.vrrp_netlink_monitor
+        self.monitor.resize(netlink)
+        self.upkeep.resize(netlink)
+        self.addresses.resize(netlink[0])
+        self.interfaces.resize(netlink[0])
+        self._room = AdvertRoom(buffers.adverts, instances)
+        for (_, kind), receiver in self.receivers.items():
+            make_room(receiver.socket, BUFFER, self._room.of(receiver.link, _family(kind)))
 
     def link(self, name: str) -> Link | None:
         return self.monitor.table.link(name)
@@ -121,7 +143,9 @@ class House:
         return self._unicast[key]
 
     def _open(self, link: Link, kind: int, hears_for: int = -1) -> Receiver:
-        sock = open_receive(link.name, link.index, 6 if kind == 6 else 4, AH if kind == AH else VRRP)
+        family = _family(kind)
+        room = self._room.of(link, family)
+        sock = open_receive(link.name, link.index, family, AH if kind == AH else VRRP, room)
         if hears_for >= 0:
             hear_only(sock, link.mac)
         slot = self.lane.add_socket(sock.fileno(), kind == 6, hears_for)
@@ -204,3 +228,7 @@ class House:
 def _kind(group: str, ah: bool) -> int:
     """Of a receiver."""
     return AH if ah else 6 if ":" in group else 4
+
+
+def _family(kind: int) -> int:
+    return 6 if kind == 6 else 4

@@ -13,8 +13,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from fastha.link import links, rtnl, sysctl
+from fastha.link.monitor import UNSAID
 from fastha.link.rtnl import Link
-from fastha.model import Device
+from fastha.model import Device, ReceiveBuffer
 
 if TYPE_CHECKING:
     from fastha.child import Child
@@ -33,7 +34,8 @@ Former = dict[str, int]  # settings of a base as they were, and rp_filter of `al
 class Interfaces:
     """`refused`: why one is not there. Names are unique in a configuration."""
 
-    def __init__(self, child: Child, monitor: Monitor) -> None:
+    def __init__(self, child: Child, monitor: Monitor, buffer: ReceiveBuffer = UNSAID) -> None:
+        self._buffer = buffer
         self._child = child
         self._monitor = monitor
         self._talk: links.Talk | None = None
@@ -45,8 +47,13 @@ class Interfaces:
     @property
     def talk(self) -> links.Talk:
         if self._talk is None:
-            self._talk = links.Talk()
+            self._talk = links.Talk(self._buffer)
         return self._talk
+
+    def resize(self, buffer: ReceiveBuffer) -> None:
+        self._buffer = buffer
+        if self._talk is not None:
+            self._talk.resize(buffer)
 
     def want(self, device: Device) -> None:
         """It is there from now on, if the kernel and its base let it."""

@@ -7,7 +7,6 @@ silent, and after messages were lost, /proc is read: a few milliseconds at a tim
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import select
@@ -15,16 +14,16 @@ import socket
 from collections.abc import Callable, Iterable, Iterator
 
 from fastha.child import Child
-from fastha.errors import SystemFault
-from fastha.link.monitor import BUFFER, SO_RCVBUFFORCE
+from fastha.link.monitor import BUFFER
 from fastha.loop.reactor import Timer
 from fastha.model import ReceiveBuffer, TrackProcess
 from fastha.model.units import NS_PER_MS, NS_PER_S
 from fastha.outside import candidates
+from fastha.room import make_room
+from fastha.setns import entered
 from fastha.vrrp.process_events import CN_IDX_PROC, EXIT, FORK, IGNORE, LISTEN, NETLINK_CONNECTOR, NONE, decode, request
 from fastha.vrrp.processes import Census, Seen
 
-CLONE_NEWNET = 0x40000000  # linux/sched.h
 SLICE_NS = 2 * NS_PER_MS  # of reading /proc in one turn
 MESSAGES = 64  # taken in per turn
 PATIENCE = 4096  # messages that may come before the answer to our request
@@ -70,7 +69,7 @@ class ProcessWatch:
             self._listen()
         elif self._sock is not None and buffer != self._buffer:
             self._buffer = buffer
-            _make_room(self._sock, buffer)
+            make_room(self._sock, BUFFER, buffer)
         if new:
             if self._look_timer is not None:
                 self._look_timer.cancel()
@@ -220,7 +219,7 @@ def _open(buffer: ReceiveBuffer) -> socket.socket:
     except OSError as error:
         raise Silent(error.strerror or str(error)) from None
     try:
-        _make_room(sock, buffer)
+        make_room(sock, BUFFER, buffer)
         sock.setblocking(False)
         sock.bind((0, CN_IDX_PROC))
         sock.send(request(LISTEN))
@@ -251,44 +250,17 @@ def _await_answer(sock: socket.socket) -> None:
 
 def _in_initial_network() -> socket.socket:
     """Opened in the first network namespace where that is another one than ours and we may; else in ours."""
-    with open("/proc/thread-self/ns/net", "rb") as home:
-        for path in candidates():
-            try:
-                with open(path, "rb") as first:
-                    return _opened_in(first.fileno(), home.fileno())
-            except OSError:
-                continue
+    for path in candidates():
+        try:
+            with entered(path):
+                return _opened()
+        except OSError:
+            continue
     return _opened()
 
 
 def _opened() -> socket.socket:
     return socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, NETLINK_CONNECTOR)
-
-
-def _opened_in(there: int, home: int) -> socket.socket:
-    """OSError if we may not go there; the end of this process if it cannot return."""
-    if os.path.sameopenfile(there, home):
-        return _opened()
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.setns(there, CLONE_NEWNET):
-        raise OSError(ctypes.get_errno(), "setns")
-    try:
-        return _opened()
-    finally:
-        if libc.setns(home, CLONE_NEWNET):
-            raise SystemFault("cannot return to the own network namespace")
-
-
-def _make_room(sock: socket.socket, buffer: ReceiveBuffer) -> None:
-    """`process_monitor_rcv_bufs`; if nothing is said, enough for some 5000 events."""
-    size = buffer.size or BUFFER
-    options = (SO_RCVBUFFORCE, socket.SO_RCVBUF) if buffer.force or not buffer.size else (socket.SO_RCVBUF,)
-    for option in options:
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, option, min(size, (1 << 31) - 1))
-            return
-        except PermissionError:
-            continue
 
 
 def _say_no_more(sock: socket.socket) -> None:

@@ -205,13 +205,21 @@ class Router:
         if self._staged_as is not self._built:
             self._stage()
 
+    @property
+    def longest_down_ns(self) -> int:
+        """How long its link may be down and count as up."""
+        state = self.present()
+        heard_ns = state.master_adver_ns if state.role is Role.BACKUP else self.rules.advert_int_ns
+        return self.instance.longest_down_ns(self.rules.interval_ns(heard_ns))
+
     def _tracked(self, instance: VrrpInstance) -> trackers.States:
         """What is known of the things `instance` follows."""
         links = [t.name for t in instance.track if t.kind == "interface"]
         if not links:
             return self.house.states
         here: dict[tuple[str, str], int] = {
-            ("interface", name): (link := self.house.link(name)) is not None and link.running for name in links
+            ("interface", name): (link := self.house.link(name)) is not None and self.house.settling.running(link)
+            for name in links
         }
         return ChainMap(here, self.house.states)
 
@@ -237,7 +245,7 @@ class Router:
             link = table.link(name)
             if link is None:
                 reasons.append(f"interface {name} does not exist")
-            elif not link.running and (name != instance.interface or instance.wire.track_primary):
+            elif not self.house.settling.running(link) and (name != instance.interface or instance.wire.track_primary):
                 reasons.append(f"interface {name} is down")
             elif name == instance.interface:
                 if not self._own_ip(link):
@@ -572,8 +580,9 @@ class Router:
     def _start_announcing(self) -> None:
         occasion, self._announce = self._announce, ""
         if self.state.role is Role.MASTER and self.arp:
-            self._silence()
-            self.token = self.house.announcer.announce(self.arp, self.instance.garp, occasion, self.extra_arp)
+            self.token = self.house.announcer.announce(
+                self.arp, self.instance.garp, occasion, self.extra_arp, self.token
+            )
 
     def _silence(self) -> None:
         if self.token is not None:

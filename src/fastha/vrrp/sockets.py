@@ -15,13 +15,14 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from fastha.errors import SystemFault
+from fastha.model import ReceiveBuffer
+from fastha.room import make_room
 
 VRRP = 112  # RFC 9568 section 5.1.1.4
 AH = 51  # RFC 2402 section 2
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 PRIORITY = 7  # SO_PRIORITY: the highest a process may ask for; ahead of traffic in a pfifo_fast queue
 BUFFER = 1 << 20
-SO_RCVBUFFORCE = 33
 IP_MULTICAST_ALL = 49  # linux/in.h
 SO_ATTACH_FILTER = 26
 SKF_LL_OFF = 0xFFE00000  # linux/filter.h: -0x200000, the link layer's header
@@ -30,7 +31,13 @@ IPV6_JOIN_GROUP, IPV6_MULTICAST_ALL, IPV6_RECVPKTINFO, IPV6_RECVHOPLIMIT = 20, 2
 ETH_P_IP, ETH_P_ARP, ETH_P_IPV6 = 0x0800, 0x0806, 0x86DD
 
 
-def open_receive(interface: str, index: int, family: int = 4, protocol: int = VRRP) -> socket.socket:
+def open_receive(
+    interface: str,
+    index: int,
+    family: int = 4,
+    protocol: int = VRRP,
+    buffer: ReceiveBuffer | None = None,
+) -> socket.socket:
     """The raw socket that hears `interface`, unicast and what `join` adds."""
     sock = _open(FAMILIES[family], socket.SOCK_RAW, protocol, f"to hear VRRP on {interface}")
     try:
@@ -41,10 +48,7 @@ def open_receive(interface: str, index: int, family: int = 4, protocol: int = VR
             sock.setsockopt(socket.IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0)
             sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
             sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1)
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)
-        except PermissionError:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+        make_room(sock, BUFFER, buffer)
     except OSError as error:
         sock.close()
         raise SystemFault(f"cannot hear VRRP on {interface}: {error.strerror}") from None

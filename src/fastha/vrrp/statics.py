@@ -150,7 +150,8 @@ class StaticThings:
                 continue
             devs = [one.dev] if isinstance(one, VirtualAddress) else [*one.devs, *one.watched_devs]
             links = [(dev, self.house.link(dev)) for dev in dict.fromkeys(devs)]
-            why = next((f"interface {dev} is down" for dev, link in links if link is None or not link.running), "")
+            running = self.house.settling.running
+            why = next((f"interface {dev} is down" for dev, link in links if link is None or not running(link)), "")
             refused = self._refused.get(one) if isinstance(one, VirtualAddress) else self._belongings.refused.get(one)
             if why := why or refused or "":
                 out.append((one.track_group, f"static {one} is lost: {why}"))

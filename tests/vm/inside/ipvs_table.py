@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ from fastha.dataplane.rows import (
     Verb,
 )
 from fastha.errors import SystemFault
+from fastha.setns import entered
 from oracles import ipvs_random, ipvsadm
 from oracles.ipvs_kernel import KernelModel
 from vm import guest
@@ -78,6 +80,7 @@ def in_child(code: str, **more: object) -> str:
 SAY = """
 from fastha.dataplane.ipvs import IpvsBackend
 from fastha.errors import SystemFault
+from fastha.setns import entered
 import os
 {before}
 try:
@@ -295,3 +298,23 @@ def test_a_closed_backend_says_so_and_rows_stay(backend: IpvsBackend) -> None:
     with pytest.raises(OSError, match="closed"):
         backend.dump()
     assert ipvsadm.saved() == ipvsadm.lines(wanted)
+
+
+def test_another_network_namespace_has_a_table_of_its_own(backend: IpvsBackend) -> None:
+    """`net_namespace_ipvs`: opened there, and opened there again after an error."""
+    wanted = {KEY: ServiceRow(Service("rr"), {FIRST: NAT1})}
+    run("ip", "netns", "add", "elsewhere")
+    run("ip", "-n", "elsewhere", "link", "set", "lo", "up")  # without, no address is one of a host there
+    other = open_backend("ipvs", partial(entered, "/run/netns/elsewhere"))
+    try:
+        assert isinstance(other, IpvsBackend)
+        make_true(other, wanted)
+        assert backend.dump() == {}
+        os.close(other._socket.fd)  # what is sent next fails, and it opens another socket
+        with pytest.raises(OSError, match="ipvs"):
+            other.dump()
+        assert reconcile(wanted, other.dump(), ()) == []
+        assert backend.dump() == {}
+    finally:
+        other.close()
+        run("ip", "netns", "delete", "elsewhere")

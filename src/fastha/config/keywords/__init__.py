@@ -12,9 +12,8 @@ value    what follows the word, one token per word of the file: `-` nothing, `[X
 default  what holds without the keyword
 range    `LO..HI` of a number, decimals for SEC; `~` before it: a value outside is clamped with a warning, else it is an
          error
-status   `yes` it has its meaning; `-` known, accepted, not supported yet; `!` known, not supported yet, and ignoring it
-         would be dangerous, so it refuses the configuration; `=word` an older spelling of `word`; `own` fastha's own
-         addition. `@2.3.0` after it: the first keepalived release that has the keyword
+status   `yes` it has its meaning; `-` known, accepted, without effect; `=word` an older spelling of `word`; `own`
+         fastha's own addition. `@2.3.0` after it: the first keepalived release that has the keyword
 """
 
 from fastha.config.keywords.table import BLOCKS, FREE, SCRIPT_WORDS, TABLE, Keyword, Status

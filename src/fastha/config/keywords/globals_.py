@@ -16,7 +16,7 @@ track_group              | NAME {track_group}              |             |      
 static_ipaddress         | {static_addresses}              |             |       | yes | Addresses kept on interfaces while the daemon runs
 static_routes            | {routes}                        |             |       | yes | Routes kept while the daemon runs
 static_rules             | {rules}                         |             |       | yes | Routing rules kept while the daemon runs
-interface_up_down_delays | {interface_delays}              |             |       | -   | Time a link must stay down or up before it counts
+interface_up_down_delays | {interface_delays}              |             |       | yes | Time a link must stay down or up before it counts
 linkbeat_interfaces      | {linkbeat}                      |             |       | -   | Interfaces whose link is polled
 vrrp_sync_group          | NAME {vrrp_sync_group}          |             |       | yes | Instances that change state together
 garp_group               | {garp_group}                    |             |       | yes | Interfaces that share one limit on gratuitous ARP
@@ -31,7 +31,7 @@ virtual_server_group     | NAME {virtual_server_group}     |             |      
 virtual_server           | ADDR|fwmark|group [PORT|N|NAME] [inet|inet6] {virtual_server} | |  | yes | One balanced service
 linkbeat_use_polling     | -                               | off         |       | -   | Poll every link instead of listening to the kernel
 net_namespace            | NAME                            |             |       | yes | Run in this network namespace
-net_namespace_ipvs       | [NAME]                          |             |       | !   | Program the load balancer in this network namespace
+net_namespace_ipvs       | [NAME]                          | net_namespace |     | yes | Program the load balancer in this network namespace; without a name that of the start
 namespace_with_ipsets    | -                               | off         |       | -   | Allow IP sets in a namespace on old kernels
 use_pid_dir              | -                               | off         |       | yes | Keep PID files in a directory
 instance                 | NAME                            |             |       | yes | Name of this daemon among several on one machine
@@ -92,23 +92,23 @@ bfd_rlimit_rttime        | us                              | none        | 1..42
 bfd_rlimit_rtime         | us                              |             |       | =bfd_rlimit_rttime | -
 max_auto_priority        | [N]                             | 0           | -1..99 | yes  | Raise real-time priority when timers run late, up to this
 min_auto_priority_delay  | us                              | 1000000     | 1..10000000 | yes | How late a timer must be for that
-vrrp_netlink_cmd_rcv_bufs           | N                    |             | 0..4294967295 | -   | Receive buffer of a netlink socket
-vrrp_netlink_cmd_rcv_bufs_force     | [BOOL]               | off         |       | -   | Set that buffer beyond the system limit
-vrrp_netlink_monitor_rcv_bufs       | N                    |             | 0..4294967295 | -   | Receive buffer of a netlink socket
-vrrp_netlink_monitor_rcv_bufs_force | [BOOL]               | off         |       | -   | Set that buffer beyond the system limit
-lvs_netlink_cmd_rcv_bufs            | N                    |             | 0..4294967295 | -   | Receive buffer of a netlink socket
-lvs_netlink_cmd_rcv_bufs_force      | [BOOL]               | off         |       | -   | Set that buffer beyond the system limit
-lvs_netlink_monitor_rcv_bufs        | N                    |             | 0..4294967295 | -   | Receive buffer of a netlink socket
-lvs_netlink_monitor_rcv_bufs_force  | [BOOL]               | off         |       | -   | Set that buffer beyond the system limit
+vrrp_netlink_cmd_rcv_bufs           | N                    |             | 0..4294967295 | yes | Receive buffer of netlink sockets of the VRRP process that ask
+vrrp_netlink_cmd_rcv_bufs_force     | [BOOL]               | off         |       | yes | Set that buffer beyond the system limit
+vrrp_netlink_monitor_rcv_bufs       | N                    |             | 0..4294967295 | yes | Receive buffer of netlink sockets of the VRRP process that are told
+vrrp_netlink_monitor_rcv_bufs_force | [BOOL]               | off         |       | yes | Set that buffer beyond the system limit
+lvs_netlink_cmd_rcv_bufs            | N                    |             | 0..4294967295 | yes | Receive buffer of netlink sockets of the checker that ask for addresses
+lvs_netlink_cmd_rcv_bufs_force      | [BOOL]               | off         |       | yes | Set that buffer beyond the system limit
+lvs_netlink_monitor_rcv_bufs        | N                    |             | 0..4294967295 | yes | Receive buffer of the netlink socket of the checker that is told of addresses
+lvs_netlink_monitor_rcv_bufs_force  | [BOOL]               | off         |       | yes | Set that buffer beyond the system limit
 process_monitor_rcv_bufs            | N                    |             | 0..4294967295 | yes | Receive buffer of the process monitor
 process_monitor_rcv_bufs_force      | [BOOL]               | off         |       | yes | Set that buffer beyond the system limit
-vrrp_rx_bufs_policy      | MTU|ADVERT|N                    |             | 0..4294967295 | -   | How big the receive buffer of adverts is
-vrrp_rx_bufs_multiplier  | N                               | 3           | 1..4294967295 | -   | Times the size that vrrp_rx_bufs_policy gives
+vrrp_rx_bufs_policy      | MTU|ADVERT|N                    | 1 MiB       | 0..4294967295 | yes | Receive buffer of adverts: for each instance a multiple of the MTU, of the length of its adverts, or bytes
+vrrp_rx_bufs_multiplier  | N                               | 3           | 1..4294967295 | yes | Times the size that vrrp_rx_bufs_policy gives
 vrrp_version             | 2|3                             | 2           | 2..3  | yes | Protocol version of instances that set none
 address_lease            | s                               | none        | 3..86400 | own | Virtual addresses vanish by themselves if nobody renews them for so long
 default_interface        | IF                              | eth0        |       | yes | Interface of static addresses without dev
 dynamic_interfaces       | [allow_if_changes]              | off         |       | -   | Without effect: interfaces may always appear later, go and come back
-disable_local_igmp       | -                               | off         |       | -   | No IGMP reports for link-local groups
+disable_local_igmp       | -                               | off         |       | yes | No IGMP reports for link-local groups
 v3_checksum_as_v2        | [BOOL]                          | off         |       | yes @2.2.8 | Version 3 checksum without the pseudo header
 vrrp_mcast_group4        | GROUP4                          | 224.0.0.18  |       | yes | Multicast group of IPv4 adverts
 vrrp_mcast_group6        | GROUP6                          | ff02::12    |       | yes | Multicast group of IPv6 adverts
@@ -152,7 +152,7 @@ lvs_flush_on_stop        | [VS]                            | off         |      
 lvs_flush_onstop         | [VS]                            |             |       | =lvs_flush_on_stop | -
 lvs_sync_daemon          | IF [WORD...]                    |             |       | yes | The kernel's connection synchronisation
 checker_log_all_failures | [BOOL]                          | off         |       | yes | Log every failed check
-rs_init_notifies         | [BOOL]                          | off         |       | -   | Notify of the first state too
+rs_init_notifies         | [BOOL]                          | off         |       | yes | Scripts and pipes are told of real servers that begin as up
 snmp_socket              | STRING                          |             |       | -   | AgentX socket
 enable_traps             | -                               | off         |       | -   | Send SNMP traps
 enable_snmp_vrrp         | -                               | off         |       | -   | SNMP tables of VRRP
@@ -180,8 +180,8 @@ reload_repeat            | -                               | off         |      
 include_check            | [CHECK...]                      |             |       | yes | What is an error about include
 config_save_dir          | PATH                            |             |       | -   | Directory that gets every configuration read
 tmp_config_directory     | PATH                            |             |       | -   | Directory for the expanded configuration
-data_use_instance        | [BOOL]                          | off         |       | -   | Names of dump files contain the instance
-state_dump_file          | PATH                            |             |       | - @2.3.3 | File for state dumps
+data_use_instance        | [BOOL]                          | off         |       | yes | Names of the state dumps of fastha-keepalived contain the namespace and the instance
+state_dump_file          | PATH                            | keepalived.data |   | yes @2.3.3 | State dumps of fastha-keepalived: a name, a directory with a slash at its end, or a path
 stats_dump_file          | PATH                            |             |       | - @2.3.3 | File for counters
 json_dump_file           | PATH                            |             |       | - @2.3.3 | File for JSON dumps
 json_version             | 1|2                             | 1           | 1..2  | yes @2.2.8 | Shape of JSON dumps

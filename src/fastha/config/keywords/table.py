@@ -16,7 +16,6 @@ CHOICE = "choice"
 class Status(StrEnum):
     SUPPORTED = "supported"
     NOTED = "not supported yet"  # accepted, without effect, reported
-    REFUSED = "refused"  # not supported yet, and a configuration that needs it must not run without it
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +79,7 @@ def _keyword(block: str, line: str) -> Keyword:
         value="" if value == "-" else value,
         default=default,
         range=range_,
-        status={"yes": Status.SUPPORTED, "own": Status.SUPPORTED, "-": Status.NOTED, "!": Status.REFUSED}.get(
-            status, Status.NOTED
-        ),
+        status=Status.SUPPORTED if status in ("yes", "own") else Status.NOTED,
         help=help_,
         since=since.strip(),
         own=status == "own",

@@ -64,7 +64,7 @@ vrf                        | IF             |          |         | yes | Speak u
 native_ipv6                | -              |          |         | yes | It speaks IPv6, also without an address that says so
 linkbeat_use_polling       | -              | off      |         | -   | Poll the link
 debug                      | N              | 0        | 0..4    | -   | Means nothing: keepalived stores it
-kernel_rx_buf_size         | N              |          | 0..4294967295 | -   | Receive buffer of adverts
+kernel_rx_buf_size         | N              | vrrp_rx_bufs_policy | 0..4294967295 | yes | Receive buffer of adverts, its part of it in bytes
 garp_master_delay          | s              | vrrp_garp_master_delay | 0..4294 | yes | As vrrp_garp_master_delay
 garp_master_repeat         | N              | vrrp_garp_master_repeat | ~1..4294967295 | yes | As vrrp_garp_master_repeat
 garp_master_refresh        | s              | vrrp_garp_master_refresh | 0..4294 | yes | As vrrp_garp_master_refresh
