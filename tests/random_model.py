@@ -688,6 +688,7 @@ class Make:
             umask=self.maybe(self.r.choice([0, 0o27]), -1),
             child_wait_s=self.maybe(9, 5),
             namespace=self.maybe("blue", ""),
+            ipvs_namespace=self.r.choice([None, None, "", "red"]),
             instance=self.maybe("one", ""),
             pid_dir=self.r.random() < 0.3,
         )
