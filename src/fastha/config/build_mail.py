@@ -82,9 +82,8 @@ def read_mail(item: Item, into: Mail, faults: Faults) -> None:
     into.said[item.name] = statement
     match item.name:
         case "notification_email":
-            for to in _recipients(statement.block or [], faults):
-                if to not in defs.to:
-                    into.defs = defs = replace(defs, to=(*defs.to, to))
+            to = dict.fromkeys([*defs.to, *_recipients(statement.block or [], faults)])
+            into.defs = replace(defs, to=tuple(to))
         case "notification_email_from":
             if _is_address(statement, 1, faults):
                 into.defs = replace(defs, sender=statement.words[1])

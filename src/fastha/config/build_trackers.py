@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 from fastha.config import values
 from fastha.config.build_bfd import unknown_bfd
@@ -76,12 +77,16 @@ def build_track_interface(block: Sequence[Statement], faults: Faults) -> list[Tr
     return _unique(out, block, faults)
 
 
-def without_own(trackers: list[Tracker], own: str, block: Sequence[Statement], faults: Faults) -> list[Tracker]:
+def without_own(
+    trackers: list[Tracker], own: str, blocks: Iterable[Sequence[Statement]], faults: Faults
+) -> list[Tracker]:
     """An instance follows its own interface anyhow: without it there is FAULT, whatever a weight says (as in
-    keepalived). `block`: the lines of track_interface."""
-    for statement in block:
-        if own and statement.words[0] == own:
+    keepalived). `blocks`: those of track_interface."""
+    for statement in chain.from_iterable(blocks) if own else ():
+        if statement.words[0] == own:
             faults.warning(statement.place(), f"{shown(own)} is the instance's own interface, which it follows anyhow")
+    if not any(t.name == own and t.kind == "interface" for t in trackers):
+        return trackers
     return [t for t in trackers if (t.kind, t.name) != ("interface", own)]
 
 
@@ -124,6 +129,8 @@ def _weight(
 def _unique(found: list[Tracker], block: Sequence[Statement], faults: Faults) -> list[Tracker]:
     """Of two lines about one thing the last one counts."""
     out = {t.name: t for t in found}
+    if len(out) == len(found):
+        return found
     seen: set[str] = set()
     for statement in block:
         name = statement.words[0]
