@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
+from itertools import chain, pairwise
 
 from fastha.config import values
 from fastha.config.build_bfd import unknown_bfd
@@ -128,9 +128,10 @@ def _weight(
 
 def _unique(found: list[Tracker], block: Sequence[Statement], faults: Faults) -> list[Tracker]:
     """Of two lines about one thing the last one counts."""
-    out = {t.name: t for t in found}
-    if len(out) == len(found):
+    names = sorted(t.name for t in found)  # a table of them would take more room than they do
+    if not any(a == b for a, b in pairwise(names)):
         return found
+    out = {t.name: t for t in found}
     seen: set[str] = set()
     for statement in block:
         name = statement.words[0]

@@ -122,7 +122,7 @@ def check_instances(instances: list[Built[VrrpInstance]], faults: Faults) -> Non
                 built.spot.place(1), f"virtual_router_id {instance.vrid} on {instance.interface} is used already",
                 f"first at {_name_at(other, built)}",
             )  # fmt: skip
-        for address in instance.carried:
+        for address in instance.carried if len(instances) > 1 else ():
             other = addresses.setdefault(instance.dev_of(address), {}).setdefault(address.ip, built)
             if other is not built:
                 faults.warning(
