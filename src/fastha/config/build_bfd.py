@@ -195,7 +195,7 @@ def unknown_bfd(
         other = "checker" if who == "vrrp" else "vrrp"
         faults.error(place, f"bfd_instance {shown(name)} says {other} alone", f"add {who} to it")
         return
-    faults.error(place, f"there is no bfd_instance {shown(name)}", meant(name, bfds))
+    faults.error(place, f"there is no bfd_instance {shown(name)}", meant(name, bfds, after=len(faults)))
 
 
 def _place_of(statement: Statement, name: str) -> Statement:

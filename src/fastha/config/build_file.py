@@ -17,7 +17,7 @@ INIT = 2**31
 
 def build_track_files(blocks: Iterable[Item], faults: Faults) -> dict[str, TrackFile]:
     """Every `track_file` of the top level by name; of two with one name the first stays, and it is an error."""
-    found = ((name, _track_file(name, statement, faults)) for name, statement in named_once("track_file", blocks, faults))
+    found = ((name, _track_file(name, block, faults)) for name, block in named_once("track_file", blocks, faults))
     return {name: built for name, built in found if built is not None}
 
 
@@ -71,7 +71,7 @@ def build_file(item: Item, ip: str, port: int, above: Timing, faults: Faults) ->
                 name, place = inner.statement.words[1], inner.statement.place(1)
                 file = known.get(name)
                 if file is None:
-                    hint = meant(name, known) or f"track_file {shown(name)} {{ file /path }}"
+                    hint = meant(name, known, after=len(faults)) or f"track_file {shown(name)} {{ file /path }}"
                     faults.error(place, f"there is no track_file {shown(name)}", hint)
                     return None
             case "weight":

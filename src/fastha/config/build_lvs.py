@@ -147,7 +147,7 @@ def _group(statement: Statement, groups: Mapping[str, Group], faults: Faults) ->
     group = groups.get(name)
     if group is None:
         about = f"there is no virtual_server_group {shown(name)}" if name else "group needs a name"
-        faults.error(statement.place(2), about, meant(name, groups))
+        faults.error(statement.place(2), about, meant(name, groups, after=len(faults)))
         return None
     group.used = True
     if not group.members:

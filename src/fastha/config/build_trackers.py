@@ -58,7 +58,8 @@ def _build_named(
         name = statement.words[0]
         one = known.get(name)
         if one is None:
-            faults.error(statement.place(), f"there is no {what} {shown(name)} that works", meant(name[:40], known))
+            hint = meant(name[:40], known, after=len(faults))
+            faults.error(statement.place(), f"there is no {what} {shown(name)} that works", hint)
             continue
         weight, reverse, good = _weight(statement, one.weight, one.reverse, faults, most)
         if good:
