@@ -197,9 +197,7 @@ def with_names(
         if vmac is not None and not vmac.name:
             name = _free_name(prefix, instance.vrid, vmac.ipv6, taken)
             if not name:
-                faults.error(
-                    built.spot.place(1), f"use_vmac: no name can be made with vmac_prefix {shown(prefix)}"
-                )
+                faults.error(built.spot.place(1), f"use_vmac: no name can be made with vmac_prefix {shown(prefix)}")
             taken[name] = built
             built = Built(replace(instance, vmac=replace(vmac, name=name)), built.spot)
         out.append(built)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-
 MOST = 100_000  # comparisons, which take 10 us each
 
 
