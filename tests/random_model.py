@@ -83,7 +83,7 @@ class _OneText:
         return [pattern]
 
 
-NOWHERE = read("nowhere", _OneText()).statements[0]  # what a value was built of that no text says
+NOWHERE = read("nowhere", _OneText()).statements[0].spot()  # what a value was built of that no text says
 
 
 class Make:

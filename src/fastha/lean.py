@@ -5,9 +5,9 @@ model, and its module imports `inspect`. Here a method is compiled when it is fi
 not used at all in one run of a command. `dataclasses.fields`, `replace`, `asdict`, `is_dataclass`, pattern matching and
 orjson take such a class for a dataclass; classes of both kinds may inherit from each other.
 
-A frozen, slotted, keyword-only class may say `__apart__ = ("ip", "port")`, which holds for those that inherit from it:
+A frozen, slotted class may say `__apart__ = ("ip", "port")`, which holds for those that inherit from it:
 only these fields have slots of their own. The values of all others lie together in one tuple, and equal tuples are one
-object (`common`): of ten thousand objects that differ in their address, each costs three slots and not sixteen.
+object: of ten thousand objects that differ in their address, each costs three slots and not sixteen.
 
 Not here, because nothing needs it: order, InitVar, ClassVar, `init=False`, `repr=False`, arguments of `field` besides
 the default.
@@ -159,14 +159,17 @@ def _getter(number: int) -> Callable[[Any], Any]:
     return lambda self: self._common[number]
 
 
-_commons: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+def _common() -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+    """Of equal tuples of one class the first; some others of them, if there are very many different ones. Those of two
+    classes may be equal where their values are not the same: (0,) and (False,)."""
+    known: dict[tuple[Any, ...], tuple[Any, ...]] = {}
 
+    def common(values: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(known) >= MOST_COMMON:
+            known.clear()
+        return known.setdefault(values, values)
 
-def common(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The one of all equal tuples; some others of them, if there are very many different ones."""
-    if len(_commons) >= MOST_COMMON:
-        _commons.clear()
-    return _commons.setdefault(values, values)
+    return common
 
 
 class _Standard:
@@ -215,7 +218,7 @@ def _later(name: str, source: Callable[..., tuple[str, dict[str, Any]]], frozen:
 
 
 def _init(fields: dict[str, _Field], frozen: bool, after: bool, together: list[str]) -> tuple[str, dict[str, Any]]:
-    names: dict[str, Any] = {"_put": put, "_MISSING": MISSING, "_shared": common}
+    names: dict[str, Any] = {"_put": put, "_MISSING": MISSING}
     ordered: list[str] = []
     keywords: list[str] = []
     body: list[str] = []
@@ -234,6 +237,7 @@ def _init(fields: dict[str, _Field], frozen: bool, after: bool, together: list[s
             continue
         body.append(f' _put(self, "{f.name}", {value})' if frozen else f" self.{f.name} = {value}")
     if together:
+        names["_shared"] = _common()
         body.append(f' _put(self, "{COMMON}", _shared(({", ".join(values.values())},)))')
     parameters = ["self", *ordered, *(["*", *keywords] if keywords else [])]
     if after:

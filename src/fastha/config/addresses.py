@@ -31,16 +31,16 @@ def _begins(words: list[str], i: int) -> bool:
 def build_addresses(block: Sequence[Statement], faults: Faults, static: bool = False) -> list[VirtualAddress]:
     """The addresses of a `virtual_ipaddress`, `virtual_ipaddress_excluded` or `static_ipaddress`, of either family."""
     out: list[VirtualAddress] = []
-    seen: dict[tuple[str, int, str], Statement] = {}
+    seen: dict[tuple[int, str], dict[str, int]] = {}  # prefix length, interface -> address -> line
     for statement in entries(block, faults):
         built = _address(statement, faults, static)
         if built is None:
             continue
-        key = (built.ip, built.prefixlen, built.dev)
-        if key in seen:
-            faults.warning(statement.place(), f"{built} is there already", f"line {seen[key].line}")
+        lines = seen.setdefault((built.prefixlen, built.dev), {})
+        if built.ip in lines:
+            faults.warning(statement.place(), f"{built} is there already", f"line {lines[built.ip]}")
             continue
-        seen[key] = statement
+        lines[built.ip] = statement.line
         out.append(built)
     return out
 
@@ -66,19 +66,20 @@ def _why(word: str) -> str:
 
 def build_peers(block: Sequence[Statement], faults: Faults) -> tuple[list[str], list[PeerTtl]]:
     """The addresses of a `unicast_peer`, and the bounds of those that have any."""
-    out: dict[str, Statement] = {}
+    out: dict[str, int] = {}  # with the line of each
     bounds = []
     for statement in entries(block, faults):
         ip = values.address(statement, 0, faults)
         if ip is None:
             continue
-        if str(ip) in out:
-            faults.warning(statement.place(), f"{ip} is there already", f"line {out[str(ip)].line}")
+        text = str(ip)
+        if text in out:
+            faults.warning(statement.place(), f"{ip} is there already", f"line {out[text]}")
             continue
-        out[str(ip)] = statement
+        out[text] = statement.line
         options = _peer_options(statement, faults)
         if options:
-            bounds.append(PeerTtl(str(ip), options.get("min_ttl", 0), options.get("max_ttl", TTL)))
+            bounds.append(PeerTtl(text, options.get("min_ttl", 0), options.get("max_ttl", TTL)))
     return list(out), bounds
 
 

@@ -37,7 +37,7 @@ class Alike:
         known = self.known.get(said)
         if known is not None and IPV4.fullmatch(words[1]):
             body, port, alike = known
-            return RealDraft(statement, words[1], port, body, alike)
+            return RealDraft(words[1], port, body, False, alike)
         wrong = len(faults)
         head = real_head(statement, faults)
         if head is None:
@@ -47,7 +47,7 @@ class Alike:
         alike = self.shared(said)
         if len(faults) == wrong and (said in self.known or len(self.known) < MOST_KNOWN):
             self.known[said] = (body, port, alike) if said in self.known else None
-        return RealDraft(statement, ip, port, body, alike)
+        return RealDraft(ip, port, body, known is None, alike)
 
     def shared(self, *said: Hashable) -> int:
         """A small number for what somebody says; the same number for the same."""

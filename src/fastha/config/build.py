@@ -80,7 +80,7 @@ def _config(tree: Tree, top: Top, globals_: Globals, host: Host | None, values: 
     built = [b for b in drafts if b]
     warn_unused(groups, faults)
     ssl = build_ssl_block(top.named("SSL"), faults)
-    built = [Built(with_material(b.value, ssl), b.statement) for b in built]
+    built = [Built(with_material(b.value, ssl), b.spot) for b in built]
     servers = check_virtual_servers(built, faults)
     check_bfd_checks(built, bfds, faults)
     valid = [b for b in built if servers[b.value.key] is b.value]

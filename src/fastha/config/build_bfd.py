@@ -27,6 +27,7 @@ KEEPALIVED_HOPLIMIT = 64  # what keepalived sends over IPv6 unless told otherwis
 def build_bfds(blocks: Iterable[Item], faults: Faults) -> dict[str, BfdInstance]:
     """The sessions by name; of two with the same name or the same neighbour the second one is an error."""
     out: dict[str, Built[BfdInstance]] = {}
+    taken: dict[tuple[str, bool], dict[str, Built[BfdInstance]]] = {}  # neighbour, multihop -> source_ip -> session
     for item in blocks:
         bfd = _instance(item, faults)
         if bfd is None:
@@ -36,7 +37,8 @@ def build_bfds(blocks: Iterable[Item], faults: Faults) -> dict[str, BfdInstance]
             where = first_at(out[bfd.name].place, statement.place())
             faults.error(statement.place(1), f"bfd_instance {shown(bfd.name)} is there already", f"first at {where}")
             continue
-        if other := next((b for b in out.values() if _meet(b.value, bfd)), None):
+        sources = taken.setdefault((bfd.neighbor_ip, bfd.multihop), {})
+        if other := _meets(bfd, sources):
             where = first_at(other.place, statement.place())
             faults.error(
                 statement.place(1),
@@ -44,15 +46,16 @@ def build_bfds(blocks: Iterable[Item], faults: Faults) -> dict[str, BfdInstance]
                 f"at {where}; with a source_ip each they can be told apart",
             )
             continue
-        out[bfd.name] = Built(bfd, statement)
+        out[bfd.name] = sources[bfd.source_ip] = Built(bfd, statement.spot())
     return {name: built.value for name, built in out.items()}
 
 
-def _meet(one: BfdInstance, other: BfdInstance) -> bool:
-    """Could a packet be for both?"""
-    sources = {one.source_ip, other.source_ip}
-    same = (one.neighbor_ip, one.multihop) == (other.neighbor_ip, other.multihop)
-    return same and (len(sources) == 1 or "" in sources)
+def _meets(bfd: BfdInstance, sources: Mapping[str, Built[BfdInstance]]) -> Built[BfdInstance] | None:
+    """The first of those with its neighbour that a packet for it could be for, too: one of the same source, or either
+    of them without."""
+    if not bfd.source_ip:
+        return next(iter(sources.values()), None)
+    return sources.get(bfd.source_ip) or sources.get("")
 
 
 def _instance(item: Item, faults: Faults) -> BfdInstance | None:
@@ -192,7 +195,7 @@ def unknown_bfd(
         other = "checker" if who == "vrrp" else "vrrp"
         faults.error(place, f"bfd_instance {shown(name)} says {other} alone", f"add {who} to it")
         return
-    faults.error(place, f"there is no bfd_instance {shown(name)}", meant(name, bfds))
+    faults.error(place, f"there is no bfd_instance {shown(name)}", meant(name, bfds, after=len(faults)))
 
 
 def _place_of(statement: Statement, name: str) -> Statement:

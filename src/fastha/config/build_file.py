@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from fastha.config import values
 from fastha.config.inherit import Timing
 from fastha.config.near import meant
-from fastha.config.placed import first_at
+from fastha.config.placed import named_once
 from fastha.config.shape import Item, items
-from fastha.config.tree import Faults, Place, Statement, shown
+from fastha.config.tree import Faults, Statement, shown
 from fastha.model import Check, FileCheck, TrackFile
 
 INIT = 2**31
@@ -17,16 +17,8 @@ INIT = 2**31
 
 def build_track_files(blocks: Iterable[Item], faults: Faults) -> dict[str, TrackFile]:
     """Every `track_file` of the top level by name; of two with one name the first stays, and it is an error."""
-    out: dict[str, TrackFile] = {}
-    places: dict[str, Place] = {}
-    for item in blocks:
-        statement, name = item.statement, item.statement.words[1]
-        if name in out:
-            where = first_at(places[name], statement.place())
-            faults.error(statement.place(1), f"track_file {shown(name)} is there already", f"first at {where}")
-        elif (built := _track_file(name, statement, faults)) is not None:
-            out[name], places[name] = built, statement.place()
-    return out
+    found = ((name, _track_file(name, block, faults)) for name, block in named_once("track_file", blocks, faults))
+    return {name: built for name, built in found if built is not None}
 
 
 def _track_file(name: str, statement: Statement, faults: Faults) -> TrackFile | None:
@@ -79,7 +71,7 @@ def build_file(item: Item, ip: str, port: int, above: Timing, faults: Faults) ->
                 name, place = inner.statement.words[1], inner.statement.place(1)
                 file = known.get(name)
                 if file is None:
-                    hint = meant(name, known) or f"track_file {shown(name)} {{ file /path }}"
+                    hint = meant(name, known, after=len(faults)) or f"track_file {shown(name)} {{ file /path }}"
                     faults.error(place, f"there is no track_file {shown(name)}", hint)
                     return None
             case "weight":

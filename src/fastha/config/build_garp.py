@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from fastha.config import values
 from fastha.config.shape import Item, items
-from fastha.config.tree import Faults, Place, shown
+from fastha.config.tree import Faults, shown
 from fastha.model import GarpGroup
 
 FIELDS = {"garp_interval": "interval_ns", "gna_interval": "gna_interval_ns"}
@@ -17,7 +17,7 @@ def build_garp_groups(
 ) -> tuple[GarpGroup, ...]:
     """What a group does not say it takes from `vrrp_garp_interval` and `vrrp_gna_interval`."""
     out = []
-    taken: dict[str, Place] = {}
+    taken: set[str] = set()
     for item in blocks:
         intervals = {"interval_ns": interval_ns, "gna_interval_ns": gna_interval_ns}
         members: list[str] = []
@@ -33,7 +33,7 @@ def build_garp_groups(
                     if name in taken:
                         faults.error(line.place(index), f"{shown(name)} is in a garp_group already")
                         continue
-                    taken[name] = line.place(index)
+                    taken.add(name)
                     members.append(name)
         if members:
             out.append(GarpGroup(tuple(members), **intervals))

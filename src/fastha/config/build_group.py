@@ -18,7 +18,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from fastha.config import values
 from fastha.config.placed import named_once
 from fastha.config.shape import Item
-from fastha.config.tree import Faults, Statement, shown
+from fastha.config.tree import Faults, Spot, Statement, shown
 from fastha.lean import dataclass, replace
 from fastha.model import GroupMember
 
@@ -31,7 +31,7 @@ Ip = IPv4Address | IPv6Address
 class Group:
     """A group as written. A mark that names no family has family "": each virtual server finds it out."""
 
-    statement: Statement
+    spot: Spot
     members: tuple[GroupMember, ...]
     used: bool = False
 
@@ -72,14 +72,14 @@ def build_groups(items: Iterable[Item], faults: Faults) -> dict[str, Group]:
         members = tuple(m for s in statement.block or [] if (m := _member(s, faults)) is not None)
         if not members and len(faults) == wrong:
             faults.warning(statement.place(), f"virtual_server_group {shown(name)} is empty")
-        out[name] = Group(statement, members)
+        out[name] = Group(statement.spot(), members)
     return out
 
 
 def warn_unused(groups: dict[str, Group], faults: Faults) -> None:
     for name, group in groups.items():
         if not group.used:
-            faults.warning(group.statement.place(1), f"no virtual_server uses group {shown(name)}")
+            faults.warning(group.spot.place(1), f"no virtual_server uses group {shown(name)}")
 
 
 def _member(statement: Statement, faults: Faults) -> GroupMember | None:

@@ -14,7 +14,7 @@ from fastha.config.lvs_words import FLAGS, SCHEDULERS, Method, method
 from fastha.config.near import meant
 from fastha.config.placed import Built
 from fastha.config.shape import Item, items
-from fastha.config.tree import Faults, Statement, shown
+from fastha.config.tree import Faults, Marks, Statement, shown
 from fastha.lean import dataclass, field, replace
 from fastha.model import RealServer, Script, SorryServer, VirtualServer
 
@@ -54,6 +54,7 @@ class _Draft:
     sorry_method: Method | None = None
     timing: Timing = field(default_factory=Timing)
     real: list[RealDraft] = field(default_factory=list)
+    marks: Marks = field(default_factory=Marks)  # where those are
     said: dict[str, Item] = field(default_factory=dict)
 
     @property
@@ -117,7 +118,7 @@ def build_virtual_server(
         sorry_server=draft.sorry, real_servers=tuple(real),
     )  # fmt: skip
     statement.forget()
-    return Built(server, statement)
+    return Built(server, statement.spot())
 
 
 def _head(statement: Statement, groups: Mapping[str, Group], faults: Faults) -> _Draft | None:
@@ -146,7 +147,7 @@ def _group(statement: Statement, groups: Mapping[str, Group], faults: Faults) ->
     group = groups.get(name)
     if group is None:
         about = f"there is no virtual_server_group {shown(name)}" if name else "group needs a name"
-        faults.error(statement.place(2), about, meant(name, groups))
+        faults.error(statement.place(2), about, meant(name, groups, after=len(faults)))
         return None
     group.used = True
     if not group.members:
@@ -162,6 +163,7 @@ def _keyword(item: Item, draft: _Draft, faults: Faults, alike: Alike) -> None:
         case "real_server":
             if (real := alike.draft(statement, faults)) is not None:
                 draft.real.append(real)
+                draft.marks.add(statement)
         case "protocol":
             draft.protocol = statement.words[1].upper()
             if draft.protocol not in ("TCP", "UDP", "SCTP"):
@@ -337,22 +339,21 @@ def _family_of_servers(draft: _Draft) -> str:
 def _real_servers(draft: _Draft, around: Hashable, faults: Faults, alike: Alike) -> list[RealServer]:
     """The real servers with what they inherit; the second of two with one address is dropped, as in keepalived."""
     out: list[RealServer] = []
-    seen: dict[tuple[str, int], Statement] = {}
+    seen: dict[int, dict[str, int]] = {}  # port -> address -> index of the first
     if around is not None:
         group = draft.group_name, draft.fwmark, tuple(sorted(draft.families))
         around = alike.shared(around, draft.port, draft.family, group)
-    for real in draft.real:
+    for index, real in enumerate(draft.real):
         built = None if around is None else alike.cast(real, around)
         if built is None:
             wrong = len(faults)
-            built = _real_server(real, draft, faults)
+            built = _real_server(real, draft.marks.statement(index), draft, faults)
             if around is not None and len(faults) == wrong:
                 alike.learn(real, around, built)
-            real.statement.forget()
-        if (first := seen.setdefault((built.ip, built.port), real.statement)) is not real.statement:
+        if (first := seen.setdefault(built.port, {}).setdefault(built.ip, index)) != index:
             faults.warning(
-                real.statement.place(1),
-                f"real_server {built.key} is there already; the second is ignored", f"line {first.line}",
+                draft.marks.statement(index).place(1),
+                f"real_server {built.key} is there already; the second is ignored", f"line {draft.marks.line(first)}",
                 code="real-server-twice",
             )  # fmt: skip
             continue
@@ -360,15 +361,15 @@ def _real_servers(draft: _Draft, around: Hashable, faults: Faults, alike: Alike)
     return out
 
 
-def _real_server(real: RealDraft, draft: _Draft, faults: Faults) -> RealServer:
+def _real_server(real: RealDraft, statement: Statement, draft: _Draft, faults: Faults) -> RealServer:
     body = real.body
     how = body.method or draft.method
     assert how is not None
     if _crosses(draft, real.ip) and how.forward != "TUN":
-        faults.error(real.statement.place(1), f"real_server {real.ip} and its virtual_server differ in family")
+        faults.error(statement.place(1), f"real_server {real.ip} and its virtual_server differ in family")
     port = draft.port if real.port is None else real.port
     return build_real_server(
-        real, port, _kernel_port(draft, how.forward, port, real.statement, faults), how,
+        real, statement, port, _kernel_port(draft, how.forward, port, statement, faults), how,
         draft.weight if body.weight is None else body.weight,
         draft.inhibit if body.inhibit is None else body.inhibit,
         draft.mail.alerts(body.smtp_alert, "real"), draft.timing, faults,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from fastha.config import values
@@ -82,9 +83,8 @@ def read_mail(item: Item, into: Mail, faults: Faults) -> None:
     into.said[item.name] = statement
     match item.name:
         case "notification_email":
-            for to in _recipients(statement.block or [], faults):
-                if to not in defs.to:
-                    into.defs = defs = replace(defs, to=(*defs.to, to))
+            recipients = _recipients(statement.block or [], faults)
+            into.defs = replace(defs, to=tuple(dict.fromkeys(chain(defs.to, recipients))))
         case "notification_email_from":
             if _is_address(statement, 1, faults):
                 into.defs = replace(defs, sender=statement.words[1])
@@ -130,12 +130,10 @@ def _server(item: Item, faults: Faults) -> str:
     return str(found) if found is not None else host_name(item, faults)
 
 
-def _recipients(block: Sequence[Statement], faults: Faults) -> list[str]:
+def _recipients(block: Sequence[Statement], faults: Faults) -> Iterator[str]:
     """The addresses of `notification_email`; several may share a line, as in keepalived."""
-    out = []
     for statement in plain(block, faults):
-        out += [word for index, word in enumerate(statement.words) if _is_address(statement, index, faults)]
-    return out
+        yield from (word for index, word in enumerate(statement.words) if _is_address(statement, index, faults))
 
 
 def _is_address(statement: Statement, index: int, faults: Faults) -> bool:

@@ -19,7 +19,6 @@ CHECKS = frozenset(word for word, k in TABLE["real_server"].items() if k.opens)
 class RealBody:
     """What the block of a real server says; None: what the virtual server says. Blocks that say the same share it."""
 
-    statement: Statement
     weight: int | None = None
     method: Method | None = None
     inhibit: bool | None = None
@@ -34,13 +33,12 @@ class RealBody:
 
 @dataclass(slots=True)
 class RealDraft:
-    """A real server while it is read. `port` None: that of the virtual server. `body` may be another's of the same
-    spelling (config.alike)."""
+    """A real server while it is read; there may be very many. `port` None: that of the virtual server."""
 
-    statement: Statement
     ip: str
     port: int | None
     body: RealBody
+    own: bool  # its body; else it is another's of the same spelling (config.alike)
     alike: int  # the same number for blocks of the same spelling with the same port
 
 
@@ -55,7 +53,7 @@ def real_head(statement: Statement, faults: Faults) -> tuple[str, int | None] | 
 
 def real_body(statement: Statement, faults: Faults) -> RealBody:
     """The plain keywords of one block; its checks are built when everything they inherit is known."""
-    body = RealBody(statement)
+    body = RealBody()
     block = statement.block or []
     for item in items(block, "real_server", faults):
         _keyword(item, body, faults)
@@ -95,23 +93,23 @@ def _keyword(item: Item, draft: RealBody, faults: Faults) -> None:
 
 
 def build_real_server(
-    draft: RealDraft, asked_port: int, port: int, method: Method, weight: int, inhibit: bool,
+    draft: RealDraft, statement: Statement, asked_port: int, port: int, method: Method, weight: int, inhibit: bool,
     smtp_alert: bool, above: Timing, faults: Faults,
 ) -> RealServer:  # fmt: skip
     """The finished value. `asked_port`: the one that is checked; `port`: the one in the kernel's table. `above`: what
     the virtual server says about checks."""
     body = draft.body
-    if body.statement is not draft.statement:  # faults are told at its own words
-        body = real_body(draft.statement, faults)
+    if not draft.own:  # faults are told at its own words
+        body = real_body(statement, faults)
     timing = body.timing.over(above)
-    checks = tuple(
-        check
-        for item in body.checks
-        if (check := BUILDERS[item.name](item, draft.ip, asked_port, timing, faults)) is not None
-    )
+    checks = []
+    for item in body.checks:
+        if (check := BUILDERS[item.name](item, draft.ip, asked_port, timing, faults)) is not None:
+            checks.append(check)
+        item.statement.forget()
     return RealServer(
         ip=draft.ip, port=port, weight=weight, forward=method.forward, tunnel=method.tunnel,
         inhibit_on_failure=inhibit,
-        alpha=bool(timing.alpha), uthreshold=body.uthreshold, lthreshold=body.lthreshold, checks=checks,
+        alpha=bool(timing.alpha), uthreshold=body.uthreshold, lthreshold=body.lthreshold, checks=tuple(checks),
         notify_up=body.notify_up, notify_down=body.notify_down, smtp_alert=smtp_alert,
     )  # fmt: skip

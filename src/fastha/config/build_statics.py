@@ -54,7 +54,9 @@ def _find(line: Statement, number: int, order: dict[str, int], groups: dict[str,
     at = line.words.index("track_group") + 1
     name = line.words[at]
     if name not in groups:
-        faults.error(line.place(at), f"there is no track_group '{shown(name)}'", meant(name[:40], groups))
+        faults.error(
+            line.place(at), f"there is no track_group '{shown(name)}'", meant(name[:40], groups, after=len(faults))
+        )
     elif order[name] > number:
         faults.warning(
             line.place(at), f"track_group {shown(name)} is defined after its use: keepalived ignores it here"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from fastha.config import values
 from fastha.config.build_mail import Mail
@@ -22,7 +22,7 @@ class _Draft:
     members: list[str] = field(default_factory=list)
     weights: bool = False
     trackers: list[Tracker] = field(default_factory=list)
-    interfaces: list[Statement] = field(default_factory=list)  # lines of track_interface
+    interfaces: list[Sequence[Statement]] = field(default_factory=list)  # blocks of track_interface
     notify: dict[str, Script] = field(default_factory=dict)
     smtp_alert: bool | None = None
     notify_priority: bool | None = None  # of members that do not say it (as keepalived, observed)
@@ -42,7 +42,7 @@ def build_sync_groups(
         taken.update(members)
         for member in members:
             built = known[member]
-            known[member] = Built(_joined(built, draft, faults), built.statement)
+            known[member] = Built(_joined(built, draft, faults), built.spot)
         alert = mail.alerts(draft.smtp_alert, "vrrp")
         out.append(SyncGroup(name, members, draft.weights, InstanceNotify(**draft.notify), alert))
     return tuple(out), [known[built.value.name] if built is not None else built for built in instances]
@@ -57,7 +57,7 @@ def _read(statement: Statement, known: Known, faults: Faults) -> _Draft:
                 draft.members += [word for line in block for word in line.words]
             case word if word in LISTS:
                 draft.trackers += build_trackers(word, block, known, faults)
-                draft.interfaces += block if word == "track_interface" else []
+                draft.interfaces += [block] if word == "track_interface" else []
             case "notify_priority_changes":
                 draft.notify_priority = values.boolean(item, faults)
             case "sync_group_tracking_weight":
@@ -80,7 +80,7 @@ def _joined(built: Built[VrrpInstance], draft: _Draft, faults: Faults) -> VrrpIn
         if tracker.weight and tracker.kind != "interface" and not draft.weights:
             what = f"{tracker.kind} {shown(tracker.name)}"
             faults.warning(
-                built.statement.place(1),
+                built.spot.place(1),
                 f"{shown(instance.name)} is in a sync group: {what}, which has a weight, is ignored",
                 "sync_group_tracking_weight",
             )

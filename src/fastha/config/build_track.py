@@ -74,7 +74,7 @@ def _line(statement: Statement, servers: Mapping[str, VirtualServer], faults: Fa
     matches = [c for c in candidates if c in servers]
     named = shown(" ".join(words[:i]))
     if not matches:
-        hint = meant(candidates[0], servers, cutoff=0.8) if len(servers) < 1000 else ""
+        hint = meant(candidates[0], servers, cutoff=0.8, after=len(faults))
         faults.error(statement.place(), f"there is no virtual_server {named} that works", hint)
         return None
     if len(matches) > 1:

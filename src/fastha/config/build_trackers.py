@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, pairwise
 
 from fastha.config import values
 from fastha.config.build_bfd import unknown_bfd
@@ -57,7 +58,8 @@ def _build_named(
         name = statement.words[0]
         one = known.get(name)
         if one is None:
-            faults.error(statement.place(), f"there is no {what} {shown(name)} that works", meant(name[:40], known))
+            hint = meant(name[:40], known, after=len(faults))
+            faults.error(statement.place(), f"there is no {what} {shown(name)} that works", hint)
             continue
         weight, reverse, good = _weight(statement, one.weight, one.reverse, faults, most)
         if good:
@@ -76,12 +78,16 @@ def build_track_interface(block: Sequence[Statement], faults: Faults) -> list[Tr
     return _unique(out, block, faults)
 
 
-def without_own(trackers: list[Tracker], own: str, block: Sequence[Statement], faults: Faults) -> list[Tracker]:
+def without_own(
+    trackers: list[Tracker], own: str, blocks: Iterable[Sequence[Statement]], faults: Faults
+) -> list[Tracker]:
     """An instance follows its own interface anyhow: without it there is FAULT, whatever a weight says (as in
-    keepalived). `block`: the lines of track_interface."""
-    for statement in block:
-        if own and statement.words[0] == own:
+    keepalived). `blocks`: those of track_interface."""
+    for statement in chain.from_iterable(blocks) if own else ():
+        if statement.words[0] == own:
             faults.warning(statement.place(), f"{shown(own)} is the instance's own interface, which it follows anyhow")
+    if not any(t.name == own and t.kind == "interface" for t in trackers):
+        return trackers
     return [t for t in trackers if (t.kind, t.name) != ("interface", own)]
 
 
@@ -123,6 +129,9 @@ def _weight(
 
 def _unique(found: list[Tracker], block: Sequence[Statement], faults: Faults) -> list[Tracker]:
     """Of two lines about one thing the last one counts."""
+    names = sorted(t.name for t in found)  # a table of them would take more room than they do
+    if not any(a == b for a, b in pairwise(names)):
+        return found
     out = {t.name: t for t in found}
     seen: set[str] = set()
     for statement in block:

@@ -161,7 +161,7 @@ def virtual_mac(vrid: int, ipv6: bool) -> str:
 
 def _check_staged(built: Built[VrrpInstance], faults: Faults) -> None:
     """They are in place before they are wanted, so they must be where nobody can reach them: on a VMAC that is down."""
-    place = built.statement.place(1)
+    place = built.spot.place(1)
     for address in built.value.carried:
         if built.value.apart(address) or address.dev not in ("", built.value.interface):
             where = shown(address.dev) if address.dev else "a VMAC of its own"
@@ -188,20 +188,18 @@ def with_names(
         if vmac is None or not vmac.name:
             continue
         if vmac.name in taken:
-            faults.error(built.statement.place(1), f"use_vmac: {shown(vmac.name)} is the interface of another instance")
+            faults.error(built.spot.place(1), f"use_vmac: {shown(vmac.name)} is the interface of another instance")
         if vmac.name == vmac.base:
-            faults.error(built.statement.place(1), f"use_vmac: {shown(vmac.name)} is the interface it would be on")
+            faults.error(built.spot.place(1), f"use_vmac: {shown(vmac.name)} is the interface it would be on")
         taken[vmac.name] = built
     for built in instances:
         instance, vmac = built.value, built.value.vmac
         if vmac is not None and not vmac.name:
             name = _free_name(prefix, instance.vrid, vmac.ipv6, taken)
             if not name:
-                faults.error(
-                    built.statement.place(1), f"use_vmac: no name can be made with vmac_prefix {shown(prefix)}"
-                )
+                faults.error(built.spot.place(1), f"use_vmac: no name can be made with vmac_prefix {shown(prefix)}")
             taken[name] = built
-            built = Built(replace(instance, vmac=replace(vmac, name=name)), built.statement)
+            built = Built(replace(instance, vmac=replace(vmac, name=name)), built.spot)
         out.append(built)
     return [_with_address_vmacs(built, address_prefix, taken, kinds, faults) for built in out]
 
@@ -228,14 +226,14 @@ def _with_address_vmacs(
         if not address.vmac or (base, six) in vmacs or not instance.apart(address):
             continue
         if kinds.setdefault(base, VMAC) != VMAC:
-            faults.error(built.statement.place(1), f"{address.ip}: use_vmac: {shown(base)} {TWO_KINDS}")
+            faults.error(built.spot.place(1), f"{address.ip}: use_vmac: {shown(base)} {TWO_KINDS}")
         name = _free_name(prefix, instance.vrid, six, taken)
         if not name:
             text = f"{address.ip}: use_vmac: no name can be made with vmac_addr_prefix {shown(prefix)}"
-            faults.error(built.statement.place(1), text)
+            faults.error(built.spot.place(1), text)
         taken[name] = built
         vmacs[base, six] = Device(name, base, virtual_mac(instance.vrid, six), ipv6=six)
-    return Built(replace(instance, address_vmacs=tuple(vmacs.values())), built.statement) if vmacs else built
+    return Built(replace(instance, address_vmacs=tuple(vmacs.values())), built.spot) if vmacs else built
 
 
 def _check_base(built: Built[VrrpInstance], kinds: dict[str, str], faults: Faults) -> None:
@@ -247,4 +245,4 @@ def _check_base(built: Built[VrrpInstance], kinds: dict[str, str], faults: Fault
     if other != kind:
         modes = f"has ipvlans of mode {other}, and those of one interface have one mode"
         why = TWO_KINDS if VMAC in (kind, other) else modes
-        faults.error(built.statement.place(1), f"{'use_ipvlan' if vmac.ipvlan else 'use_vmac'}: {vmac.base} {why}")
+        faults.error(built.spot.place(1), f"{'use_ipvlan' if vmac.ipvlan else 'use_vmac'}: {vmac.base} {why}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from fastha.config import values
 from fastha.config.addresses import build_addresses, build_peers
@@ -109,11 +109,12 @@ def build_instance(
     name = statement.words[1]
     draft = Draft()
     before = len(faults)
-    tracked: list[Statement] = []
+    tracked: list[Sequence[Statement]] = []  # blocks of track_interface
     for inner in items(statement.block or [], "vrrp_instance", faults):
         if inner.name in LISTS:
-            draft.trackers += build_trackers(inner.name, inner.statement.block or [], known, faults)
-            tracked += (inner.statement.block or []) if inner.name == "track_interface" else []
+            block = inner.statement.block or []
+            draft.trackers += build_trackers(inner.name, block, known, faults)
+            tracked += [block] if inner.name == "track_interface" else []
         else:
             _keyword(inner, draft, servers, faults)
         draft.said[inner.name] = inner
@@ -188,7 +189,7 @@ def build_instance(
         address_vmacs=(),  # with_names gives them
         wire=wire,
     )
-    return Built(instance, statement)
+    return Built(instance, statement.spot())
 
 
 def _keyword(item: Item, draft: Draft, servers: Mapping[str, VirtualServer], faults: Faults) -> None:

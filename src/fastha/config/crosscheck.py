@@ -99,7 +99,7 @@ def _overlap(one: _Span, other: _Span, faults: Faults) -> None:
         return
     if a.value.key == b.value.key:
         return  # said already: the second does not count
-    if a.statement.place() > b.statement.place():
+    if a.place > b.place:
         a, b = b, a
     where = first_at(a.place, b.place)
     faults.error(b.place, f"{other.text} is a service of virtual_server {a.value.key} too", f"defined at {where}")
@@ -107,23 +107,29 @@ def _overlap(one: _Span, other: _Span, faults: Faults) -> None:
 
 def check_instances(instances: list[Built[VrrpInstance]], faults: Faults) -> None:
     """Names and identities must be unique; an address on two instances is surely a mistake."""
-    names: dict[str, Place] = {}
-    identities: dict[tuple[int, str, str], Place] = {}
-    addresses: dict[tuple[str, str], tuple[str, Place]] = {}
+    names: dict[str, Built[VrrpInstance]] = {}
+    identities: dict[tuple[int, str, str], Built[VrrpInstance]] = {}
+    addresses: dict[str, dict[str, Built[VrrpInstance]]] = {}  # interface -> address -> whose it is
     for built in instances:
-        instance, place = built.value, built.statement.place(1)
-        if (at := names.setdefault(instance.name, place)) is not place:
+        instance = built.value
+        if (other := names.setdefault(instance.name, built)) is not built:
             faults.error(
-                place, f"vrrp_instance {shown(instance.name)} is there already", f"first at {first_at(at, place)}"
-            )
-        if (at := identities.setdefault(instance.identity, place)) is not place:
-            faults.error(
-                place, f"virtual_router_id {instance.vrid} on {instance.interface} is used already",
-                f"first at {first_at(at, place)}",
+                built.spot.place(1), f"vrrp_instance {shown(instance.name)} is there already",
+                f"first at {_name_at(other, built)}",
             )  # fmt: skip
-        for address in instance.carried:
-            key = (address.ip, instance.dev_of(address))
-            other, at = addresses.setdefault(key, (instance.name, place))
-            if at is not place:
-                where = f"at {first_at(at, place)}"
-                faults.warning(place, f"{address.ip} is an address of {shown(other)} too", where, code="address-twice")
+        if (other := identities.setdefault(instance.identity, built)) is not built:
+            faults.error(
+                built.spot.place(1), f"virtual_router_id {instance.vrid} on {instance.interface} is used already",
+                f"first at {_name_at(other, built)}",
+            )  # fmt: skip
+        for address in instance.carried if len(instances) > 1 else ():
+            other = addresses.setdefault(instance.dev_of(address), {}).setdefault(address.ip, built)
+            if other is not built:
+                faults.warning(
+                    built.spot.place(1), f"{address.ip} is an address of {shown(other.value.name)} too",
+                    f"at {_name_at(other, built)}", code="address-twice",
+                )  # fmt: skip
+
+
+def _name_at(other: Built[VrrpInstance], here: Built[VrrpInstance]) -> str:
+    return first_at(other.spot.place(1), here.spot.place(1))

@@ -261,14 +261,16 @@ def _virtual_server(before: VirtualServer, after: VirtualServer) -> Iterator[Cha
         for member in after.members:
             if member not in before.members:
                 yield Change("service", "added", _member(member), after.key)
-    found = diff([(rs.key, rs) for rs in before.real_servers], [(rs.key, rs) for rs in after.real_servers])
+    order = [rs.key for rs in before.real_servers], [rs.key for rs in after.real_servers]
+    found = diff(
+        list(zip(order[0], before.real_servers, strict=True)), list(zip(order[1], after.real_servers, strict=True))
+    )
     for rs in found.removed:
         yield Change("real_server", "removed", rs.key, after.key)
     for rs_before, rs in found.changed:
         yield from _real_server(rs_before, rs, before, after)
     for rs in found.added:
         yield Change("real_server", "added", rs.key, after.key)
-    order = [rs.key for rs in before.real_servers], [rs.key for rs in after.real_servers]
     if not found and alone[0] == alone[1] and order[0] != order[1]:
         yield Change("virtual_server", "changed", after.key, note="its real servers stand in another order")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from fastha.config import values
@@ -23,19 +23,19 @@ WEIGHT = 254  # beyond it any priority would be at its end
 def check_lines(kind: str, block: Sequence[Statement], faults: Faults) -> None:
     """Faults for the lines of a list that has no effect yet."""
     if kind in READERS:
-        read_lines(kind, block, faults)
+        for _ in read_lines(kind, block, faults):
+            pass
 
 
-def read_lines(kind: str, block: Sequence[Statement], faults: Faults) -> list[Any]:
+def read_lines(kind: str, block: Sequence[Statement], faults: Faults) -> Iterator[Any]:
     """What the lines of a list say, without those that are wrong."""
     read = READERS[kind]
-    out = []
     for statement in plain(block, faults):
         line = Line(statement, faults)
         try:
             while line.more:
                 before = line.at
-                out.append(read(line))
+                yield read(line)
                 # On a line with braces several entries may follow one another: { a b }.
                 if not statement.inline or line.at == before:
                     break
@@ -43,7 +43,6 @@ def read_lines(kind: str, block: Sequence[Statement], faults: Faults) -> list[An
                 raise Wrong(line.at, f"'{shown(line.peek)}' cannot stand here", "one entry per line")
         except Wrong as wrong:
             faults.error(statement.place(wrong.index), wrong.message, wrong.hint)
-    return out
 
 
 def _route(line: Line) -> Route:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from fastha.config.tree import Faults, Place, Statement, shown
+from fastha.config.tree import Faults, Place, Spot, Statement, shown
 from fastha.lean import dataclass
 
 if TYPE_CHECKING:
@@ -19,11 +19,16 @@ class Built(Generic[T]):
     """A value and where it was written."""
 
     value: T
-    statement: Statement
+    spot: Spot
+
+    @property
+    def statement(self) -> Statement:
+        """What it was written as, made anew."""
+        return self.spot.statement()
 
     @property
     def place(self) -> Place:
-        return self.statement.place()
+        return self.spot.place()
 
 
 def first_at(place: Place, here: Place) -> str:
@@ -33,10 +38,11 @@ def first_at(place: Place, here: Place) -> str:
 
 def named_once(word: str, blocks: Iterable[Item], faults: Faults) -> Iterator[tuple[str, Statement]]:
     """(name, statement) of every block `word NAME {}`; of two with one name the first alone, and it is an error."""
-    first: dict[str, Statement] = {}
+    first: dict[str, Spot] = {}
     for item in blocks:
         statement, name = item.statement, item.statement.words[1]
-        if first.setdefault(name, statement) is statement:
+        if name not in first:
+            first[name] = statement.spot()
             yield name, statement
         else:
             where = first_at(first[name].place(), statement.place())

@@ -1,29 +1,17 @@
-"""What blocks say about one another by name, for keywords without effect yet: trackers, groups, what must come before.
+"""What blocks say about one another, and what goes together in one of them; sync groups and their members.
 
-Works on statements, not on built values: those keywords have none. Builders of keywords with an effect look after
-their own references.
+Works on statements, not on built values: what a block says twice, or in vain, is in no value.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from fastha.config.keywords import TABLE, Status
-from fastha.config.keywords.table import ROOT
 from fastha.config.near import meant
-from fastha.config.tree import Faults, Statement, shown
+from fastha.config.tree import Faults, Marks, Spot, Statement, shown
 
-# What keepalived reads in order: the definition must come before its use.
-TRACKED = {
-    "track_script": "vrrp_script",
-    "track_process": "vrrp_track_process",
-    "track_file": "track_file",
-    "track_bfd": "bfd_instance",
-}
 # block -> what it cannot do without
 REQUIRED = {"vrrp_script": "script", "vrrp_track_process": "process"}
-# The weight +-254 that file and process trackers may have is one too many here.
-NARROW = ("track_interface", "track_script", "track_bfd")
 # keyword of vrrp_instance -> without one of these it means nothing
 NEEDS = {
     "vmac_xmit_base": ("use_vmac",),
@@ -34,40 +22,19 @@ NEEDS = {
 }
 
 
-def noted(word: str, block: str = ROOT) -> bool:
-    """Whether a keyword has no effect yet, so that nobody else looks at what it says."""
-    return TABLE[block][word].status is not Status.SUPPORTED
-
-
 def check_references(statements: Sequence[Statement], faults: Faults) -> None:
     """Faults for the whole file; `statements` are those of the top level."""
-    names: dict[str, dict[str, Statement]] = {}
-    where: dict[int, int] = {}  # id of a definition -> its number among the statements
-    for number, word, statement in _definitions(statements):
-        if word in DEFINED and len(statement.words) > 1:
+    instances: dict[str, Spot] = {}
+    for statement in statements:
+        words = statement.words
+        if statement.has_block and words[0] == "vrrp_instance" and len(words) > 1 and words[1] not in instances:
+            instances[words[1]] = statement.spot()
+    book = _Book(instances, faults)
+    for statement in statements:
+        if statement.has_block:
+            book.check(statement)
             statement.forget()
-            name = statement.words[1]
-            before = names.setdefault(word, {}).setdefault(name, statement)
-            where.setdefault(id(before), number)
-            if before is not statement and word != "vrrp_instance" and noted(word):
-                report = faults.error if word == "vrrp_sync_group" else faults.warning
-                report(statement.place(1), f"{word} {shown(name)} is there already", f"line {before.line}")
-    book = _Book(names, where, faults)
-    for number, _, statement in _definitions(statements):
-        book.check(number, statement)
     book.check_members()
-
-
-def _definitions(statements: Sequence[Statement]) -> Iterator[tuple[int, str, Statement]]:
-    """Blocks that may refer to others: number, keyword, statement."""
-    for number, statement in enumerate(statements):
-        keyword = TABLE[ROOT].get(statement.words[0])
-        word = "" if keyword is None else keyword.alias_of or keyword.word
-        if word and statement.has_block and word not in ("virtual_server", "virtual_server_group"):
-            yield number, word, statement
-
-
-DEFINED = (*TRACKED.values(), "vrrp_instance", "vrrp_sync_group")
 
 
 def inner(statement: Statement, word: str) -> Iterator[Statement]:
@@ -81,65 +48,29 @@ def entries(statement: Statement, word: str) -> Iterator[Statement]:
 
 
 class _Book:
-    """Names that are defined, and where."""
+    """Instances by name, and the groups so far."""
 
-    def __init__(self, names: dict[str, dict[str, Statement]], where: dict[int, int], faults: Faults) -> None:
-        self.names = names
-        self.where = where
+    def __init__(self, instances: dict[str, Spot], faults: Faults) -> None:
+        self.instances = instances
         self.faults = faults
-        self.member_of: dict[str, Statement] = {}  # instance -> its sync group
+        self.taken: set[str] = set()  # instances that are in a sync group
+        self.groups: list[tuple[Spot, list[str]]] = []  # the groups, and who is in them and in none before
 
-    def check(self, number: int, statement: Statement) -> None:
+    def check(self, statement: Statement) -> None:
         word = statement.words[0]
         if word in REQUIRED:
             if not any(inner(statement, REQUIRED[word])):
                 self.faults.error(statement.place(), f"{word} without {REQUIRED[word]}")
             if word == "vrrp_track_process":
                 self._quorums(statement)
-        elif word in ("vrrp_instance", "vrrp_sync_group"):
-            self._trackers(number, statement, word)
-            if word == "vrrp_sync_group":
-                self._sync_group(statement)
-            else:
-                self._needs(statement)
+        elif word == "vrrp_sync_group":
+            self._sync_group(statement)
+        elif word == "vrrp_instance":
+            self._needs(statement)
         elif word == "garp_group" and not any(
             True for w in ("garp_interval", "gna_interval") for _ in inner(statement, w)
         ):
             self.faults.warning(statement.place(), "garp_group without garp_interval or gna_interval does nothing")
-
-    def _find(self, kind: str, line: Statement, index: int, number: int) -> None:
-        """The name at word `index` must be that of a `kind`, defined before statement `number`."""
-        name = line.words[index]
-        known = self.names.get(kind, {})
-        if name not in known:
-            self.faults.error(line.place(index), f"there is no {kind} '{shown(name)}'", meant(name[:40], known))
-        elif self.where[id(known[name])] > number:
-            self.faults.warning(
-                line.place(index),
-                f"{kind} {shown(name)} is defined after its use: keepalived ignores it here",
-                f"line {known[name].line}",
-            )
-
-    def _trackers(self, number: int, statement: Statement, block: str) -> None:
-        said = {s.words[0]: s.words[1] for s in statement.block or () if len(s.words) > 1}
-        own = said.get("interface", "")
-        owner = said.get("priority", "255" if said.get("state") == "MASTER" else "") == "255"
-        for word in ("track_interface", *TRACKED):
-            if not noted(word, block):
-                continue
-            seen: dict[str, Statement] = {}
-            for line in entries(statement, word):
-                name = line.words[0]
-                if seen.setdefault(name, line) is not line:
-                    self.faults.warning(line.place(), f"{word} {shown(name)} is there already; this one is ignored")
-                if word in TRACKED:
-                    self._find(TRACKED[word], line, 0, number)
-                elif name == own:
-                    self.faults.warning(line.place(), f"{shown(name)} is watched anyway, being the own interface")
-                if owner and self._weighted(line, TRACKED.get(word, "")):
-                    self.faults.warning(line.place(), f"the weight of {shown(name)} is ignored: 255 never changes")
-                if word in NARROW and line.words[1:3] in (["weight", "254"], ["weight", "-254"]):
-                    self.faults.warning(line.place(2), f"{word}: the weight is at most 253")
 
     def _quorums(self, statement: Statement) -> None:
         said = {s.words[0]: s for s in statement.block or () if len(s.words) > 1 and s.words[1].isdigit()}
@@ -162,51 +93,47 @@ class _Book:
             both = "use_vmac and use_ipvlan exclude one another: the first one counts"
             self.faults.warning(said["use_ipvlan"].place(), both)
 
-    def _members(self, statement: Statement) -> list[tuple[str, Statement, int]]:
+    def _members(self, statement: Statement) -> Iterator[tuple[str, Statement, int]]:
         """(name, line, word index) of a group's members."""
         groups = list(inner(statement, "group"))
         if len(groups) > 1:
             self.faults.error(groups[1].place(), "group is there already", f"line {groups[0].line}")
         if groups and not groups[0].block:
             self.faults.warning(groups[0].place(), "the group is empty")
-        return [(name, line, i) for line in entries(statement, "group") for i, name in enumerate(line.words)]
+        return ((name, line, i) for line in entries(statement, "group") for i, name in enumerate(line.words))
 
     def _sync_group(self, statement: Statement) -> None:
-        known = self.names.get("vrrp_instance", {})
-        members: set[str] = set()
+        members: list[str] = []
         for name, line, i in self._members(statement):
-            if name not in known:
-                self.faults.error(line.place(i), f"there is no vrrp_instance '{shown(name)}'", meant(name[:40], known))
-            elif self.member_of.setdefault(name, statement) is not statement or name in members:
+            if name not in self.instances:
+                hint = meant(name[:40], self.instances, after=len(self.faults))
+                self.faults.error(line.place(i), f"there is no vrrp_instance '{shown(name)}'", hint)
+            elif name in self.taken:
                 self.faults.error(line.place(i), f"vrrp_instance {shown(name)} is in a sync group already")
             else:
-                members.add(name)
+                self.taken.add(name)
+                members.append(name)
+        self.groups.append((statement.spot(), members))
         if len(members) < 2:
             many = "only one instance" if members else "no instance"
             self.faults.warning(statement.place(1), f"sync group {shown(statement.words[-1])} has {many}")
 
     def check_members(self) -> None:
-        """What an instance and its sync group say together."""
-        for name, group in self.member_of.items():
-            instance = self.names["vrrp_instance"][name]
-            shared = {line.words[0] for line in entries(group, "track_interface")}
-            own = {s.words[1] for s in inner(instance, "interface") if len(s.words) > 1}
-            lines = list(entries(instance, "track_interface"))
-            for line in [*lines, *entries(group, "track_interface")]:
-                if line.words[0] in shared and (line in lines or line.words[0] in own):
-                    self.faults.warning(line.place(), f"{shown(name)} and its group both track {shown(line.words[0])}")
-            if any(s.words[0] in ("sync_group_tracking_weight", "global_tracking") for s in group.block or ()):
-                continue
-            for word, kind in [*TRACKED.items(), ("track_interface", "")]:
-                for line in entries(instance, word):
-                    if noted(word, "vrrp_instance") and self._weighted(line, kind):
-                        self.faults.warning(
-                            line.place(), f"the weight of {shown(line.words[0])} is ignored in a sync group",
-                            "sync_group_tracking_weight",
-                        )  # fmt: skip
+        """What instances and their sync group both track."""
+        for spot, members in self.groups:
+            if members:
+                self._tracked_twice(spot.statement(), members)
 
-    def _weighted(self, line: Statement, kind: str) -> bool:
-        if line.words[1:2] == ["weight"]:
-            return line.words[2:3] != ["0"]
-        definition = self.names.get(kind, {}).get(line.words[0])
-        return definition is not None and any(s.words[1:2] not in ([], ["0"]) for s in inner(definition, "weight"))
+    def _tracked_twice(self, group: Statement, members: Sequence[str]) -> None:
+        marks = Marks()
+        shared: dict[str, int] = {}  # interface -> index of the mark of its line in the group
+        for line in entries(group, "track_interface"):
+            if line.words[0] not in shared:
+                shared[line.words[0]] = len(shared)
+                marks.add(line)
+        for name in members if shared else ():
+            instance = self.instances[name].statement()
+            twice = [line for line in entries(instance, "track_interface") if line.words[0] in shared]
+            own = {s.words[1] for s in inner(instance, "interface") if len(s.words) > 1 and s.words[1] in shared}
+            for line in (*twice, *(marks.statement(shared[interface]) for interface in own)):
+                self.faults.warning(line.place(), f"{shown(name)} and its group both track {shown(line.words[0])}")

@@ -124,12 +124,39 @@ class Statement:
         """What its block says: equal for blocks of equal words and braces, whatever their blanks and places."""
         return None if self._begin < 0 else self._store.spelling(self._begin, self._end)
 
+    def spot(self) -> Spot:
+        """What it can be made of again."""
+        return Spot(self._store, self._at, self._source, self.line, self._first, len(self.words))
+
     def __repr__(self) -> str:
         return f"Statement({' '.join(self.words)!r} at {self.file}:{self.line})"
 
 
+class Spot:
+    """Where a statement is: a third of its size, and it is made again when somebody asks."""
+
+    __slots__ = ("_count", "_first", "_source", "_store", "at", "line")
+
+    def __init__(self, store: Store, at: int, source: int, line: int, first: int, count: int) -> None:
+        """`at`: its record; those that were read later have a higher one."""
+        self._store = store
+        self.at = at
+        self._source = source
+        self.line = line
+        self._first = first
+        self._count = count
+
+    def statement(self) -> Statement:
+        whole = next(self._store.walk(self.at, self.at + 1, self._source, 0))
+        whole.line, whole._source = self.line, self._source
+        return whole.piece(self._first, self._first + self._count)
+
+    def place(self, index: int = 0) -> Place:
+        return self.statement().place(index)
+
+
 class Marks:
-    """Where statements are, in 24 bytes each: they are made again when somebody asks."""
+    """The same for many, in 24 bytes each."""
 
     def __init__(self) -> None:
         self._stores: list[Store] = []  # one
@@ -143,10 +170,11 @@ class Marks:
         self._rest.extend((statement._source, statement.line, statement._first, len(statement.words)))
 
     def statement(self, index: int) -> Statement:
-        at, (source, line, first, count) = self._at[index], self._rest[4 * index : 4 * index + 4]
-        whole = next(self._stores[0].walk(at, at + 1, source, 0))
-        whole.line, whole._source = line, source
-        return whole.piece(first, first + count)
+        source, line, first, count = self._rest[4 * index : 4 * index + 4]
+        return Spot(self._stores[0], self._at[index], source, line, first, count).statement()
+
+    def line(self, index: int) -> int:
+        return self._rest[4 * index + 1]
 
 
 class Block(Sequence[Statement]):

@@ -21,4 +21,4 @@ def advise(
 ) -> None:
     """Add the warnings. `statements`: all of the top level."""
     warnings_vrrp.advise(instances, faults)
-    warnings_lvs.advise(servers, warnings_vrrp.carried(statements), bool(instances), faults)
+    warnings_lvs.advise(servers, lambda: warnings_vrrp.carried(statements), bool(instances), faults)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from fastha.config.advice import at, says, warn
 from fastha.config.placed import Built
-from fastha.config.tree import Faults, Statement
+from fastha.config.tree import Faults, Marks, Statement
 from fastha.model import Networked, RealServer, VirtualServer
 from fastha.model.units import NS_PER_S
 
@@ -15,8 +15,11 @@ WEIGHTLESS = {"rr": "wrr", "lc": "wlc"}
 CHECKS_PER_S = 20_000
 
 
-def advise(servers: Sequence[Built[VirtualServer]], carried: set[str], has_instances: bool, faults: Faults) -> None:
+def advise(
+    servers: Sequence[Built[VirtualServer]], carried: Callable[[], set[str]], has_instances: bool, faults: Faults
+) -> None:
     """`carried`: addresses that some block gives to an interface; `has_instances`: whether VRRP is in this file."""
+    given = carried() if has_instances and any(b.value.ha_suspend for b in servers) else None
     virtual = {b.value.ip for b in servers if b.value.ip} | {
         m.first_ip for b in servers for m in b.value.members if m.first_ip == m.last_ip and m.first_ip
     }
@@ -25,7 +28,7 @@ def advise(servers: Sequence[Built[VirtualServer]], carried: set[str], has_insta
         _persistence(built, faults)
         _weights(built, faults)
         _sorry(built, faults)
-        _suspend(built, carried if has_instances else None, faults)
+        _suspend(built, given, faults)
         load += _real_servers(built, virtual, faults)
     if load > CHECKS_PER_S:
         warn(faults, "check-load", servers[0].place, f"all checks together are {load:.0f} a second")
@@ -95,7 +98,7 @@ def _real_servers(built: Built[VirtualServer], virtual: set[str], faults: Faults
             warn(faults, "real-is-virtual", places.of(rs).place(1), f"{rs.ip} is an address of a virtual_server")
         if not rs.checks and checked and not _asks(places.of(rs)):
             warn(faults, "unchecked-server", places.of(rs).place(1), f"real_server {rs.key} has no check")
-        if not rs.checks and says(places.of(rs), "alpha") and not _asks(places.of(rs)):
+        if not rs.checks and rs.alpha and says(places.of(rs), "alpha") and not _asks(places.of(rs)):
             warn(faults, "alpha-unchecked", at(places.of(rs), "alpha"), f"alpha: real_server {rs.key} has no check")
         if rs.lthreshold > rs.uthreshold:
             warn(
@@ -127,14 +130,19 @@ class Places:
 
     def __init__(self, statement: Statement) -> None:
         self._statement = statement
-        self._found: dict[tuple[str, str], Statement] | None = None
+        self._marks = Marks()
+        self._found: dict[str, dict[str, int]] = {}  # port, "" for the first with any -> address -> index of its mark
 
     def of(self, rs: RealServer) -> Statement:
-        if self._found is None:
-            self._found = {}
-            for inner in self._statement.block or []:
-                words = inner.words
-                if words[0] == "real_server" and len(words) > 1:
-                    self._found.setdefault((words[1], words[2] if len(words) > 2 else ""), inner)
-                    self._found.setdefault((words[1], ""), inner)
-        return self._found.get((rs.ip, str(rs.port))) or self._found.get((rs.ip, "")) or self._statement
+        if not self._found:
+            self._look()
+        index = self._found.get(str(rs.port), {}).get(rs.ip, self._found[""].get(rs.ip))
+        return self._statement if index is None else self._marks.statement(index)
+
+    def _look(self) -> None:
+        self._found[""] = {}
+        for index, inner in enumerate(s for s in self._statement.block or [] if s.words[0] == "real_server"):
+            self._marks.add(inner)
+            for ip, port in [inner.words[1:3]] if len(inner.words) > 2 else []:
+                self._found.setdefault(port, {}).setdefault(ip, index)
+            self._found[""].setdefault("".join(inner.words[1:2]), index)

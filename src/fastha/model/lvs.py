@@ -29,6 +29,8 @@ class GroupMember:
     `first_ip`..`last_ip` are of one family and both included; empty for a mark.
     """
 
+    __apart__ = ("first_ip", "last_ip", "fwmark")
+
     first_ip: str = ""
     last_ip: str = ""
     port: int = 0
@@ -80,6 +82,8 @@ class SorryServer:
 class VirtualServer:
     """One `virtual_server`: by address (`ip`, `port`, `protocol`), by `fwmark`, or for a `group` with its `members`
     (ip empty, port 0): then every member is a service of its own with the same destinations."""
+
+    __apart__ = ("ip", "port", "protocol", "fwmark", "group", "members", "family", "real_servers")
 
     ip: str = ""
     port: int = 0

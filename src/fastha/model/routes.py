@@ -51,6 +51,8 @@ class Route:
     `table` 0: that of its kind, or of `vrf`. `expires_s` 0: never. `tracked`: it is watched, and its `dev` too.
     """
 
+    __apart__ = ("dest", "via", "dev")  # what mostly differs from one to another: see fastha.lean
+
     family: int
     dest: str
     kind: str = "unicast"
@@ -97,6 +99,8 @@ class Route:
 class Rule:
     """One routing rule. `action`: table, l3mdev, goto (`target`), nop, blackhole, unreachable or prohibit; AUTOMATIC
     numbers are not said. Ranges are (first, last); `src`, `dst`: ADDR/LEN or ""."""
+
+    __apart__ = ("preference", "src", "dst", "table")
 
     family: int
     action: str

@@ -12,6 +12,8 @@ class TrackFile:
     """`track_file`: a file with one signed integer. `init`: None, or the value the file is made with at start if it is
     missing (`overwrite`: also if it is there)."""
 
+    __apart__ = ("name", "path")  # what mostly differs from one to another: see fastha.lean
+
     name: str
     path: str
     weight: int = 0
@@ -24,6 +26,8 @@ class TrackFile:
 class VrrpScript:
     """`vrrp_script`: a command whose exit status says whether something is well. `rise`, `fall`: results in a row that
     change its state. `init_fail`: failed until it has succeeded `rise` times."""
+
+    __apart__ = ("name", "script")
 
     name: str
     script: Script
@@ -41,6 +45,8 @@ class TrackProcess:
     """`vrrp_track_process`: processes of this host, by name. It is up while `quorum` to `quorum_max` of them run
     (None: any number from `quorum` on). `match`: "" (the arguments are those of `argv`, if it has some), "exact",
     "partial" (they begin with those), "initial" (and the last of those may be the beginning of one)."""
+
+    __apart__ = ("name", "argv")
 
     name: str
     argv: tuple[str, ...]
@@ -62,6 +68,8 @@ class TrackProcess:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BfdInstance:
     """`bfd_instance`: one session of RFC 5880 (asynchronous; RFC 5881 single hop, RFC 5883 multihop)."""
+
+    __apart__ = ("name", "neighbor_ip", "source_ip")
 
     name: str
     neighbor_ip: str

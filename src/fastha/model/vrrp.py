@@ -21,6 +21,8 @@ class VirtualAddress:
     autojoin; `preferred_s`: how long it is preferred as a source, NOT_SAID: as is usual, FOREVER. `vmac`: it is on a
     VMAC of its interface and family, VrrpInstance.dev_of says which."""
 
+    __apart__ = ("ip",)  # what mostly differs from one to another: see fastha.lean
+
     ip: str
     prefixlen: int = 32
     dev: str = ""
@@ -103,6 +105,8 @@ class Tracker:
     down. `reverse`: subtracted instead. A file has a number: it is down if that is not 0, and counts weight times it.
     """
 
+    __apart__ = ("name",)
+
     kind: str
     name: str
     weight: int = 0
@@ -125,6 +129,11 @@ class InstanceNotify:
 @dataclass(frozen=True, slots=True)
 class VrrpInstance:
     """One `vrrp_instance`. Identity across reloads is `identity`, not the name."""
+
+    __apart__ = (
+        "name", "interface", "vrid", "priority", "addresses", "excluded", "unicast_src", "unicast_peers", "auth",
+        "track_virtual_servers", "track", "notify", "routes", "rules", "vmac", "address_vmacs",
+    )  # fmt: skip
 
     name: str
     interface: str
