@@ -120,3 +120,18 @@ def test_a_lost_acknowledgement_is_an_error_not_a_wait(bench: Bench) -> None:
     bench.queue.submit([bench.operation("10.0.0.1"), bench.operation("10.0.0.2")])
     bench.queue.pump()
     assert bench.results == [("10.0.0.1", errno.ETIMEDOUT), ("10.0.0.2", errno.ETIMEDOUT)], "neither is known"
+
+
+def test_what_is_urgent_goes_first_and_all_of_it(bench: Bench) -> None:
+    """Whoever is to be heard meanwhile is, between two batches."""
+    breaths: list[int] = []
+    queue = AddressQueue(bench.reactor, breathe=lambda: breaths.append(len(bench.kernel.have)))  # type: ignore[arg-type]
+    calm, urgent = [f"10.0.0.{i}" for i in range(9)], [f"10.0.1.{i}" for i in range(20)]
+    queue.submit(bench.operation(ip) for ip in calm)
+    queue.submit((bench.operation(ip) for ip in urgent), urgent=True)
+    assert not queue.idle
+    queue.pump()
+    assert bench.kernel.have == [*urgent, *calm]
+    assert bench.kernel.batches == [8, 8, 4, 8, 1]
+    assert breaths == [8, 16, 20]
+    assert queue.idle

@@ -28,6 +28,7 @@ PATIENCE_NS = (
 )  # a send that took longer waited for somebody's lock (rtnl), which it takes for each message
 LATELY_NS = 20 * NS_PER_MS
 SLICE_NS = NS_PER_MS  # of work per turn; the kernel needs 20 us to add an address and up to 1 ms to remove one
+URGENT_NS = 100 * NS_PER_MS  # of urgent work per turn: a VMAC needs 300 us to be up, with 250 addresses on it
 HARMLESS = frozenset((errno.EEXIST, errno.EADDRNOTAVAIL))  # adding what is there, removing what is not
 
 Key = tuple[int, str, int]  # interface index, IP, prefix length
@@ -45,13 +46,18 @@ class Operation:
 
 
 class AddressQueue:
-    """First in, first out. `operations` and `errors` count what the kernel answered."""
+    """First in, first out, what is urgent before all else. `operations` and `errors` count what the kernel answered.
+    `breathe()`: others' adverts may leave; called between batches of urgent work, which takes longer turns."""
 
-    def __init__(self, reactor: Reactor, buffer: ReceiveBuffer = UNSAID) -> None:
+    def __init__(
+        self, reactor: Reactor, buffer: ReceiveBuffer = UNSAID, breathe: Callable[[], object] = lambda: None
+    ) -> None:
         self._reactor = reactor
+        self._breathe = breathe
         self._sock = open_netlink(0, of_commands(buffer))
         self._sock.setblocking(False)
         self._queue: deque[Operation] = deque()
+        self._urgent: deque[Operation] = deque()
         self._queued: dict[Key, int] = {}
         self._most = BATCH
         self._answered_ns = -LATELY_NS
@@ -64,10 +70,10 @@ class AddressQueue:
         make_room(self._sock, BUFFER, of_commands(buffer))
 
     def submit(self, operations: Iterable[Operation], urgent: bool = False) -> None:
-        """Queue them; `pump` (or the next turn) sends. `urgent`: before what is there already, the last one first."""
-        put = self._queue.appendleft if urgent else self._queue.append
+        """Queue them; `pump` (or the next turn) sends. `urgent`: before what is there already."""
+        queue = self._urgent if urgent else self._queue
         for operation in operations:
-            put(operation)
+            queue.append(operation)
             self._queued[operation.key] = self._queued.get(operation.key, 0) + 1
         self._schedule()
 
@@ -82,30 +88,34 @@ class AddressQueue:
 
     @property
     def idle(self) -> bool:
-        return not self._queue
+        return not (self._queue or self._urgent)
 
     @property
     def restless(self) -> bool:
         """There is work, or was a moment ago, and more may follow."""
-        return bool(self._queue) or self._reactor.now_ns() - self._answered_ns < LATELY_NS
+        return not self.idle or self._reactor.now_ns() - self._answered_ns < LATELY_NS
 
     def pump(self) -> None:
         """Send for one slice of time and tell the results."""
+        end_ns = self._reactor.now_ns() + URGENT_NS
+        while self._urgent and self._reactor.now_ns() < end_ns:
+            self._batch(self._urgent)
+            self._breathe()
         end_ns = self._reactor.now_ns() + SLICE_NS
-        while self._queue and self._reactor.now_ns() < end_ns:
-            self._batch()
+        while self._queue and not self._urgent and self._reactor.now_ns() < end_ns:
+            self._batch(self._queue)
         self._schedule()
 
-    def _batch(self) -> None:
+    def _batch(self, queue: deque[Operation]) -> None:
         batch: dict[int, Operation] = {}
         buffer = bytearray()
         begun_ns = self._reactor.now_ns()
-        while self._queue and len(batch) < self._most:
-            operation = self._queue.popleft()
+        while queue and len(batch) < self._most:
+            operation = queue.popleft()
             self._sequence += 1
             offset = len(buffer)
             buffer += operation.message
-            rtnl.number(buffer, offset, self._sequence, only_errors=bool(self._queue) and len(batch) < self._most - 1)
+            rtnl.number(buffer, offset, self._sequence, only_errors=bool(queue) and len(batch) < self._most - 1)
             batch[self._sequence] = operation
         results = self._exchange(buffer, batch)
         self._answered_ns = self._reactor.now_ns()
@@ -140,7 +150,7 @@ class AddressQueue:
         return results
 
     def _schedule(self) -> None:
-        if self._queue and not self._scheduled:
+        if not self.idle and not self._scheduled:
             self._scheduled = True
             self._reactor.call_at(self._reactor.now_ns(), self._next)
 

@@ -70,7 +70,7 @@ class House:
         netlink = buffers.vrrp_netlink_cmd, buffers.vrrp_netlink_monitor
         self.monitor = Monitor(child.reactor, host_changed, inet6=True, buffers=netlink)
         self.settling = Settling(child.reactor, self.monitor, longest_down_ns, host_changed)
-        self.addresses = AddressQueue(child.reactor, buffers.vrrp_netlink_cmd)
+        self.addresses = AddressQueue(child.reactor, buffers.vrrp_netlink_cmd, self.lane.breathe)
         self.monitor.ignore_added(self.addresses.port)
         self.upkeep = Upkeep(child.reactor, disturbed, netlink)
         self.promotion = Promotion()
