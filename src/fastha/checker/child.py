@@ -31,13 +31,14 @@ from fastha.checker.telling import REFRESH_NS, Teller
 from fastha.checker.wards import Server, Ward
 from fastha.child import Child
 from fastha.child.files import Files
-from fastha.child.nft_tables import NftTables, library
+from fastha.child.nft_tables import NftTables
 from fastha.child.parts import Draft, Parts
 from fastha.child.process import release_memory
 from fastha.child.runner import Runner
 from fastha.child.work import Steps, Work, run
 from fastha.dataplane.backend import Backend, KernelBalancer, Patient
 from fastha.dataplane.choose import open_backend
+from fastha.dataplane.nft_library import Library
 from fastha.dataplane.rows import ServiceKey, Table
 from fastha.errors import SystemFault
 from fastha.link.monitor import Pair
@@ -213,7 +214,7 @@ class Checker:
             child.reactor,
             child.limited,
             self._balancer_event,
-            make_nft=library if backend.name == "ipvs" else None,
+            make_nft=Library if backend.name == "ipvs" else None,
             place=place,
         )
         return self.table

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from fastha.child.log import Limiter
-from fastha.dataplane.nft_presence import has_table
+from fastha.child.nft_presence import has_table
+from fastha.dataplane.nft_library import OUTPUT_NUMERIC_ALL, OUTPUT_STATELESS, OUTPUT_TERSE, Library
 from fastha.errors import SystemFault
 from fastha.loop.reactor import Reactor, Timer
 from fastha.model.units import NS_PER_S
@@ -19,7 +20,6 @@ from fastha.setns import Place, here
 
 PERIOD_NS = 10 * NS_PER_S  # from one look to the next
 FAMILIES = ("ip", "ip6")
-STATELESS, NUMERIC, TERSE = 1 << 2, 15 << 7, 1 << 11  # NFT_CTX_OUTPUT_*
 
 
 class Nft(Protocol):
@@ -27,13 +27,6 @@ class Nft(Protocol):
 
     def run(self, commands: str, *, output: int = 0, check: bool = False) -> str: ...
     def close(self) -> None: ...
-
-
-def library() -> Nft:
-    """Loaded when it is needed: it is 2 MB of a process that may never want a table. SystemFault if there is none."""
-    from fastha.dataplane.nft_library import Library
-
-    return Library()
 
 
 class NftTables:
@@ -52,7 +45,7 @@ class NftTables:
         told: Callable[[str, str], object] = lambda _subject, _text: None,
         *,
         terse: bool = False,
-        make_nft: Callable[[], Nft] | None = library,
+        make_nft: Callable[[], Nft] | None = Library,
         place: Place = here,
         there: Callable[[str], bool] = has_table,
     ) -> None:
@@ -60,7 +53,7 @@ class NftTables:
         self._reactor = reactor
         self._limited = limited
         self._told = told
-        self._output = STATELESS | NUMERIC | (TERSE if terse else 0)
+        self._output = OUTPUT_STATELESS | OUTPUT_NUMERIC_ALL | (OUTPUT_TERSE if terse else 0)
         self._make_nft = make_nft
         self._there = there
         self._place = place
@@ -161,6 +154,7 @@ class NftTables:
         return True
 
     def _open(self) -> Nft:
+        """Made when it is needed: libnftables is 2 MB of a process that may never want a table."""
         assert self._make_nft is not None
         if self._nft is None:
             with self._place():

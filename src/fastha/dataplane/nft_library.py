@@ -16,6 +16,7 @@ from fastha.errors import SystemFault
 LIBRARY = "libnftables.so.1"
 OUTPUT_STATELESS, OUTPUT_JSON = 1 << 2, 1 << 4  # NFT_CTX_OUTPUT_*
 OUTPUT_NUMERIC_ALL = (1 << 7) | (1 << 8) | (1 << 9) | (1 << 10)
+OUTPUT_TERSE = 1 << 11  # without the elements of sets
 
 ERRNO = {os.strerror(code): code for code in errno.errorcode}
 REASON = re.compile(r"(?:Error: )?(?:(?:Could not process rule|cache initialization failed): )?([^\n]+)")

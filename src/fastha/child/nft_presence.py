@@ -8,12 +8,13 @@ from __future__ import annotations
 import socket
 import struct
 
+from fastha.link import rtnl
+
 NETLINK_NETFILTER = 12
 NFT_MSG_NEWTABLE, NFT_MSG_GETTABLE = 10 << 8, (10 << 8) + 1  # NFNL_SUBSYS_NFTABLES << 8 | the message
 NFTA_TABLE_NAME = 1
 NLM_F_REQUEST = 1
 NFPROTO_IPV4, NFPROTO_IPV6 = 2, 10
-REQUEST = struct.Struct("=IHHIIBxHHH")  # struct nlmsghdr, struct nfgenmsg, struct nlattr
 WAIT = struct.pack("ll", 2, 0)
 
 
@@ -29,14 +30,9 @@ def has_table(name: str) -> bool:
 
 
 def _ask(sock: socket.socket, name: str, family: int) -> bool:
-    text = name.encode() + b"\0"
-    length, padded = 4 + len(text), text + bytes(-len(text) % 4)
-    sock.send(
-        REQUEST.pack(
-            REQUEST.size + len(padded), NFT_MSG_GETTABLE, NLM_F_REQUEST, 0, 0, family, 0, length, NFTA_TABLE_NAME
-        )
-        + padded
-    )
+    nfgenmsg = struct.pack("=BxH", family, 0)
+    body = nfgenmsg + rtnl.attribute(NFTA_TABLE_NAME, name.encode() + b"\0")
+    sock.send(rtnl.message(NFT_MSG_GETTABLE, NLM_F_REQUEST, body))
     # The table, or an error: ENOENT, or EINVAL of a kernel that knows no tables.
     kind: int = struct.unpack_from("=IH", sock.recv(4096))[1]
     return kind == NFT_MSG_NEWTABLE
