@@ -31,6 +31,16 @@ Send = Callable[[bytes | memoryview, int, bytes], tuple[int, int]]  # frames, si
 
 
 @dataclass(slots=True)
+class Rhythm:
+    """A block that comes again and again, the next at `at_ns`."""
+
+    blocks: list[ArpBlock]
+    repeat: int
+    interval_ns: int
+    at_ns: int
+
+
+@dataclass(slots=True)
 class Token:
     """One occasion to announce; cancelled when its instance stops being master."""
 
@@ -39,8 +49,7 @@ class Token:
     timers: list[Timer] = field(default_factory=list)
     extra: list[ArpBlock] = field(default_factory=list)  # of `garp_extra_if`
     live: bool = True
-    refresh_at_ns: int = 0  # the next refresh; 0: none
-    extra_at_ns: int = 0
+    rhythms: dict[str, Rhythm] = field(default_factory=dict)  # "refresh", "extra"
 
 
 @dataclass(slots=True)
@@ -97,13 +106,17 @@ class Announcer:
             delay_ns, repeat = garp.lower_prio_delay_ns, garp.lower_prio_repeat
         if former is not None:
             self.cancel(former)
-        if garp.extra_ns and token.extra:
-            at_ns = former.extra_at_ns if former is not None and former.extra_at_ns else now_ns + garp.extra_ns
-            self._extra_at(token, at_ns)
-        if garp.master_refresh_ns:
-            at_ns = former.refresh_at_ns if former is not None and former.refresh_at_ns else 0
-            self._refresh_at(token, at_ns or now_ns + delay_ns + garp.master_refresh_ns)
-        self._block(token, repeat)
+        first_ns = now_ns + delay_ns + garp.master_refresh_ns
+        for name, rhythm in (
+            ("extra", Rhythm(token.extra, 1, garp.extra_ns, now_ns + garp.extra_ns)),
+            ("refresh", Rhythm(blocks, garp.master_refresh_repeat, garp.master_refresh_ns, first_ns)),
+        ):
+            if rhythm.interval_ns and rhythm.blocks:
+                if former is not None and name in former.rhythms:
+                    rhythm.at_ns = former.rhythms[name].at_ns
+                token.rhythms[name] = rhythm
+                self._await(token, rhythm)
+        self._block(token, repeat, blocks)
         if delay_ns:
             self._later(token, delay_ns, lambda: self._again(token, repeat))
         return token
@@ -117,7 +130,7 @@ class Announcer:
 
     def _again(self, token: Token, repeat: int) -> None:
         self._forget_past(token)
-        self._block(token, repeat)
+        self._block(token, repeat, token.blocks)
 
     def _forget_past(self, token: Token) -> None:
         token.timers = [t for t in token.timers if t.when_ns > self._reactor.now_ns()]
@@ -126,28 +139,18 @@ class Announcer:
         self._forget_past(token)
         token.timers.append(self._reactor.call_later(delay_ns, action))
 
-    def _refresh_at(self, token: Token, at_ns: int) -> None:
-        token.refresh_at_ns = at_ns
-        self._later(token, max(at_ns - self._reactor.now_ns(), 0), lambda: self._refresh(token))
+    def _await(self, token: Token, rhythm: Rhythm) -> None:
+        self._later(token, max(rhythm.at_ns - self._reactor.now_ns(), 0), lambda: self._beat(token, rhythm))
 
-    def _refresh(self, token: Token) -> None:
+    def _beat(self, token: Token, rhythm: Rhythm) -> None:
         if not token.live:
             return
-        self._block(token, token.garp.master_refresh_repeat)
-        self._refresh_at(token, self._reactor.now_ns() + token.garp.master_refresh_ns)
+        self._block(token, rhythm.repeat, rhythm.blocks)
+        rhythm.at_ns = self._reactor.now_ns() + rhythm.interval_ns
+        self._await(token, rhythm)
 
-    def _extra_at(self, token: Token, at_ns: int) -> None:
-        token.extra_at_ns = at_ns
-        self._later(token, max(at_ns - self._reactor.now_ns(), 0), lambda: self._repeat_extra(token))
-
-    def _repeat_extra(self, token: Token) -> None:
-        if not token.live:
-            return
-        self._block(token, 1, token.extra)
-        self._extra_at(token, self._reactor.now_ns() + token.garp.extra_ns)
-
-    def _block(self, token: Token, repeat: int, blocks: list[ArpBlock] | None = None) -> None:
-        for block in token.blocks if blocks is None else blocks:
+    def _block(self, token: Token, repeat: int, blocks: list[ArpBlock]) -> None:
+        for block in blocks:
             group = self._groups.get(block.base)
             limits = token.garp if group is None else group
             interval_ns = limits.gna_interval_ns if block.size == na.FRAME_SIZE else limits.interval_ns
