@@ -37,7 +37,6 @@ from fastha.config.top import Top
 from fastha.config.tree import EnoughFaults, Faults, Tree
 from fastha.config.warnings import advise
 from fastha.errors import Fault
-from fastha.lean import replace
 from fastha.model import Config
 
 if TYPE_CHECKING:
@@ -108,9 +107,9 @@ def _config(tree: Tree, top: Top, globals_: Globals, host: Host | None, values: 
         top.named("garp_group"), globals_.garp_interval_ns, globals_.gna_interval_ns, faults
     )
     delays = build_link_delays(top.named("interface_up_down_delays"), instances, faults)
-    defs = globals_.defs(lvs, globals_.notify.settle(faults), globals_.mail.settle(faults), garp_groups)
+    defs = globals_.defs(lvs, globals_.notify.settle(faults), globals_.mail.settle(faults), garp_groups, delays)
     return Config(
-        globals=replace(defs, link_delays=delays),
+        globals=defs,
         instances=tuple(i.value for i in instances),
         virtual_servers=tuple(servers.values()),
         track_files=tuple(files.values()),

@@ -18,7 +18,18 @@ from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
 from fastha.config.words import check_words
 from fastha.lean import dataclass, field, replace
-from fastha.model import Buffers, Fifo, FirewallDefs, Garp, GarpGroup, GlobalDefs, LvsDefs, MailDefs, Processes
+from fastha.model import (
+    Buffers,
+    Fifo,
+    FirewallDefs,
+    Garp,
+    GarpGroup,
+    GlobalDefs,
+    LinkDelay,
+    LvsDefs,
+    MailDefs,
+    Processes,
+)
 from fastha.model.units import NS_PER_S
 
 # keyword (without the vrrp_ of global_defs) -> field of Garp, how it is read
@@ -80,7 +91,12 @@ class Globals:
     rs_init_notifies: bool = False
 
     def defs(
-        self, lvs: LvsDefs, fifos: tuple[Fifo, ...], mail: MailDefs, garp_groups: tuple[GarpGroup, ...]
+        self,
+        lvs: LvsDefs,
+        fifos: tuple[Fifo, ...],
+        mail: MailDefs,
+        garp_groups: tuple[GarpGroup, ...],
+        link_delays: tuple[LinkDelay, ...],
     ) -> GlobalDefs:
         return GlobalDefs(
             self.router_id,
@@ -107,6 +123,7 @@ class Globals:
             self.data_use_instance,
             self.json_version,
             self.rs_init_notifies,
+            link_delays,
         )
 
     def garp_with(self, own: dict[str, int]) -> Garp:

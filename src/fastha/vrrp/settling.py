@@ -48,7 +48,8 @@ class Settling:
         for name in self._delays.wanted:
             link = self._monitor.table.link(name)
             up = None if link is None else link.running
-            if self._delays.look(name, up, self._longest_down_ns(name), now_ns) and link is not None:
+            longest_ns = self._longest_down_ns(name) if up is False else 0  # all instances are asked: for what is down
+            if self._delays.look(name, up, longest_ns, now_ns) and link is not None:
                 changes.add((link.index, ""))
         if self._timer is not None:
             self._timer.cancel()
