@@ -129,7 +129,8 @@ class KeepalivedBfd:
         self.namespace = namespace
         with (self.folder / "log").open("ab") as log:
             self.process = namespace.popen(
-                ["keepalived", "-n", "-l", "-D", "-f", path, "-p", self.folder / "pid", "-b", self.folder / "b.pid"],
+                ["keepalived", "-n", "-l", "-G", "-D", "-f", path,
+                 "-p", self.folder / "pid", "-b", self.folder / "b.pid"],
                 stdout=log, stderr=log,
             )  # fmt: skip
 

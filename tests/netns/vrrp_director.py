@@ -213,7 +213,7 @@ class Keepalived:
         self.log = folder / "log"
         with self.log.open("ab") as log:
             self.process = namespace.popen(
-                ["keepalived", "-n", "-l", "-D", "-P", "-f", path,
+                ["keepalived", "-n", "-l", "-G", "-D", "-P", "-f", path,
                  "-p", folder / "pid", "-r", folder / "vrrp.pid", "-c", folder / "checkers.pid"],
                 stdout=log, stderr=log,
             )  # fmt: skip

@@ -55,7 +55,7 @@ class Bench:
         self.folder = folder
         self.rounds = rounds
         self.fastha = [str(Path(sys.executable).with_name("fastha")), "check", "-f"]
-        self.keepalived = ["keepalived", "-t", "-f"]
+        self.keepalived = ["keepalived", "-G", "-t", "-f"]
         # an installed package is compiled; what others may not write is compiled to a place of our own
         self.environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH")}
         self.environment["PYTHONPYCACHEPREFIX"] = str(folder / "compiled")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ears import Addresses, Adverts, Links, gaps
-from subject import Fastha, Subject
+from subject import Fastha, Peer, Subject
 from workload import address, instance, links, many_addresses, many_routers, routers
 
 from fastha.lab.netns import Namespace
@@ -81,7 +81,7 @@ def backup(program: type[Subject], sizes: Sizes, folder: Path) -> dict[str, floa
     many are late, and each that takes over makes them later.)"""
     with (
         wire(links(sizes.routers)) as (a, b),
-        Fastha(b, folder / "peer", many_routers(sizes.routers, 200)),
+        Peer(b, folder, many_routers(sizes.routers, 200)),
     ):
         holds(b, sizes.routers)
         with program(a, folder, many_routers(sizes.routers, 100)) as subject:
@@ -93,7 +93,7 @@ def backup(program: type[Subject], sizes: Sizes, folder: Path) -> dict[str, floa
 
 def takeover(program: type[Subject], sizes: Sizes, folder: Path) -> dict[str, float]:
     """The master of many addresses loses power: from the first address to the last."""
-    with wire(8) as (a, b), Fastha(b, folder / "peer", many_addresses(sizes.addresses, 8, 200)) as peer:
+    with wire(8) as (a, b), Peer(b, folder, many_addresses(sizes.addresses, 8, 200)) as peer:
         holds(b, sizes.addresses, 120)
         with program(a, folder, many_addresses(sizes.addresses, 8, 100)), Addresses(a) as seen:
             time.sleep(2)
@@ -107,7 +107,7 @@ def takeover(program: type[Subject], sizes: Sizes, folder: Path) -> dict[str, fl
 def punctual(program: type[Subject], sizes: Sizes, folder: Path) -> dict[str, float]:
     """Adverts of one router with 100 ms between them, while its process takes over very many addresses of others."""
     own = instance("watched", "eth0", WATCHED, 200, ["10.99.0.1"])
-    with wire(8) as (a, b), Fastha(b, folder / "peer", many_addresses(sizes.burst, 8, 200)) as peer:
+    with wire(8) as (a, b), Peer(b, folder, many_addresses(sizes.burst, 8, 200)) as peer:
         holds(b, sizes.burst, 120)
         conf = own + many_addresses(sizes.burst, 8, 100)
         with program(a, folder, conf), Adverts(b, "eth0") as heard, Addresses(a) as seen:
@@ -131,7 +131,7 @@ def staged(program: type[Subject], sizes: Sizes, folder: Path) -> dict[str, floa
     nothing like it) as it can."""
     if program is not Fastha:
         return takeover(program, replace(sizes, addresses=sizes.burst), folder)
-    with wire(8) as (a, b), Fastha(b, folder / "peer", many_addresses(sizes.burst, 8, 200)) as peer:
+    with wire(8) as (a, b), Peer(b, folder, many_addresses(sizes.burst, 8, 200)) as peer:
         holds(b, sizes.burst, 120)
         conf = many_addresses(sizes.burst, 8, 100, more="use_vmac\nstaged_addresses")
         with program(a, folder, conf):
@@ -162,7 +162,7 @@ def quick(program: type[Subject], sizes: Sizes, folder: Path) -> dict[str, float
     found = []
     with wire(1) as (a, b):
         for _ in range(sizes.failovers):
-            with Fastha(b, folder / "peer", instance("q", "eth0", 7, 200, [address(0)], "0.01")) as peer:
+            with Peer(b, folder, instance("q", "eth0", 7, 200, [address(0)], "0.01")) as peer:
                 holds(b, 1)
                 conf = instance("q", "eth0", 7, 150, [address(0)], "0.01")
                 with program(a, folder, conf), Adverts(a, "eth0") as heard, Addresses(a) as seen:

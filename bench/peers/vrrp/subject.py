@@ -23,8 +23,10 @@ class Subject:
     name = ""
     vrrp_words: tuple[str, ...] = ()  # of the command line of the process that speaks VRRP
 
-    def __init__(self, namespace: Namespace, folder: Path, conf: str) -> None:
+    def __init__(self, namespace: Namespace, folder: Path, conf: str, core: int = 0) -> None:
+        """`core`: which one of those this process may use, counted from either end."""
         self.namespace = namespace
+        self._core = sorted(os.sched_getaffinity(0))[core]
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.conf = folder / f"{self.name}.conf"
@@ -38,7 +40,9 @@ class Subject:
         with self.log.open("wb") as log:
             self._process = self.namespace.popen(self.argv(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.pid = wait_until(self._vrrp, START_S, f"{self.name} has a VRRP process")
-        # Others use this machine: what is compared is what the programs do, not how long they wait for a core.
+        # Others use this machine: what is compared is what the programs do, not how long they wait for a core. Two that
+        # run first come first served must not meet on one core either: whichever is there runs until it sleeps.
+        os.sched_setaffinity(self.pid, {self._core})
         os.sched_setscheduler(self.pid, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(FIFO_PRIORITY))
         return self
 
@@ -110,7 +114,7 @@ class Keepalived(Subject):
         for word in words:  # one that was killed leaves them, and their numbers may be somebody's by now
             (self.folder / word).unlink(missing_ok=True)
         pids = [f"--{word}={self.folder / word}" for word in words]
-        return ["keepalived", "-P", "-n", "-l", "-f", self.conf, *pids]
+        return ["keepalived", "-P", "-n", "-l", "-G", "-f", self.conf, *pids]
 
     def _is_ours(self, pid: int) -> bool:
         return self._words(pid)[:1] == ["keepalived"]
@@ -122,6 +126,13 @@ class Keepalived(Subject):
         except (OSError, IndexError):
             return False
         return self._is_ours(pid) and parent == self._process.pid
+
+
+class Peer(Fastha):
+    """On the other side of the wire, and on another core if there are two."""
+
+    def __init__(self, namespace: Namespace, folder: Path, conf: str) -> None:
+        super().__init__(namespace, folder / "peer", conf, core=-1)
 
 
 SUBJECTS: tuple[type[Subject], ...] = (Fastha, Keepalived)
