@@ -55,6 +55,9 @@ cdef enum:
     TIMERS = 64                             # in one piece of memory: the wheel goes from one to the next
 
 cdef enum:
+    FEW = 16                                # bytes of addresses that lie where the rest of their router is
+
+cdef enum:
     LANE_PEERS = 8                          # peers with other addresses that are remembered as told
 
 cdef struct lane_frame:
@@ -101,24 +104,25 @@ cdef struct lane_router:
     uint8_t count
     uint8_t width                           # bytes of an address: 4 or 16
     uint32_t allowed_count                  # 0: everybody may speak
-    uint8_t *addresses                      # count x width bytes, network order, as configured
+    uint8_t *addresses                      # count x width bytes, network order, as configured: `few` or memory
+    uint8_t few[FEW]
+    bint preempt
+    bint patient                            # preempt_delay is set
+    bint trusting                           # addresses are not compared in adverts of the master it knows
+    bint deaf                               # owner_ignore_adverts
+    bint holding
+    bint delaying                           # a preempt delay runs
     uint64_t received
-    peer_t peers[PEERS]
+    peer_t peers[PEERS]                     # mostly one speaks: the first
     # state, rules
     lane_router *next_dirty
     int second_slot                         # of one that hears for it (a VMAC's); -1: none
     bint used
     uint8_t vrid
-    bint preempt
-    bint patient                            # preempt_delay is set
-    bint trusting                           # addresses are not compared in adverts of the master it knows
     bint plain_sum                          # a version 3 checksum without the pseudo header is right too
     ip_t old_sum                            # and one with this destination in it; 0: none
     lane_allowed *allowed
-    bint deaf                               # owner_ignore_adverts
     uint8_t auth[8]
-    bint holding
-    bint delaying                           # a preempt delay runs
     # pending
     uint32_t pending
     uint8_t best_priority

@@ -9,7 +9,7 @@ from fastha.loop.lateness cimport LATE_STEPS
 from fastha.loop.reactor cimport reactor_add, reactor_remove, reactor_timer_kind, reactor_turn
 from fastha.loop.wheel cimport node_init, wheel_disarm, wheel_node
 from fastha.vrrp.engine cimport (
-    BATCH, LANE_REASONS, PENDING_ADDRESSES, PENDING_ADVERT, PENDING_TIMER, PENDING_ZERO, PENDING_ZERO_LAST, ROOM,
+    BATCH, FEW, LANE_REASONS, PENDING_ADDRESSES, PENDING_ADVERT, PENDING_TIMER, PENDING_ZERO, PENDING_ZERO_LAST, ROOM,
     TIMERS, lane_allowed, lane_flush, lane_frame, lane_hear, lane_hear6, lane_on_readable, lane_on_timer, lane_router,
     lane_socket, lane_t, router_arm, router_due, router_enqueue, router_free_frames, router_stamp,
     router_unlink_dirty, router_unlink_vrid,
@@ -37,6 +37,12 @@ TIMER = PENDING_TIMER
 ADVERT = PENDING_ADVERT
 ZERO = PENDING_ZERO
 ADDRESSES = PENDING_ADDRESSES
+
+
+cdef void free_addresses(lane_router *r) noexcept nogil:
+    if r.addresses != r.few:
+        free(r.addresses)
+    r.addresses = NULL
 
 
 cdef class Lane:
@@ -72,7 +78,7 @@ cdef class Lane:
             if lane.routers[i] != NULL:
                 wheel_disarm(&lane.reactor.wheel, lane.routers[i].timer)
                 router_free_frames(lane.routers[i])
-                free(lane.routers[i].addresses)
+                free_addresses(lane.routers[i])
                 free(lane.routers[i].allowed)
                 seal_free(lane.routers[i].seal)
                 free(lane.routers[i])
@@ -195,8 +201,7 @@ cdef class Lane:
         router_unlink_vrid(self.lane, r)
         router_unlink_dirty(self.lane, r)
         router_free_frames(r)
-        free(r.addresses)
-        r.addresses = NULL
+        free_addresses(r)
         free(r.allowed)
         r.allowed = NULL
         r.allowed_count = 0
@@ -242,8 +247,8 @@ cdef class Lane:
         r.auth_type = 1 if auth else 2 if r.seal != NULL and r.seal.ah else 0      # RFC 2338 section 5.3.6
         if auth:
             memcpy(r.auth, <const uint8_t *>auth, 8)
-        free(r.addresses)
-        r.addresses = <uint8_t *>malloc(size + 1)
+        free_addresses(r)
+        r.addresses = &r.few[0] if size <= FEW else <uint8_t *>malloc(size)
         if r.addresses == NULL:
             raise MemoryError
         memcpy(r.addresses, <const uint8_t *>addresses, size)
