@@ -11,7 +11,15 @@ Figures = dict[str, dict[str, dict[str, list[float]]]]  # measurement -> program
 # (measurement, figure, what it is, unit, target for ours / theirs or None, target for ours alone or None)
 ROWS: tuple[tuple[str, str, str, str, float | None, float | None], ...] = (
     ("master", "cpu_us", "CPU as master of {routers} routers, advert_int 0.1, for each advert", "us", 0.40, None),
-    ("backup", "cpu_us", "CPU as backup of {routers} routers, for each advert", "us", 0.45, None),
+    ("backup", "cpu_us", "CPU as backup of {routers} routers of keepalived, for each advert", "us", 0.45, None),
+    (
+        "backup",
+        "cpu_us_behind_fastha",
+        "CPU as backup of {routers} routers of fastha, for each advert",
+        "us",
+        None,
+        None,
+    ),
     ("master", "adverts_per_s", "adverts sent", "/s", None, None),
     ("backup", "adverts_per_s", "adverts heard", "/s", None, None),
     ("takeover", "span_s", "{addresses} addresses taken over, first to last", "ms", 0.60, None),

@@ -24,7 +24,7 @@ class Subject:
     vrrp_words: tuple[str, ...] = ()  # of the command line of the process that speaks VRRP
 
     def __init__(self, namespace: Namespace, folder: Path, conf: str, core: int = 0) -> None:
-        """`core`: which one of those this process may use, counted from either end."""
+        """`core`: which one of those this process may use."""
         self.namespace = namespace
         self._core = sorted(os.sched_getaffinity(0))[core]
         self.folder = folder
@@ -126,13 +126,6 @@ class Keepalived(Subject):
         except (OSError, IndexError):
             return False
         return self._is_ours(pid) and parent == self._process.pid
-
-
-class Peer(Fastha):
-    """On the other side of the wire, and on another core if there are two."""
-
-    def __init__(self, namespace: Namespace, folder: Path, conf: str) -> None:
-        super().__init__(namespace, folder / "peer", conf, core=-1)
 
 
 SUBJECTS: tuple[type[Subject], ...] = (Fastha, Keepalived)

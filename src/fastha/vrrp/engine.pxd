@@ -55,6 +55,10 @@ cdef enum:
     TIMERS = 64                             # in one piece of memory: the wheel goes from one to the next
 
 cdef enum:
+    BEATS = 16                              # rules.BEATS
+    REST_NS = 2000000                       # between two looks at sockets where adverts come all the time, at most
+
+cdef enum:
     FEW = 16                                # bytes of addresses that lie where the rest of their router is
 
 cdef enum:
@@ -164,6 +168,7 @@ cdef struct lane_t:
     lane_router *dirty_last
     # receiving
     ns_t heard_ns                           # when a socket was last readable
+    ns_t rest_ns                            # REST_NS, or a beat of the quickest router that there was
     uint8_t *rx_room
     mmsghdr rx_messages[BATCH]
     mmsghdr rx6_messages[BATCH]             # the same buffers, with room for what IPv6 says beside a packet

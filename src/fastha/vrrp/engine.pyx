@@ -59,8 +59,6 @@ cdef enum:
     MIN_INTERVAL_NS = 10000000              # rules.MIN_INTERVAL_NS
     FAR = 20                                # routers that are fetched before their turn
     NEAR = 8                                # whose frames are
-    BEATS = 16                              # rules.BEATS
-    REST_NS = 1000000                       # between two looks at sockets where adverts come all the time
 
 cdef extern from * nogil:
     void prefetch "__builtin_prefetch"(const void *at)
@@ -362,8 +360,8 @@ cdef int lane_on_readable(void *ctx, int fd, uint32_t events, ns_t now_ns) noexc
     if <uint32_t>fd >= lane.fd_count:
         return 0
     s = lane.sockets[lane.slot_of_fd[fd]]
-    if now_ns - lane.heard_ns < 2 * REST_NS:
-        reactor_rest(lane.reactor, now_ns + REST_NS)
+    if now_ns - lane.heard_ns < 2 * lane.rest_ns:
+        reactor_rest(lane.reactor, now_ns + lane.rest_ns)
     lane.heard_ns = now_ns
     return drain(lane, s, ROUNDS) if s != NULL and s.fd == fd else 0
 

@@ -16,6 +16,7 @@ class Lane:
     """All routers of a process. One per reactor. Indexes and slots are reused after removal."""
 
     reactor: Reactor
+    rest_ns: int  # between two looks at sockets where adverts come all the time
     def __init__(self, reactor: Reactor) -> None: ...
     def add_socket(self, fd: int, six: bool = False, hears_for: int = -1) -> int:
         """Receive from this non-blocking raw socket (the caller keeps and closes it); returns its slot. `six`: an IPv6

@@ -9,9 +9,9 @@ from fastha.loop.lateness cimport LATE_STEPS
 from fastha.loop.reactor cimport reactor_add, reactor_remove, reactor_timer_kind, reactor_turn
 from fastha.loop.wheel cimport node_init, wheel_disarm, wheel_node
 from fastha.vrrp.engine cimport (
-    BATCH, FEW, LANE_REASONS, PENDING_ADDRESSES, PENDING_ADVERT, PENDING_TIMER, PENDING_ZERO, PENDING_ZERO_LAST, ROOM,
-    TIMERS, lane_allowed, lane_flush, lane_frame, lane_hear, lane_hear6, lane_on_readable, lane_on_timer, lane_router,
-    lane_socket, lane_t, router_arm, router_due, router_enqueue, router_free_frames, router_stamp,
+    BATCH, BEATS, FEW, LANE_REASONS, PENDING_ADDRESSES, PENDING_ADVERT, PENDING_TIMER, PENDING_ZERO, PENDING_ZERO_LAST,
+    REST_NS, ROOM, TIMERS, lane_allowed, lane_flush, lane_frame, lane_hear, lane_hear6, lane_on_readable, lane_on_timer,
+    lane_router, lane_socket, lane_t, router_arm, router_due, router_enqueue, router_free_frames, router_stamp,
     router_unlink_dirty, router_unlink_vrid,
 )
 from fastha.vrrp.peers cimport PEERS
@@ -53,6 +53,7 @@ cdef class Lane:
         if self.lane == NULL:
             raise MemoryError
         self.lane.reactor = &reactor.r
+        self.lane.rest_ns = REST_NS
         self.lane.rx_room = <uint8_t *>malloc(BATCH * ROOM)
         if self.lane.rx_room == NULL:
             raise MemoryError
@@ -99,6 +100,10 @@ cdef class Lane:
         if index < 0 or <uint32_t>index >= self.lane.router_count or not self.lane.routers[index].used:
             raise IndexError(f"no router {index}")
         return self.lane.routers[index]
+
+    @property
+    def rest_ns(self) -> int:
+        return self.lane.rest_ns
 
     def add_socket(self, int fd, bint six=False, int hears_for=-1) -> int:
         cdef lane_t *lane = self.lane
@@ -235,6 +240,7 @@ cdef class Lane:
         r.own_ip = ip_of(own_ip)
         r.listen_ip = ip4_read(listen_ip) if width == IP4_SIZE else ip6_read(listen_ip)
         r.advert_int_ns = advert_int_ns
+        self.lane.rest_ns = min(self.lane.rest_ns, advert_int_ns // BEATS)
         r.silence_ns = silence_ns
         r.down_adverts = down_adverts
         r.preempt = preempt
