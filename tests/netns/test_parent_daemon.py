@@ -321,7 +321,15 @@ def test_a_child_that_goes_mute_is_replaced(running: Running) -> None:
     running.start(config(checker="mute"))
     pid = running.child_pid("checker")
     running.until(lambda: running.replaced("checker", pid), "checker is replaced")
-    assert "gave no sign of life" in running.log()
+    assert "gave no sign of life and was killed (signal 9, Killed; it slept)" in running.log()
+
+
+def test_the_log_says_that_a_silent_child_was_stopped(running: Running) -> None:
+    running.start(config())
+    pid = running.child_pid("checker")
+    os.kill(pid, signal.SIGSTOP)
+    running.until(lambda: running.replaced("checker", pid), "checker is replaced")
+    assert "gave no sign of life and was killed (signal 9, Killed; it was stopped (SIGSTOP))" in running.log()
 
 
 def test_a_parent_that_was_stopped_does_not_blame_its_children(running: Running) -> None:

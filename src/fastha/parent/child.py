@@ -23,7 +23,7 @@ from fastha.channel.messages import Message
 from fastha.log import Log
 from fastha.model import Processes
 from fastha.model.units import NS_PER_MS, NS_PER_S
-from fastha.parent import changes, watchdog
+from fastha.parent import changes, condition, watchdog
 from fastha.parent.configuration import Configuration
 from fastha.parent.loop import READ, WRITE, Loop, Timer
 from fastha.parent.restart import Ending, History, Then, died, ending_of
@@ -84,6 +84,8 @@ class Child:
         self._endpoint: Endpoint | None = None
         self._pidfd = -1
         self._ending: Ending | None = None  # why we ended it
+        self._silent: condition.Condition | None = None  # half a silence ago
+        self._doing = ""  # what it did when it was taken for hung
         self._outgoing: Iterator[Message] | None = None  # what is still to be said of a proposal
         self._proposed = Configuration()
         self._has: tuple[int, Configuration] = (0, Configuration())  # what this process was last told to run
@@ -102,6 +104,7 @@ class Child:
         self._cancel_timer()
         now = self._loop.now_ns()
         self.started_ns, self._ending, self.pulse = now, None, {}
+        self._silent, self._doing = None, ""
         self.starts += 1
         try:
             self.pid, self._pidfd, sock = spawn(self.process)
@@ -217,7 +220,13 @@ class Child:
         if self.state is not State.RUNNING and watchdog.overdue(self._watch, now):
             self.kill(Ending.LATE)
         elif watchdog.hung(self._watch, now):
+            if self._ending is None:
+                self._doing = condition.told(self._silent, condition.look(self.pid))
             self.kill(Ending.LATE if self.state is State.STARTING else Ending.HUNG)
+        elif not watchdog.hung(self._watch, now + watchdog.SILENCE_NS // 2):
+            self._silent = None
+        elif self._silent is None:
+            self._silent = condition.look(self.pid)
 
     @property
     def stuck(self) -> bool:
@@ -285,7 +294,8 @@ class Child:
         self.ended_well = status == 0
         ending = self._ending or ending_of(status)
         how = f"signal {-status}, {signal.strsignal(-status)}" if status < 0 else f"status {status}"
-        self._after(ending, f"{self.role}[{self.pid}] {ending.value} ({how})")
+        doing = f"; {self._doing}" if self._doing else ""
+        self._after(ending, f"{self.role}[{self.pid}] {ending.value} ({how}{doing})")
 
     def _after(self, ending: Ending, text: str) -> None:
         self._cancel_timer()
