@@ -58,6 +58,7 @@ class Child:
 
     config: Config
     dataplane: str = "none"
+    urgent: bool = True  # it goes before other work on the machine: so must what is beside it
     picture: dict[str, Any] = field(default_factory=dict)
 
     def __enter__(self) -> Child:
@@ -65,7 +66,8 @@ class Child:
         with theirs:
             argv = [sys.executable, "-m", "fastha.checker", "--channel", str(theirs.fileno())]
             self.process = subprocess.Popen(argv, pass_fds=[theirs.fileno()], stderr=subprocess.DEVNULL)
-        first(self.process.pid)
+        if self.urgent:
+            first(self.process.pid)
         self.channel = Endpoint(ours, "down")
         for message in changes.messages({}, {part.key: part for part in split(self.config)}, KINDS, 1, 0):
             self.channel.send(**message)

@@ -429,9 +429,12 @@ class Roster:
         """(probes ended, failures, ns the last good answer took or None) over all checks of a real server."""
         checks, failures, took = 0, 0, -1
         for watch in server.watches:
-            one = self._engine.stats(watch.slot)
-            before = self._ended.get(watch, (0, 0))
-            checks += one[0] + before[0]
-            failures += one[1] + before[1]
-            took = max(took, one[2])
+            ended, failed, lasted = self._engine.stats(watch.slot)
+            checks += ended
+            failures += failed
+            took = max(took, lasted)
+            if watch in self._ended:
+                before = self._ended[watch]
+                checks += before[0]
+                failures += before[1]
         return checks, failures, took if took >= 0 else None

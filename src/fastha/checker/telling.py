@@ -19,10 +19,10 @@ from fastha.child import Child
 from fastha.model.units import NS_PER_MS
 from fastha.scripts import letters, lines
 
-REFRESH_NS = 25 * NS_PER_MS  # counters of steady probes are reported by a few real servers each time,
-ROUND = 200  # and by all of them in so many,
-MOST_REFRESHED = 25  # or in more: at most so many each time;
-SUMMED = 40  # what is counted for all together in so many
+REFRESH_NS = 100 * NS_PER_MS  # counters of steady probes are reported by a few real servers each time,
+ROUND = 50  # and by all of them in so many,
+MOST_REFRESHED = 50  # or in more: at most so many each time, for half a millisecond;
+SUMMED = 10  # what is counted for all together in so many
 
 
 class Teller:
@@ -167,13 +167,17 @@ class Teller:
         if not self._turns % SUMMED:
             self.child.facts({"dataplane": facts.dataplane(self.table), "probes": facts.probes(self._engines)})
         self._turns += 1
+        moving: dict[str, Any] = {}
+        here = ""  # whose real servers `moving` are
         for key, server in some:
             if server.ward is not wards.get(key):
                 continue  # it is watched no more
+            if key != here:
+                here, moving = key, {}
+                patch[key] = {"real_servers": moving}
             checks, failures, took = self.roster.stats(server)
-            moving = patch.setdefault(key, {"real_servers": {}})["real_servers"]
             one: dict[str, Any] = {"checks": checks, "failures": failures, "response_ns": took}
-            if len(server.watches) > 1:  # one of them may change and the server's health not
+            if server.several:  # one of them may change and the server's health not
                 one["each"] = facts.each(server)
             moving[server.config.key] = one
         if patch:

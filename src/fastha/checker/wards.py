@@ -73,6 +73,11 @@ class Server:
         self._watches = watches[0] if len(watches) == 1 else tuple(watches)
 
     @property
+    def several(self) -> bool:
+        """It has more than one check."""
+        return isinstance(self._watches, tuple) and len(self._watches) > 1
+
+    @property
     def kept(self) -> str:
         """Why it is in the set though its checks say that it is down: "panic", "limit"; "" if it is not so."""
         if self.index not in self.ward.guard.kept:
