@@ -14,7 +14,9 @@ ROOT = Path(__file__).resolve().parent.parent
 SRC = ROOT / "src" / "fastha"
 
 LEVEL = {
-    "__init__": 0, "doctor": 5, "lean": -2, "errors": -1, "log": 0, "outside": 0, "pcre2": 0, "room": 0, "setns": 0,
+    "lean": -2, "errors": -1, "safe": -1,
+    "__init__": 0, "log": 0, "outside": 0, "pcre2": 0, "room": 0, "setns": 0,
+    "doctor": 5,
     "model": 1,
     "config": 2, "channel": 2, "wire": 2, "loop": 2, "dataplane": 2, "link": 2, "scripts": 2,
     "child": 3,

@@ -20,6 +20,8 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
+from fastha.safe import SAFE
+
 # syslog(3) levels and the facility LOG_DAEMON
 ERROR: Final = 3
 WARNING: Final = 4
@@ -31,9 +33,6 @@ LOG_DAEMON: Final = 3
 FACILITY: Final = "FASTHA_SYSLOG"  # in the environment: syslog's facility as a number, or "none"; for all our processes
 MAX_LINE: Final = 2048  # under PIPE_BUF (4096): poll says "writable" for a pipe exactly if so much fits
 RECONNECT_NS: Final = 1_000_000_000
-
-# Text from a peer must not be able to write lines of its own, or move a terminal's cursor.
-SAFE: Final = {n: f"\\x{n:02x}" for n in (*range(32), *range(127, 160))} | {0x2028: " ", 0x2029: " "}
 
 
 class Log:

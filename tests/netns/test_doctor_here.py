@@ -60,3 +60,34 @@ def test_it_finds_what_is_wrong_here_and_its_command_mends_it(network: Network, 
     process = namespace.popen([sys.executable, "-m", "fastha.cli", "doctor", "-f", str(path)], stderr=subprocess.PIPE)
     process.communicate(timeout=60)
     assert process.returncode == 2
+
+
+def test_it_looks_where_the_configuration_works(network: Network, tmp_path: Path) -> None:
+    namespace = network.namespace("a")
+    network.attach("lan", namespace, "eth0", "10.9.0.1/24")
+    namespace.run(["sysctl", "-q", "-w", "net.ipv4.ip_forward=0"])
+    path = tmp_path / "k.conf"
+
+    def doctor(name: str) -> dict[str, Any]:
+        path.write_text(f"net_namespace {name}\n{CONF}")
+        argv = [
+            sys.executable,
+            "-m",
+            "fastha.cli",
+            "doctor",
+            "-f",
+            str(path),
+            "--control",
+            str(tmp_path / "c"),
+            "--json",
+        ]
+        out = subprocess.run(argv, stdout=subprocess.PIPE, timeout=60, check=False).stdout
+        return {one["code"]: one for one in json.loads(out)["findings"]}
+
+    found = doctor(namespace.name)
+    assert "interface" not in found, "eth0 is in there"
+    mend = found["forwarding"]["mend"]
+    assert mend == f"ip netns exec {namespace.name} sysctl -w net.ipv4.ip_forward=1"
+    subprocess.run(mend.split(), check=True, stdout=subprocess.DEVNULL)
+    assert "forwarding" not in doctor(namespace.name)
+    assert "namespace" in doctor("none-such-here")

@@ -92,6 +92,7 @@ SICK: list[tuple[str, str, Host, Wants]] = [
      replace(WELL, addresses=(("eth0", "10.0.0.100", 24),))),
     ("neighbour-table", "gc_thresh3=", HEALTHY, replace(WELL, destinations=600)),
     ("interface", "", HEALTHY, replace(WELL, interfaces=frozenset({"eth7"}), vrids=(("eth7", 1, "VI_9"),))),
+    ("namespace", "ip netns list", Host(kernel=(6, 1), status=STATUS, unseen="the network namespace x: gone"), WELL),
     ("manager", "nmcli device set eth0", replace(HEALTHY, managed={"eth0": "NetworkManager"}), WELL),
     ("manager", "KeepConfiguration=yes", replace(HEALTHY, managed={"eth0": "systemd-networkd"}), WELL),
     ("daemon", "systemctl start", replace(HEALTHY, status=None), WELL),
@@ -140,6 +141,27 @@ def test_every_code_has_a_snapshot_that_shows_it() -> None:
 )
 def test_silent_where_it_does_not_matter(host: Host, wants: Wants) -> None:
     assert [one for one in examine(host, wants) if one.code != "ipvs-missing"] == []
+
+
+def test_what_mends_it_is_said_for_the_namespace_where_it_is() -> None:
+    host = sysctl(net__ipv4__ip_forward=0, net__ipv4__vs__expire_nodest_conn=0)
+
+    def mends(**namespaces: str) -> dict[str, str]:
+        return {one.code: one.mend for one in examine(host, replace(WELL, **namespaces))}  # type: ignore[arg-type]
+
+    assert mends(namespace="red") == {
+        "forwarding": "ip netns exec red sysctl -w net.ipv4.ip_forward=1",
+        "expire-nodest": "ip netns exec red sysctl -w net.ipv4.vs.expire_nodest_conn=1",
+    }
+    apart = mends(namespace="red", ipvs_namespace="blue")
+    assert apart["expire-nodest"] == "ip netns exec blue sysctl -w net.ipv4.vs.expire_nodest_conn=1"
+    assert mends(namespace="red", ipvs_namespace="")["expire-nodest"].startswith("sysctl -w net.ipv4.vs.expire_nodest")
+
+
+def test_a_namespace_that_is_not_there_hides_no_other_finding() -> None:
+    host = look(replace(WELL, namespace="none-such"), None, "nobody")
+    assert host.unseen == "the network namespace none-such: No such file or directory"
+    assert {one.code for one in examine(host, WELL)} >= {"namespace", "daemon"}
 
 
 def test_the_worst_comes_first() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeVar
 
@@ -88,13 +89,24 @@ def load(command: str) -> Any:
         raise FasthaError(f"this build has no command {command}") from None
 
 
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """As wide as the terminal. argparse would load shutil to ask for that, and asks for each parser, help or not."""
+
+    def __init__(self, prog: str) -> None:
+        try:
+            columns = int(os.environ["COLUMNS"]) if "COLUMNS" in os.environ else os.get_terminal_size().columns
+        except (OSError, ValueError):
+            columns = 0
+        super().__init__(prog, width=(columns if columns > 0 else 80) - 2)
+
+
 def parser_of(command: str, module: Any) -> argparse.ArgumentParser:
     """The parser of one command, complete."""
     parser = argparse.ArgumentParser(
         prog=f"fastha {command}",
         description=COMMANDS[command].help,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
     )
     module.arguments(parser)
     return parser

@@ -12,8 +12,8 @@ from typing import Any
 from fastha.channel.status import Exit
 from fastha.cli.client import NoAnswer, ask
 from fastha.cli.commands import names
-from fastha.log import SAFE
 from fastha.parent.protocol import CONTROL_PATH
+from fastha.safe import SAFE
 
 WAIT_S = 25.0
 AGAIN_S = 1.0  # between two attempts to reach a daemon that is away

@@ -9,8 +9,8 @@ from fastha.channel.status import Exit
 from fastha.cli.client import ask
 from fastha.cli.progress import progress
 from fastha.cli.screen import counted, json_text
-from fastha.log import SAFE
 from fastha.parent.protocol import CONTROL_PATH
+from fastha.safe import SAFE
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,9 +15,9 @@ from fastha.cli.commands import names
 from fastha.cli.layout import duration, table
 from fastha.cli.progress import say
 from fastha.cli.screen import json_text
-from fastha.log import SAFE
 from fastha.model.override import Override
 from fastha.parent.overrides import describe
+from fastha.safe import SAFE
 
 LOOK_S = 0.5
 ANSWER_S = 30.0

@@ -10,7 +10,7 @@ from fastha.cli.layout import Line
 
 def write(lines: Iterable[Line]) -> None:
     """Print `lines` on stdout. A pipe or a file gets no colours, and no time is spent on loading rich."""
-    from fastha.log import SAFE
+    from fastha.safe import SAFE
 
     if not sys.stdout.isatty():
         sys.stdout.writelines("".join(text for text, _style in line).translate(SAFE) + "\n" for line in lines)

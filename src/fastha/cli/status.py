@@ -62,7 +62,7 @@ def main(options: argparse.Namespace) -> int:
         sys.stdout.write(json_text(answer))
         return Exit.OK
     from fastha.cli.picture import render
-    from fastha.log import SAFE
+    from fastha.safe import SAFE
 
     if not sys.stdout.isatty():
         # A pipe or file: no colours, no wrapping, and no time spent on loading rich.
@@ -112,7 +112,7 @@ def _draw(lines: list[Line]) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from fastha.log import SAFE
+    from fastha.safe import SAFE
 
     console = Console(highlight=False, soft_wrap=True)
     room = console.height - 1

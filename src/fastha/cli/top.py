@@ -21,8 +21,8 @@ from fastha.cli.client import NoAnswer, ask
 from fastha.cli.connections import Connections
 from fastha.cli.top_view import Order, Row, View, arrange, frame, held, press, room_of
 from fastha.errors import FasthaError
-from fastha.log import SAFE
 from fastha.parent.protocol import CONTROL_PATH
+from fastha.safe import SAFE
 
 EVERY_S = 2.0
 MESSAGE_S = 8.0

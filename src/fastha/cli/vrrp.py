@@ -14,9 +14,9 @@ from fastha.cli.client import ask
 from fastha.cli.commands import names
 from fastha.cli.layout import duration, table
 from fastha.cli.screen import json_text
-from fastha.log import SAFE
 from fastha.model.override import VrrpOverride
 from fastha.parent.vrrp_overrides import describe
+from fastha.safe import SAFE
 
 LOOK_S = 0.1
 WAIT_S = 15.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable
-from pathlib import Path
 
 from fastha.config import values
 from fastha.config.placed import Built
@@ -130,9 +129,10 @@ def _group(word: str) -> int | None:
     if word.isascii() and word.isdigit() and int(word[:11]) < 1 << 32:
         return int(word)
     found = 0 if word == "default" else None
-    for path in map(Path, GROUPS):
+    for path in GROUPS:
         try:
-            lines = path.read_text(errors="replace").splitlines()
+            with open(path, errors="replace") as file:
+                lines = file.read().splitlines()
         except OSError:
             continue
         for line in lines:

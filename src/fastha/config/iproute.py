@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
-from pathlib import Path
+from glob import escape, glob
 
 USR, ETC = "/usr/share/iproute2", "/etc/iproute2"
 _folders = ContextVar("iproute", default=(USR, ETC))  # the later one wins
@@ -38,13 +38,14 @@ def folders(usr: str, etc: str) -> Iterator[None]:
 def _names(kind: str, places: tuple[str, str]) -> dict[str, int]:
     out = dict(BUILT_IN[kind])
     for folder in places:
-        whole = Path(folder, f"rt_{kind}")
-        for path in (whole, *sorted(Path(f"{whole}.d").glob("*.conf"))):
+        whole = f"{folder}/rt_{kind}"
+        for path in (whole, *sorted(glob(f"{escape(whole)}.d/*.conf"))):
             try:
-                text = path.read_text(errors="replace")
+                with open(path, errors="replace") as file:
+                    lines = file.read().splitlines()
             except OSError:
                 continue
-            for line in text.splitlines():
+            for line in lines:
                 words = line.partition("#")[0].split()
                 if len(words) == 2:
                     try:

@@ -22,7 +22,7 @@ def sysctl(name: str, value: object) -> str:
 
 def ipvs_there(host: Host, wants: Wants) -> Iterator[Finding]:
     backend = _backend(host)
-    if not wants.services or backend in ("nft", "none"):
+    if not wants.services or backend in ("nft", "none") or host.unseen:
         return
     if host.ipvs is None:
         yield Finding(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from fastha.doctor.values import Host, Wants
+from fastha.setns import NAMESPACES, Place, entered, here
 
 SYSCTLS = """
     net/ipv4/ip_forward net/ipv6/conf/all/forwarding net/ipv4/vs/expire_nodest_conn
@@ -16,29 +18,51 @@ SYSCTLS = """
     net/ipv4/vs/run_estimation net/netfilter/nf_conntrack_max
     net/netfilter/nf_conntrack_count net/ipv4/ip_local_port_range net/ipv4/neigh/default/gc_thresh3
 """.split()
+OF_IPVS = "net/ipv4/vs/"
 OF_INTERFACE = ("rp_filter", "arp_ignore", "arp_announce", "promote_secondaries")
 PEEK = 1 << 22  # bytes of a table of IPVS that are looked at
 
 
 def look(wants: Wants, status: Mapping[str, Any] | None, no_answer: str, root: Path = Path("/")) -> Host:
-    """What there is. `root`: for tests, a folder with proc and sys in it."""
+    """What there is where the configuration works. `root`: for tests, a folder with proc and sys in it."""
     proc, sys = root / "proc", root / "sys"
-    programs = _programs(proc)
-    interfaces = tuple(sorted(p.name for p in _listing(sys / "class/net") if p.is_dir()))
-    return Host(
-        kernel=_version(_text(proc / "sys/kernel/osrelease")),
-        sysctl=_sysctls(proc, wants.interfaces),
-        interfaces=interfaces,
-        programs=programs,
-        children=_children(proc, status),
-        ipvs=_ipvs(proc, sys),
-        schedulers=tuple(sorted(p.name for p in _listing(sys / "module") if p.name.startswith("ip_vs_"))),
-        clock=_text(sys / "devices/system/clocksource/clocksource0/current_clocksource").strip(),
-        clocks=tuple(_text(sys / "devices/system/clocksource/clocksource0/available_clocksource").split()),
-        managed=_managed(root, wants.interfaces & set(interfaces), programs),
-        status=status,
-        no_answer=no_answer,
-    )
+    facts: dict[str, Any] = {
+        "kernel": _version(_text(proc / "sys/kernel/osrelease")),
+        "children": _children(proc, status),
+        "schedulers": tuple(sorted(p.name for p in _listing(sys / "module") if p.name.startswith("ip_vs_"))),
+        "clock": _text(sys / "devices/system/clocksource/clocksource0/current_clocksource").strip(),
+        "clocks": tuple(_text(sys / "devices/system/clocksource/clocksource0/available_clocksource").split()),
+        "status": status,
+        "no_answer": no_answer,
+    }
+    namespace = wants.namespace
+    try:
+        with _place(namespace)():
+            programs, interfaces = _programs(proc), _interfaces(root)
+            facts |= {
+                "sysctl": _sysctls(proc, wants.interfaces),
+                "interfaces": tuple(sorted(interfaces)),
+                "programs": programs,
+                "managed": _managed(root, {n: interfaces[n] for n in wants.interfaces & interfaces.keys()}, programs),
+            }
+        namespace = wants.of_ipvs
+        with _place(namespace)():
+            own = {name: text for name, text in _sysctls(proc, ()).items() if name.startswith(OF_IPVS)}
+            facts |= {"sysctl": facts["sysctl"] | own, "ipvs": _ipvs(proc, sys)}
+    except OSError as error:
+        return Host(**facts | {"unseen": f"the network namespace {namespace}: {error.strerror}"})
+    return Host(**facts)
+
+
+def _place(namespace: str) -> Place:
+    return (lambda: entered(f"{NAMESPACES}/{namespace}")) if namespace else here
+
+
+def _interfaces(root: Path) -> dict[str, str]:
+    """Name -> index. In another network namespace /sys still shows those of the one that it was mounted in."""
+    if root == Path("/"):
+        return {name: str(index) for index, name in socket.if_nameindex()}
+    return {p.name: _text(p / "ifindex").strip() for p in _listing(root / "sys/class/net") if p.is_dir()}
 
 
 def _text(path: Path, most: int = 1 << 16) -> str:
@@ -123,11 +147,10 @@ def _ipvs(proc: Path, sys: Path) -> dict[str, Any] | None:
     }
 
 
-def _managed(root: Path, interfaces: Iterable[str], programs: Mapping[str, Any]) -> dict[str, str]:
+def _managed(root: Path, interfaces: Mapping[str, str], programs: Mapping[str, Any]) -> dict[str, str]:
     """Who else configures an interface. systemd-networkd and NetworkManager say so in files of /run, by index."""
     out: dict[str, str] = {}
-    for name in interfaces:
-        index = _text(root / f"sys/class/net/{name}/ifindex").strip()
+    for name, index in interfaces.items():
         link = _text(root / f"run/systemd/netif/links/{index}")
         if "systemd-network" in programs and re.search(r"^NETWORK_FILE=", link, re.M) and not _keeps(root, link):
             out[name] = "systemd-networkd"

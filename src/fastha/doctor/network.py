@@ -94,6 +94,14 @@ def missing_interfaces(host: Host, wants: Wants) -> Iterator[Finding]:
         )  # fmt: skip
 
 
+def namespaces(host: Host, wants: Wants) -> Iterator[Finding]:
+    if host.unseen:
+        yield Finding(
+            "namespace", "error", host.unseen,
+            "nothing was looked at there, and without it the daemon does not start", "ip netns list",
+        )  # fmt: skip
+
+
 def managers(host: Host, wants: Wants) -> Iterator[Finding]:
     for name in sorted(wants.interfaces & host.managed.keys()):
         who = host.managed[name]

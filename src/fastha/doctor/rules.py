@@ -6,6 +6,7 @@ Each rule is a generator in RULES. It says nothing where it knows nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from fastha.doctor import kernel, neighbours, network
 from fastha.doctor.values import Finding, Host, Wants, ordered
@@ -30,6 +31,7 @@ RULES: tuple[Rule, ...] = (
     network.secondaries,
     network.neighbour_table,
     network.missing_interfaces,
+    network.namespaces,
     network.managers,
     neighbours.daemon,
     neighbours.balancers,
@@ -42,11 +44,20 @@ RULES: tuple[Rule, ...] = (
 
 def examine(host: Host, wants: Wants) -> list[Finding]:
     """All findings, the worst first."""
-    return ordered(finding for rule in RULES for finding in rule(host, wants))
+    return ordered(_there(finding, wants) for rule in RULES for finding in rule(host, wants))
+
+
+def _there(finding: Finding, wants: Wants) -> Finding:
+    """With a command that mends it in the network namespace where it is. /etc/sysctl.d is for that of the machine."""
+    command = finding.mend.partition(" && ")[0]
+    where = wants.of_ipvs if command.startswith("sysctl -w net.ipv4.vs.") else wants.namespace
+    if not where or not command.startswith(("sysctl ", "ip link ")):
+        return finding
+    return replace(finding, mend=f"ip netns exec {where} {command}")
 
 
 CODES = """
     ipvs-missing ipvs-scheduler ipvs-table-small estimators expire-nodest expire-quiescent conn-reuse conntrack-full
     conntrack-small clock privileges descriptors ports forwarding rp-filter arp-ignore arp-announce promote-secondaries
-    neighbour-table interface manager daemon balancer vrid-foreign vrid-conflict adverts-refused late
+    neighbour-table interface namespace manager daemon balancer vrid-foreign vrid-conflict adverts-refused late
 """.split()

@@ -44,6 +44,7 @@ class Host:
     managed: Mapping[str, str] = field(default_factory=dict)
     status: Mapping[str, Any] | None = None  # the daemon's picture; None: nobody answers
     no_answer: str = ""  # why
+    unseen: str = ""  # the network namespace that could not be looked into, and why
 
     def number(self, name: str) -> int | None:
         """A sysctl that is a number."""
@@ -66,6 +67,13 @@ class Wants:
     services: int = 0
     destinations: int = 0
     checks: int = 0
+    namespace: str = ""  # net_namespace; "": where we are
+    ipvs_namespace: str | None = None  # net_namespace_ipvs; None: the same
+
+    @property
+    def of_ipvs(self) -> str:
+        """The network namespace of IPVS; "": where we are."""
+        return self.namespace if self.ipvs_namespace is None else self.ipvs_namespace
 
 
 def wants_of(config: Config) -> Wants:
@@ -86,6 +94,8 @@ def wants_of(config: Config) -> Wants:
         services=sum(services),
         destinations=sum(n * len(vs.real_servers) for n, vs in zip(services, servers, strict=True)),
         checks=sum(len(rs.checks) for vs in servers for rs in vs.real_servers),
+        namespace=config.globals.processes.namespace,
+        ipvs_namespace=config.globals.processes.ipvs_namespace,
     )
 
 
