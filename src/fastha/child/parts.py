@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, cast
 
 import orjson
@@ -241,4 +242,4 @@ def _last(steps: Iterator[Draft | None]) -> Draft:
 
 
 def _whole(held: Held, server: VirtualServer) -> Held:
-    return replace(held, value=replace(server, real_servers=tuple(rs for chunk in held.chunks for rs in chunk)))
+    return replace(held, value=replace(server, real_servers=tuple(chain.from_iterable(held.chunks))))

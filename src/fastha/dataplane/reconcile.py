@@ -76,17 +76,23 @@ def _new(key: ServiceKey, service: Service, dests: dict[DestKey, Dest]) -> list[
 
 def _dests(key: ServiceKey, wanted: dict[DestKey, Dest], actual: dict[DestKey, Dest]) -> Iterator[Op]:
     """The destinations of a service that is there: new ones, then rising, then other changes, then removals."""
-    if wanted == actual:
+    if wanted is actual:
         return
+    # Of tens of thousands nearly all are the same objects.
+    others = [item for item in wanted.items() if actual.get(item[0]) is not item[1]]
     changed: list[tuple[bool, DestKey, Dest]] = []
-    for dest_key, dest in wanted.items():
+    new = 0
+    for dest_key, dest in others:
         there = actual.get(dest_key)
         if there is None:
+            new += 1
             yield Op(Verb.NEW_DEST, key, dest_key=dest_key, dest=dest)
         elif there != dest:
             changed.append((dest.weight > there.weight, dest_key, dest))
     for _rising, dest_key, dest in sorted(changed, key=lambda c: not c[0]):  # stable: the order of the configuration
         yield Op(Verb.SET_DEST, key, dest_key=dest_key, dest=dest)
+    if len(actual) == len(wanted) - new:
+        return  # nothing is there that is not wanted
     for dest_key in actual:
         if dest_key not in wanted:
             yield Op(Verb.DEL_DEST, key, dest_key=dest_key)
