@@ -14,7 +14,7 @@ from fastha.checker.plan import Effect, QuorumChanged, RunScript, ServerChanged,
 from fastha.checker.roster import Roster
 from fastha.checker.table import TableKeeper
 from fastha.checker.verdict import Health
-from fastha.checker.wards import Server, Ward, Watch
+from fastha.checker.wards import NOWHERE, Server, Ward, Watch
 from fastha.child import Child
 from fastha.model.units import NS_PER_MS
 from fastha.scripts import letters, lines
@@ -79,15 +79,14 @@ class Teller:
         """A check has changed its mind: mail for each real server that it concerns."""
         good = watch.verdict.up
         for server in watch.servers:
-            if server.config.smtp_alert:
+            if server.config.smtp_alert and server.index != NOWHERE:
                 alone = not all(other.verdict.up for other in server.watches if other is not watch)
                 config, name = server.ward.plan.server, watch.check.kind
                 self.child.post(letters.checked(config, server.config, name, server.up, good, watch.why, alone))
 
-    def began(self, ward: Ward, fresh: Iterable[Server], new: bool) -> None:
-        """These real servers of it nobody knew before; `new`: nor the virtual server. As keepalived (observed): that it
-        begins with its quorum is told as if it had gained it, that a real server begins as up only with
-        `rs_init_notifies`; one that begins as down is told when its first check has failed."""
+    def began(self, ward: Ward, fresh: Iterable[Server]) -> None:
+        """These real servers of it nobody knew before. As keepalived (observed): one that begins as up is told only
+        with `rs_init_notifies`; one that begins as down is told when its first check has failed."""
         config = ward.plan.server
         for server in fresh:
             self._unproved.discard((config.key, server.config.key))
@@ -95,7 +94,11 @@ class Teller:
                 self._unproved.add((config.key, server.config.key))
             elif self.first_states:
                 self._tell_server(ward, server, True)
-        if new and ward.plan.quorum:
+
+    def began_with_quorum(self, ward: Ward) -> None:
+        """A virtual server that nobody knew before is told as if it had gained its quorum (as keepalived, observed)."""
+        config = ward.plan.server
+        if ward.plan.quorum:
             self.child.send("notify", line=lines.virtual_server(config, True))
             self.child.script(config.quorum_up, config.key)
 
@@ -168,7 +171,7 @@ class Teller:
             self.child.facts({"dataplane": facts.dataplane(self.table), "probes": facts.probes(self._engines)})
         self._turns += 1
         for key, server in some:
-            if server.ward is not wards.get(key):
+            if server.index == NOWHERE or server.ward is not wards.get(key):
                 continue  # it is watched no more
             checks, failures, took = self.roster.stats(server)
             moving = patch.setdefault(key, {"real_servers": {}})["real_servers"]

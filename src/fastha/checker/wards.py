@@ -15,6 +15,7 @@ from fastha.checker.verdict import Health, Verdict
 from fastha.dataplane.rows import ServiceKey
 from fastha.model import Check, RealServer
 
+NOWHERE = -1  # index of a real server that is not in its ward: not yet, or no more
 HELD, NEW, EARLY, ANSWERED = range(4)  # stages of a Watch; EARLY: the next probe finds it a phase of its own
 
 
