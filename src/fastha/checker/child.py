@@ -413,6 +413,9 @@ class Checker:
 
     @staticmethod
     def _want(table: TableKeeper, ward: Ward, one: ServiceRow | None = None) -> None:
+        if one is None:
+            one = plan.next_row(ward.row[1], ward.row[0], ward.plan) if ward.row else plan.row(ward.plan)
+        ward.row = ward.plan, one
         for key, row in plan.rows(ward.plan, ward.keys, one):
             table.want(key, row)
 

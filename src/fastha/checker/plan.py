@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from ipaddress import ip_address
 from itertools import compress
-from operator import attrgetter
+from operator import attrgetter, ne
 
 from fastha.checker import drain
 from fastha.checker.drain import Ruling, Rulings
@@ -55,6 +55,7 @@ class Plan:
     weights: tuple[
         int | None, ...
     ] = ()  # what checks made of the configured weights (None: nothing); () where none did
+    live_weight: int = 0
 
     def ruling(self, index: int) -> Ruling | None:
         return self.rulings[index] if self.rulings else None
@@ -69,12 +70,6 @@ class Plan:
         return drain.live(self.ruling(index), self.weight(index)) > 0
 
     @property
-    def live_weight(self) -> int:
-        if self.rulings or self.weights:
-            return sum(drain.live(self.ruling(i), self.weight(i)) for i, up in enumerate(self.up) if up)
-        return sum(map(_WEIGHT, compress(self.dests, self.up)))
-
-    @property
     def sorry(self) -> bool:
         """Whether the sorry server takes the traffic."""
         return not self.quorum and self.server.sorry_server is not None
@@ -86,6 +81,7 @@ class ServerChanged:
 
     server: RealServer
     up: bool
+    index: int = field(default=-1, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +96,7 @@ class WeightChanged:
 
     server: RealServer
     weight: int
+    index: int = field(default=-1, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +140,7 @@ def start(
             places.add(rs)
     has = (not server.alpha) if quorum is None else quorum
     plan = Plan(server, tuple(up), has, tuple(places.keys), tuple(places.dests), rulings, _some(weights))
-    return replace(plan, quorum=_has_quorum(plan))
+    return _judged(plan)
 
 
 def carry(
@@ -161,8 +158,7 @@ def carry(
 
 def rule(plan: Plan, rulings: Rulings) -> tuple[Plan, tuple[Effect, ...]]:
     """Operators have decided something else, or a drain has ended."""
-    new = replace(plan, rulings=rulings)
-    new = replace(new, quorum=_has_quorum(new))
+    new = _judged(replace(plan, rulings=rulings))
     return new, tuple(_quorum_effects(plan, new))
 
 
@@ -183,14 +179,19 @@ def step(
     for index, up in changes.items():
         server = plan.server.real_servers[index]
         ups[index] = up
-        effects.append(ServerChanged(server, up))
+        effects.append(ServerChanged(server, up, index))
         if script := server.notify_up if up else server.notify_down:
             effects.append(RunScript(script, f"{plan.server.key} {server.key}"))
     new = replace(plan, up=tuple(ups), weights=plan.weights if weights is None else _some(weights))
     if new.weights != plan.weights:
         changed = [i for i in range(len(ups)) if plan.weight(i) != new.weight(i)]
-        effects += (WeightChanged(new.server.real_servers[i], new.weight(i)) for i in changed)
-    new = replace(new, quorum=_has_quorum(new))
+        effects += (WeightChanged(new.server.real_servers[i], new.weight(i), i) for i in changed)
+    live = plan.live_weight
+    if weights is not None or new.weights or new.rulings:
+        live = _live(new)
+    else:
+        live += sum(new.dests[index].weight if up else -new.dests[index].weight for index, up in changes.items())
+    new = _judged(new, live)
     return new, (*effects, *_quorum_effects(plan, new))
 
 
@@ -216,13 +217,25 @@ def farewell(plan: Plan) -> tuple[RunScript, ...]:
     return tuple(scripts)
 
 
-def _has_quorum(plan: Plan) -> bool:
-    server, live = plan.server, plan.live_weight
+def _live(plan: Plan) -> int:
+    """The weight of all that are up and count."""
+    if plan.rulings or plan.weights:
+        return sum(drain.live(plan.ruling(i), plan.weight(i)) for i, up in enumerate(plan.up) if up)
+    return sum(map(_WEIGHT, compress(plan.dests, plan.up)))
+
+
+def _judged(plan: Plan, live: int | None = None) -> Plan:
+    """With its live weight, and the quorum that this makes."""
+    live = _live(plan) if live is None else live
+    return replace(plan, live_weight=live, quorum=_has_quorum(plan, live))
+
+
+def _has_quorum(plan: Plan, live: int) -> bool:
+    server = plan.server
     if plan.quorum:
         return live > 0 and live >= server.quorum - server.hysteresis
     # As configured: what an operator took away must not make the rest enough.
-    reachable = sum(map(_WEIGHT, plan.dests))
-    return live > 0 and live >= min(server.quorum + server.hysteresis, reachable)
+    return live > 0 and live >= min(server.quorum + server.hysteresis, sum(map(_WEIGHT, plan.dests)))
 
 
 # -- rows --
@@ -311,6 +324,22 @@ def row(plan: Plan) -> ServiceRow:
     dests: dict[DestKey, Dest] = {}
     fill(plan, dests, range(len(plan.keys)))
     return whole(plan, dests)
+
+
+def next_row(last: ServiceRow, was: Plan, plan: Plan) -> ServiceRow:
+    """The row of `plan`, where `last` is that of `was`: a few of tens of thousands may be up or down since."""
+    if was.server is not plan.server or (was.sorry, was.rulings, was.weights) != (
+        plan.sorry, plan.rulings, plan.weights,
+    ):  # fmt: skip
+        return row(plan)
+    dests = dict(last.dests)
+    fill(plan, dests, differing(was, plan))
+    return whole(plan, dests)
+
+
+def differing(was: Plan, plan: Plan) -> Iterable[int]:
+    """Which real servers are up in one of them and down in the other."""
+    return compress(range(len(plan.up)), map(ne, was.up, plan.up))
 
 
 def fill(plan: Plan, dests: dict[DestKey, Dest], indices: Iterable[int]) -> None:

@@ -11,7 +11,6 @@ meanwhile. What `turn` does for each real server is next to nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import compress
 from typing import TYPE_CHECKING
 
 from fastha.checker import guard, plan, verdict
@@ -232,9 +231,7 @@ class Renewal:
         if tried is None or (tried.sorry, tried.rulings, tried.weights) != (new.sorry, new.rulings, new.weights):
             self.row = plan.row(new)
             return
-        if tried.up != new.up:
-            differs = map(bool.__ne__, tried.up, new.up)
-            plan.fill(new, self._dests, compress(range(len(new.up)), differs))
+        plan.fill(new, self._dests, plan.differing(tried, new))
         self.row = plan.whole(new, self._dests)
 
     # -- after --

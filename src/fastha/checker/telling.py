@@ -45,12 +45,11 @@ class Teller:
         """Real servers or the quorum of a virtual server changed; so did these real servers also, in some other way."""
         assert self.table is not None
         name = ward.plan.server.key
-        servers = {s.config.key: s for s in ward.servers}
         said: list[str] = []
         for effect in effects:
             if isinstance(effect, ServerChanged):
                 self._unproved.discard((name, effect.server.key))
-                server = servers[effect.server.key]
+                server = ward.servers[effect.index]
                 word = "up" if effect.up else "down"
                 why = f"kept in the set, though its checks fail: {server.why}" if server.kept else server.why
                 self.child.event(
@@ -69,7 +68,7 @@ class Teller:
         for line in said:
             self.child.send("notify", line=line)
         row = self.table.wanted(ward.key)
-        shown = ward.servers if any(isinstance(e, QuorumChanged) for e in effects) else _named(effects, servers)
+        shown = ward.servers if any(isinstance(e, QuorumChanged) for e in effects) else _named(effects, ward)
         shown = [*shown, *also]
         patch = facts.virtual_server(ward)
         patch["real_servers"] = {s.config.key: facts.real_server(self.roster, s, row) for s in shown}
@@ -219,5 +218,5 @@ def _servers(wards: Mapping[str, Ward]) -> Iterator[tuple[str, Server]]:
             yield key, server
 
 
-def _named(effects: Sequence[Effect], servers: Mapping[str, Server]) -> list[Server]:
-    return [servers[e.server.key] for e in effects if isinstance(e, ServerChanged | WeightChanged)]
+def _named(effects: Sequence[Effect], ward: Ward) -> list[Server]:
+    return [ward.servers[e.index] for e in effects if isinstance(e, ServerChanged | WeightChanged)]

@@ -23,8 +23,10 @@ carries traffic never changes its scheduler for cheapness. mh takes no more dest
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
+from itertools import compress, islice
+from operator import is_, is_not
 
 from fastha.dataplane.rows import OUR_FLAGS, Dest, DestKey, Forward, Op, Service, ServiceFlag, ServiceKey, Table, Verb
 
@@ -78,24 +80,49 @@ def _dests(key: ServiceKey, wanted: dict[DestKey, Dest], actual: dict[DestKey, D
     """The destinations of a service that is there: new ones, then rising, then other changes, then removals."""
     if wanted is actual:
         return
-    # Of tens of thousands nearly all are the same objects.
-    others = [item for item in wanted.items() if actual.get(item[0]) is not item[1]]
+    others, gone = _differing(wanted, actual)
     changed: list[tuple[bool, DestKey, Dest]] = []
-    new = 0
     for dest_key, dest in others:
         there = actual.get(dest_key)
         if there is None:
-            new += 1
             yield Op(Verb.NEW_DEST, key, dest_key=dest_key, dest=dest)
         elif there != dest:
             changed.append((dest.weight > there.weight, dest_key, dest))
     for _rising, dest_key, dest in sorted(changed, key=lambda c: not c[0]):  # stable: the order of the configuration
         yield Op(Verb.SET_DEST, key, dest_key=dest_key, dest=dest)
-    if len(actual) == len(wanted) - new:
-        return  # nothing is there that is not wanted
-    for dest_key in actual:
-        if dest_key not in wanted:
-            yield Op(Verb.DEL_DEST, key, dest_key=dest_key)
+    for dest_key in gone:
+        yield Op(Verb.DEL_DEST, key, dest_key=dest_key)
+
+
+_Dests = dict[DestKey, Dest]
+
+
+def _differing(wanted: _Dests, actual: _Dests) -> tuple[list[tuple[DestKey, Dest]], list[DestKey]]:
+    """(what is wanted and not there as the same object, what is there and not wanted). Of tens of thousands of
+    destinations nearly all are the same objects in the same order: those are passed over without looking them up."""
+    most = min(len(wanted), len(actual))
+    head = _alike(wanted, actual)
+    tail = min(most - head, _alike(reversed(wanted), reversed(actual))) if head < max(len(wanted), len(actual)) else 0
+    others = _unlike(wanted, actual, 0, 0, head)
+    others += islice(wanted.items(), head, len(wanted) - tail)
+    others += _unlike(wanted, actual, len(wanted) - tail, len(actual) - tail, tail)
+    gone = [dest_key for dest_key in islice(actual, head, len(actual) - tail) if dest_key not in wanted]
+    return others, gone
+
+
+def _alike(wanted: Iterable[DestKey], actual: Iterable[DestKey]) -> int:
+    """How many keys are the same objects, up to the first that is not."""
+    same = bytes(map(is_, wanted, actual))
+    first = same.find(0)
+    return first if first >= 0 else len(same)
+
+
+def _unlike(wanted: _Dests, actual: _Dests, here: int, there: int, count: int) -> list[tuple[DestKey, Dest]]:
+    """Of `count` places with the same keys, from `here` and from `there`: whose destination is another object."""
+    if not count:
+        return []
+    differs = map(is_not, islice(wanted.values(), here, None), islice(actual.values(), there, there + count))
+    return list(compress(islice(wanted.items(), here, None), differs))
 
 
 _WORDS = {
