@@ -21,7 +21,7 @@ from fastha.checker.lvs_keeper import LvsKeeper
 from fastha.checker.misc import Commands
 from fastha.checker.overrides import Overrides
 from fastha.checker.plan import Effect
-from fastha.checker.prepare import fitted, refusal
+from fastha.checker.prepare import fitted, refusing
 from fastha.checker.presence import Presence
 from fastha.checker.probe import Probes
 from fastha.checker.renewal import PIECE, Renewal
@@ -176,8 +176,9 @@ class Checker:
                         draft.changed[key] = replace(held, value=server)
                     runs = self.parts.held(key)
                     tried = runs.value.real_servers if runs and isinstance(runs.value, VirtualServer) else ()
-                    reason = reason or refusal(server, table.backend, tried)
-                    yield
+                    for said in () if reason else refusing(server, table.backend, tried):
+                        reason = said
+                        yield
             proposal = Proposal(draft, previous)
             reason = reason or self._prepare_marks(proposal)
             if not reason and any(s.ha_suspend for s in draft.virtual_servers):

@@ -130,17 +130,18 @@ def start(
     rulings: Rulings = (),
     weights: Sequence[int | None] = (),
     places: Places | None = None,
+    live: int | None = None,
 ) -> Plan:
     """The plan at the beginning; no script runs for it. `quorum` is what a predecessor had, None if there was none:
     then it is there unless `alpha` says that it has to be proved, or too few servers count as up. `places`: of its
-    real servers, if somebody has them."""
+    real servers, `live`: its live weight, if somebody has them."""
     if places is None:
         places = Places()
         for rs in server.real_servers:
             places.add(rs)
     has = (not server.alpha) if quorum is None else quorum
-    plan = Plan(server, tuple(up), has, tuple(places.keys), tuple(places.dests), rulings, _some(weights))
-    return _judged(plan)
+    plan = Plan(server, tuple(up), has, tuple(places.keys), tuple(places.dests), rulings, some(weights))
+    return _judged(plan, live)
 
 
 def carry(
@@ -150,9 +151,10 @@ def carry(
     rulings: Rulings = (),
     weights: Sequence[int | None] = (),
     places: Places | None = None,
+    live: int | None = None,
 ) -> tuple[Plan, tuple[Effect, ...]]:
     """The plan of a virtual server whose configuration changed: it has the quorum it had, judged by the new numbers."""
-    new = start(server, up, old.quorum, rulings, weights, places)
+    new = start(server, up, old.quorum, rulings, weights, places, live)
     return new, tuple(_quorum_effects(old, new))
 
 
@@ -162,8 +164,8 @@ def rule(plan: Plan, rulings: Rulings) -> tuple[Plan, tuple[Effect, ...]]:
     return new, tuple(_quorum_effects(plan, new))
 
 
-def _some(weights: Sequence[int | None]) -> tuple[int | None, ...]:
-    return tuple(weights) if any(weight is not None for weight in weights) else ()
+def some(weights: Sequence[int | None]) -> tuple[int | None, ...]:
+    return tuple(weights) if weights and weights.count(None) < len(weights) else ()
 
 
 def step(
@@ -182,16 +184,12 @@ def step(
         effects.append(ServerChanged(server, up, index))
         if script := server.notify_up if up else server.notify_down:
             effects.append(RunScript(script, f"{plan.server.key} {server.key}"))
-    new = replace(plan, up=tuple(ups), weights=plan.weights if weights is None else _some(weights))
+    new = replace(plan, up=tuple(ups), weights=plan.weights if weights is None else some(weights))
     if new.weights != plan.weights:
         changed = [i for i in range(len(ups)) if plan.weight(i) != new.weight(i)]
         effects += (WeightChanged(new.server.real_servers[i], new.weight(i), i) for i in changed)
-    live = plan.live_weight
-    if weights is not None or new.weights or new.rulings:
-        live = _live(new)
-    else:
-        live += sum(new.dests[index].weight if up else -new.dests[index].weight for index, up in changes.items())
-    new = _judged(new, live)
+    plain = weights is None and not new.weights and not new.rulings
+    new = _judged(new, moved(plan, changes.items()) if plain else None)
     return new, (*effects, *_quorum_effects(plan, new))
 
 
@@ -222,6 +220,11 @@ def _live(plan: Plan) -> int:
     if plan.rulings or plan.weights:
         return sum(drain.live(plan.ruling(i), plan.weight(i)) for i, up in enumerate(plan.up) if up)
     return sum(map(_WEIGHT, compress(plan.dests, plan.up)))
+
+
+def moved(plan: Plan, changes: Iterable[tuple[int, bool]]) -> int:
+    """The live weight after these (index, is now up), where configured weights count alone."""
+    return plan.live_weight + sum(plan.dests[i].weight if up else -plan.dests[i].weight for i, up in changes)
 
 
 def _judged(plan: Plan, live: int | None = None) -> Plan:
@@ -339,6 +342,8 @@ def next_row(last: ServiceRow, was: Plan, plan: Plan) -> ServiceRow:
 
 def differing(was: Plan, plan: Plan) -> Iterable[int]:
     """Which real servers are up in one of them and down in the other."""
+    if was.up == plan.up:
+        return ()
     return compress(range(len(plan.up)), map(ne, was.up, plan.up))
 
 

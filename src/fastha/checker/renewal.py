@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fastha.checker.roster import Roster
 
 PIECE = 64  # real servers between two places to pause
+FREED = 1024
 Steps = Iterator[None]
 
 
@@ -49,7 +50,8 @@ class Renewal:
         self.row: ServiceRow | None = None
         self.touched: set[Server] = set()  # about whom there were answers meanwhile
         self._servers: list[Server] = []
-        self._other: dict[Server, tuple[RealServer, tuple[Watch, ...]]] = {}  # what they will be
+        self._other: dict[Server, RealServer] = {}  # what they will be
+        self._asks: dict[Server, tuple[Watch, ...]] = {}  # and will ask, where that changes
         self._moved: list[tuple[Server, int]] = []
         self._left: list[tuple[Server, tuple[Watch, ...]]] = []  # who asks what no more
         self._former: dict[Server, list[tuple[Watch, Watch]]] = {}  # a watch of a changed check, the one before it
@@ -58,6 +60,8 @@ class Renewal:
         self._parts = Places()
         self._tried: Plan | None = None  # what `_dests` are worked out for
         self._dests: dict[DestKey, Dest] = {}
+        self._caught_up: list[int] = []  # indices of those who were touched
+        self._differ: list[int] = []  # who is up in `_tried` and not now, or the other way round
 
     @property
     def fresh(self) -> list[Server]:
@@ -118,11 +122,13 @@ class Renewal:
             watches = old.watches
         else:
             watches = self._watches(server, rs, old, turns, self._adopt.up.get(key))
+            if old is not None:
+                self._asks[server] = watches
         if old is None:
             server.watches = watches
             self.new.append(server)
         else:
-            self._other[server] = rs, watches
+            self._other[server] = rs
         return server, watches
 
     def _watches(
@@ -173,18 +179,21 @@ class Renewal:
             index = self.places.get(server.config.key)
             if index is None or self._servers[index] is not server:
                 continue
-            rs, watches = self._other.get(server, (server.config, server.watches))
+            rs, watches = self._other.get(server, server.config), self._asks.get(server, server.watches)
             for watch, former in self._former.get(server, ()):
                 if watch.stage != ANSWERED and not watch.shared:
                     watch.verdict = verdict.assume(former.verdict.up)
             self._ups[index] = all(w.verdict.up for w in watches)
             self._weights[index] = self._roster.weighed(rs, watches)
+            self._caught_up.append(index)
 
     def _change(self) -> None:
         ward, config = self.ward, self._config
         moved = self._places_of_old() if ward.guard != Guard() else {}
-        for server, (rs, watches) in self._other.items():
-            server.config, server.watches = rs, watches
+        for server, rs in self._other.items():
+            server.config = rs
+        for server, watches in self._asks.items():
+            server.watches = watches
         for server, index in self._moved:
             server.index = index
         for server, _ in self._left[len(self._left) - len(self.gone) :] if self.gone else ():
@@ -203,10 +212,17 @@ class Renewal:
     def planned(self, ups: list[bool]) -> tuple[Plan, tuple[plan.Effect, ...]]:
         """The plan with these real servers up, and what follows from the change."""
         rulings = self._roster.rulings(self._config, self.places)
-        weights = self._weights if any(weight is not None for weight in self._weights) else ()
+        weights, tried = self._weights, self._tried
+        live = None
+        if tried is not None:
+            # Without a guard only those differ about whom there were answers.
+            candidates = self._caught_up if ups is self._ups else range(len(ups))
+            self._differ = [index for index in candidates if ups[index] is not tried.up[index]]
+            if not rulings and not tried.rulings and not tried.weights and not plan.some(weights):
+                live = plan.moved(tried, ((index, ups[index]) for index in self._differ))
         if self._first:
-            return plan.start(self._config, ups, self._adopt.quorum, rulings, weights, self._parts), ()
-        return plan.carry(self.ward.plan, self._config, ups, rulings, weights, self._parts)
+            return plan.start(self._config, ups, self._adopt.quorum, rulings, weights, self._parts, live), ()
+        return plan.carry(self.ward.plan, self._config, ups, rulings, weights, self._parts, live)
 
     @property
     def healthy(self) -> list[bool]:
@@ -231,7 +247,7 @@ class Renewal:
         if tried is None or (tried.sorry, tried.rulings, tried.weights) != (new.sorry, new.rulings, new.weights):
             self.row = plan.row(new)
             return
-        plan.fill(new, self._dests, plan.differing(tried, new))
+        plan.fill(new, self._dests, self._differ)
         self.row = plan.whole(new, self._dests)
 
     # -- after --
@@ -244,6 +260,11 @@ class Renewal:
             if number >= gone:
                 server.watches = ()  # no cycle is left: what the collector has frozen only goes this way
             yield from _pause(number + 1, len(self._left))
+        for notes in (self.places, self._other, self._asks):  # to free tens of thousands takes long as well
+            while notes:
+                for _ in range(min(len(notes), FREED)):
+                    notes.popitem()
+                yield
 
 
 def _asks_anew(rs: RealServer, old: Server | None) -> bool:

@@ -220,8 +220,14 @@ class Parts:
             yield
         for new in (draft.same, draft.changed):
             for key, held in new.items():
+                before = self._held.get(key)
+                chunks = list(before.chunks) if before is not None else []
                 self._held[key] = held
+                del before
                 yield
+                while chunks:
+                    chunks.pop()
+                    yield
         self.generation = draft.generation
 
 

@@ -23,14 +23,13 @@ carries traffic never changes its scheduler for cheapness. mh takes no more dest
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
-from itertools import compress, islice
-from operator import is_, is_not
 
 from fastha.dataplane.rows import OUR_FLAGS, Dest, DestKey, Forward, Op, Service, ServiceFlag, ServiceKey, Table, Verb
 
 COSTLY = frozenset({"mh", "wrr"})  # schedulers that pay O(destinations) for each change
+BLOCK = 256  # destinations that are compared at once
 HANDFUL = 16  # up to here a costly scheduler costs less than the extra operation is worth
 
 
@@ -94,35 +93,44 @@ def _dests(key: ServiceKey, wanted: dict[DestKey, Dest], actual: dict[DestKey, D
         yield Op(Verb.DEL_DEST, key, dest_key=dest_key)
 
 
-_Dests = dict[DestKey, Dest]
-
-
-def _differing(wanted: _Dests, actual: _Dests) -> tuple[list[tuple[DestKey, Dest]], list[DestKey]]:
+def _differing(
+    wanted: dict[DestKey, Dest], actual: dict[DestKey, Dest]
+) -> tuple[list[tuple[DestKey, Dest]], list[DestKey]]:
     """(what is wanted and not there as the same object, what is there and not wanted). Of tens of thousands of
     destinations nearly all are the same objects in the same order: those are passed over without looking them up."""
-    most = min(len(wanted), len(actual))
-    head = _alike(wanted, actual)
-    tail = min(most - head, _alike(reversed(wanted), reversed(actual))) if head < max(len(wanted), len(actual)) else 0
-    others = _unlike(wanted, actual, 0, 0, head)
-    others += islice(wanted.items(), head, len(wanted) - tail)
-    others += _unlike(wanted, actual, len(wanted) - tail, len(actual) - tail, tail)
-    gone = [dest_key for dest_key in islice(actual, head, len(actual) - tail) if dest_key not in wanted]
+    keys, dests = list(wanted), list(wanted.values())
+    there_keys, there_dests = list(actual), list(actual.values())
+    others: list[tuple[DestKey, Dest]] = []
+    gone: list[DestKey] = []
+    here = there = single = 0
+    while here < len(keys) and there < len(there_keys):
+        if not single:
+            if keys[here : here + BLOCK] != there_keys[there : there + BLOCK]:
+                single = BLOCK
+                continue
+            if dests[here : here + BLOCK] != there_dests[there : there + BLOCK]:
+                block = slice(here, here + BLOCK)
+                trios = zip(keys[block], dests[block], there_dests[there : there + BLOCK], strict=True)
+                others += [(key, dest) for key, dest, old in trios if dest is not old]
+            here, there = here + BLOCK, there + BLOCK
+            continue
+        single -= 1
+        key, there_key = keys[here], there_keys[there]
+        if key == there_key:
+            if dests[here] is not there_dests[there]:
+                others.append((key, dests[here]))
+            here, there = here + 1, there + 1
+        elif there_key not in wanted:
+            gone.append(there_key)
+            there += 1
+        elif key not in actual:
+            others.append((key, dests[here]))
+            here += 1
+        else:
+            break  # in another order
+    others += [item for item in zip(keys[here:], dests[here:], strict=True) if actual.get(item[0]) is not item[1]]
+    gone += [key for key in there_keys[there:] if key not in wanted]
     return others, gone
-
-
-def _alike(wanted: Iterable[DestKey], actual: Iterable[DestKey]) -> int:
-    """How many keys are the same objects, up to the first that is not."""
-    same = bytes(map(is_, wanted, actual))
-    first = same.find(0)
-    return first if first >= 0 else len(same)
-
-
-def _unlike(wanted: _Dests, actual: _Dests, here: int, there: int, count: int) -> list[tuple[DestKey, Dest]]:
-    """Of `count` places with the same keys, from `here` and from `there`: whose destination is another object."""
-    if not count:
-        return []
-    differs = map(is_not, islice(wanted.values(), here, None), islice(actual.values(), there, there + count))
-    return list(compress(islice(wanted.items(), here, None), differs))
 
 
 _WORDS = {
