@@ -38,6 +38,7 @@ TUNNEL_FLAGS = {"nocsum": 0, "csum": 1, "remcsum": 2}  # IP_VS_TUNNEL_ENCAP_FLAG
 FAMILIES: dict[str, int] = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 PROTOCOLS = {"TCP": socket.IPPROTO_TCP, "UDP": socket.IPPROTO_UDP, "SCTP": socket.IPPROTO_SCTP}
 SORRY_WEIGHT = 1
+BLOCK = 256  # real servers that are compared at once
 _WEIGHT = attrgetter("weight")
 
 
@@ -340,11 +341,12 @@ def next_row(last: ServiceRow, was: Plan, plan: Plan) -> ServiceRow:
     return whole(plan, dests)
 
 
-def differing(was: Plan, plan: Plan) -> Iterable[int]:
+def differing(was: Plan, plan: Plan) -> Iterator[int]:
     """Which real servers are up in one of them and down in the other."""
-    if was.up == plan.up:
-        return ()
-    return compress(range(len(plan.up)), map(ne, was.up, plan.up))
+    for first in range(0, len(plan.up), BLOCK):
+        block = slice(first, first + BLOCK)
+        if was.up[block] != plan.up[block]:
+            yield from compress(range(first, first + BLOCK), map(ne, was.up[block], plan.up[block]))
 
 
 def fill(plan: Plan, dests: dict[DestKey, Dest], indices: Iterable[int]) -> None:

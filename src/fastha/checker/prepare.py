@@ -25,7 +25,7 @@ from fastha.model import (
     VirtualServer,
 )
 
-PIECE = 256  # real servers between two places to pause
+PIECE = 64  # real servers between two places to pause
 
 
 def refusal(server: VirtualServer, backend: Backend, tried: Iterable[RealServer] = ()) -> str:
