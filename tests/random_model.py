@@ -473,7 +473,7 @@ class Make:
             track = tuple(t for t in instances[i].track if weights or not t.weight or t.kind == "interface")
             instances[i] = replace(instances[i], track=track)
         names = tuple(instances[i].name for i in members)
-        notify = replace(self.notifications()["notify"], deleted=None, rx_lower=None)
+        notify = replace(self.notifications()["notify"], deleted=None, rx_lower=None, says_deleted=False)
         return {"sync_groups": (model.SyncGroup(self.word(), names, weights, notify, self.r.random() < 0.5),)}
 
     def notifications(self) -> dict[str, Any]:
@@ -481,7 +481,8 @@ class Make:
         if not has(VrrpInstance, "notify"):
             return {}
         cls = model.InstanceNotify  # type: ignore[attr-defined]
-        return {"notify": cls(**{f.name: self.script() for f in fields(cls)})}
+        scripts = {f.name: self.script() for f in fields(cls) if f.name != "says_deleted"}
+        return {"notify": cls(**scripts, says_deleted=scripts["deleted"] is None and self.r.random() < 0.5)}
 
     def mail(self) -> model.MailDefs:
         tls = self.r.choice(["off", "opportunistic", "starttls", "implicit"])

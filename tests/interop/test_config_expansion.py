@@ -19,7 +19,7 @@ from fastha.config.expand import Environment
 from fastha.config.files import RealFiles
 from fastha.config.keywords import SCRIPT_WORDS
 from fastha.config.reader import read
-from oracles.keepalived_test import KEEPALIVED
+from oracles.keepalived_test import KEEPALIVED, TEST
 
 SEED = 5
 END = "the_end"
@@ -132,7 +132,7 @@ $A=changed
 def theirs(path: Path) -> list[tuple[str, int, str]]:
     """(file, line, word) of what keepalived does not know. It reads four times, and only the parent's first reading
     counts (children repeat some includes, and see a comment where the parent saw \\#): it ends at the word END."""
-    command = [KEEPALIVED, "-t", "-i", "x", "-f", path.name]
+    command = [KEEPALIVED, *TEST, "-i", "x", "-f", path.name]
     done = subprocess.run(command, cwd=path.parent, capture_output=True, timeout=60, check=False)
     found = map(UNKNOWN.match, (done.stdout + done.stderr).decode(errors="replace").splitlines())
     words = [(os.path.basename(m[1] or path.name), int(m[2]), m[3]) for m in found if m]

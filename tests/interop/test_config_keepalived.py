@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import random
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,8 +19,8 @@ from pathlib import Path
 import pytest
 
 from fastha.config.load import Loaded, load
+from oracles.keepalived_test import KEEPALIVED, TEST
 
-KEEPALIVED = shutil.which("keepalived") or ("/usr/sbin/keepalived" if Path("/usr/sbin/keepalived").exists() else None)
 CONFIGS = 240
 SEED = 20240607
 
@@ -302,7 +301,7 @@ def disagreement(loaded: Loaded, status: int, messages: str) -> str:
 
 @pytest.mark.interop
 @pytest.mark.root
-@pytest.mark.skipif(KEEPALIVED is None, reason="keepalived is not installed")
+@pytest.mark.skipif(not KEEPALIVED, reason="keepalived is not installed")
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root for a network namespace")
 def test_verdicts_agree_with_keepalived(namespace: str, tmp_path: Path) -> None:
     seed = int(os.environ.get("FASTHA_SEED", SEED))
@@ -311,7 +310,7 @@ def test_verdicts_agree_with_keepalived(namespace: str, tmp_path: Path) -> None:
 
     def judge(n: int) -> tuple[int, Loaded, str]:
         loaded = load_text(Generator(seed + n).text(), tmp_path, f"{n}.conf")
-        command = ["ip", "netns", "exec", namespace, str(KEEPALIVED), "-t", "-f", str(tmp_path / f"{n}.conf")]
+        command = ["ip", "netns", "exec", namespace, KEEPALIVED, *TEST, "-f", str(tmp_path / f"{n}.conf")]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=60, check=False)
         messages = "\n".join(m for m in (done.stdout + done.stderr).splitlines() if m and "SECURITY VIOLATION" not in m)
         status = done.returncode

@@ -52,7 +52,7 @@ def test_there_are_examples() -> None:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
 def test_it_is_fit(path: Path, host: Namespace) -> None:
     assert load(str(path)).faults == ()
-    done = host.run([need.tool("keepalived"), "-t", "-f", str(path)], check=False)
+    done = host.run([need.tool("keepalived"), "-G", "-t", "-f", str(path)], check=False)
     assert done.returncode == 0, done.stderr
 
 

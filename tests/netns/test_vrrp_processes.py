@@ -137,7 +137,7 @@ def keepalived(namespace: Namespace, folder: Path, text: str) -> Iterator[Path]:
     path, log = folder / "keepalived.conf", folder / "keepalived.log"
     path.write_text(f"net_namespace {namespace.name}\n{text}")
     with log.open("ab") as out:
-        argv = [need.tool("keepalived"), "-n", "-l", "-D", "-P", "-f", str(path)]
+        argv = [need.tool("keepalived"), "-n", "-l", "-G", "-D", "-P", "-f", str(path)]
         process = subprocess.Popen(argv, stdout=out, stderr=out)
     try:
         yield log

@@ -58,13 +58,15 @@ OURS = [
     (r"cannot stand here", "one entry per line: keepalived drops the rest"),
     (r"is not a prefix length", "a slash without a length"),
     (
-        r"(omega|alpha|inhibit_on_failure|sorry_server_inhibit|ha_suspend): '\S+' is neither on nor off",
+        r"(omega|alpha|inhibit_on_failure|sorry_server_inhibit|ha_suspend|misc_dynamic): '\S+' is neither on nor off",
         "keepalived does not look at what follows some switches of virtual servers, such as `omega`",
     ),
     (r"no check of this real_server is supported yet", "a real server would always count as up"),
     (r"cannot stand in HELO", "a name with blanks in it would not be SMTP"),
     (r"is not a mail address", "nothing could be sent to it, or it would write headers of its own"),
     (r"min_ttl must be|max_ttl must be", "no packet has a TTL of 0"),
+    (r"cannot have both VMACs and ipvlans", "the kernel has VMACs or ipvlans on an interface, not both"),
+    (r"smtp_helo_name needs a value", "a name that is not said: keepalived goes on as if the line were not there"),
 ]  # fmt: skip
 
 

@@ -33,7 +33,7 @@ GOOD: dict[str, tuple[str, ...]] = {
     "CMD": ("/usr/bin/true", '"/usr/bin/true a b"', "'/usr/bin/true' "),
     "HOST": ("127.0.0.1", "10.4.0.25"),
     "COMM": ("kv", "averylongcomm15"),
-    "MASK": ("022", "0777", "IXUSR | IRGRP", "IXUSR", "0"),
+    "MASK": ("022", "0777", "IXUSR | IRGRP", "IXUSR", "0", "22", "0x1f"),
     "NAME": ("abc", "a_1"),
     "STRING": ("abc", '"a b"', "x.y"),
     "PATH": ("/tmp/fastha-none", '"/tmp/fastha none"'),
@@ -50,7 +50,7 @@ WRONG: dict[str, tuple[str, ...]] = {
     "GROUP6": ("fe80::1", "224.0.0.9", "x"),
     "PORT": ("0", "65536", "x"),
     "COMM": ("a_name_of_sixteen",),
-    "MASK": ("999", "IFOO", "1000", "0x", "022 7"),
+    "MASK": ("999", "IFOO", "1000", "0x", "022 7", "777"),
     "VMAC": ("02:00:zz:00:01:07", "a_name_much_too_long", "vm0 vm1"),
     "IPVLAN": ("10.4.0.7 a_name_much_too_long", "10.4.0.7 iv0 iv1"),
 }

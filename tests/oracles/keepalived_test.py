@@ -19,6 +19,7 @@ from fastha.lab.netns import Namespace
 LINE = re.compile(r"\((?:[^()]*: )?Line (\d+)\) (.*)")
 NOISE = "SECURITY VIOLATION"
 KEEPALIVED = shutil.which("keepalived") or ("/usr/sbin/keepalived" if Path("/usr/sbin/keepalived").exists() else "")
+TEST = ("-G", "-t")  # where no syslog listens, each line without -G goes to the console, which stops the machine
 
 
 @dataclass
@@ -57,7 +58,7 @@ class Judges:
 
     def judge(self, path: Path, *options: str) -> Verdict:
         """What keepalived says of a file."""
-        command = [KEEPALIVED, "-t", *options, "-f", str(path)]
+        command = [KEEPALIVED, *TEST, *options, "-f", str(path)]
         with self.namespace.entered():
             done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=60, check=False)
         verdict = Verdict(done.returncode)

@@ -126,6 +126,7 @@ def test_names_are_made_unique() -> None:
     ("lines", "error"),
     [
         (("use_vmac one", "use_vmac one"), "9: use_vmac: one is the interface of another instance"),
+        (("use_vmac one two", "use_vmac two"), "4: use_vmac: a second name, 'two'"),  # and no other
         (("use_vmac eth0",), "1: use_vmac: eth0 is the interface it would be on"),
         (("use_vmac group nosuch",), "4: there is no link group 'nosuch'"),
         (("use_ipvlan 10.0.0.9/33",), "4: '33' is not a prefix length (0 to 32)"),

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from fastha.dataplane.reconcile import HANDFUL, describe, reconcile, same_service
+from fastha.dataplane.reconcile import BLOCK, HANDFUL, describe, reconcile, same_service
 from fastha.dataplane.rows import (
     Dest,
     DestKey,
@@ -64,6 +64,33 @@ def test_walk(seed: int) -> None:
             assert now[key].dests == row.dests
         assert {key: now[key] for key in foreign} == foreign
         assert reconcile(wanted, now, ours) == []
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_large_services_in_any_order(seed: int) -> None:
+    """Exactly what differs, whether the two are in one order (blocks are passed over then) or not."""
+    print("seed", seed)
+    rng = random.Random(seed)
+    keys = [DestKey(f"10.2.{i >> 8}.{i & 255}", 80) for i in range(rng.choice([1, BLOCK, BLOCK + 1, 5 * BLOCK + 7]))]
+    some = [Dest(Forward.NAT, weight) for weight in range(4)]
+    actual = {key: rng.choice(some[:2]) for key in keys if rng.random() > 0.05}
+    wanted = {key: actual.get(key, some[0]) for key in keys if key in actual or rng.random() < 0.5}
+    for key in rng.sample(keys, rng.randint(0, min(9, len(keys)))):
+        if wanted.pop(key, None) is None or rng.random() < 0.5:
+            wanted[key] = rng.choice(some)  # at the end
+    if rng.random() < 0.5:
+        wanted = {key: wanted[key] for key in keys if key in wanted}
+    ops = reconcile({KEY: ServiceRow(Service("rr"), wanted)}, {KEY: ServiceRow(Service("rr"), dict(actual))}, [KEY])
+    for op in ops:
+        assert op.dest_key is not None
+        if op.verb is Verb.DEL_DEST:
+            del actual[op.dest_key]
+            continue
+        assert op.dest is not None
+        assert actual.get(op.dest_key) != op.dest
+        assert (op.verb is Verb.NEW_DEST) is (op.dest_key not in actual)
+        actual[op.dest_key] = op.dest
+    assert actual == wanted
 
 
 def test_equal_tables_need_nothing() -> None:

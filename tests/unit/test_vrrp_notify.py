@@ -29,6 +29,14 @@ def test_without_notify_deleted_it_is_a_fault() -> None:
     assert told(instance, "DELETED", 100) == ((Script(("/f",)),), 'INSTANCE "V" FAULT 100')
 
 
+def test_notify_deleted_without_a_script_changes_the_word_alone() -> None:
+    """As keepalived 2.2.7 (observed)."""
+    notify = InstanceNotify(fault=Script(("/f",)), any=Script(("/any",)), says_deleted=True)
+    instance = VrrpInstance(name="V", interface="eth0", vrid=1, notify=notify)
+    scripts = (Script(("/any", "INSTANCE", "V", "DELETED", "100")),)
+    assert told(instance, "DELETED", 100) == (scripts, 'INSTANCE "V" DELETED 100')
+
+
 def test_without_scripts_there_is_the_line() -> None:
     instance = VrrpInstance(name="V", interface="eth0", vrid=1)
     assert told(instance, "STOP", 100) == ((), 'INSTANCE "V" STOP 100')

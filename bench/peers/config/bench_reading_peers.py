@@ -24,7 +24,7 @@ def test_both_accept_the_workload(name: str, tmp_path: Path, monkeypatch: pytest
 
     path = tmp_path / "bench.conf"
     path.write_text(reading_workload.configuration(getattr(reading_workload, name), 250))
-    subprocess.run(["keepalived", "-t", "-f", str(path)], check=True, timeout=60)
+    subprocess.run(["keepalived", "-G", "-t", "-f", str(path)], check=True, timeout=60)
     python, native = load(str(path)), load(str(path), native=True)
     assert python == native
     assert python.faults == ()

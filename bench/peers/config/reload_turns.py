@@ -123,7 +123,7 @@ def main() -> None:
     del configs
     setup("checker", 40)
     child = Child("checker", Endpoint(theirs, "up"))
-    checker = Checker(child, open_backend=lambda _name: NoneBackend())
+    checker = Checker(child, open_backend=lambda _name, _place: NoneBackend())
     turns = Turns(child)
     measuring = None
     original = child.send

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import resource
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -21,9 +21,10 @@ from fastha.checker.lvs_keeper import LvsKeeper
 from fastha.checker.misc import Commands
 from fastha.checker.overrides import Overrides
 from fastha.checker.plan import Effect
-from fastha.checker.prepare import fitted, refusal
+from fastha.checker.prepare import fitted, refusing
 from fastha.checker.presence import Presence
 from fastha.checker.probe import Probes
+from fastha.checker.renewal import PIECE, Renewal
 from fastha.checker.roster import Roster
 from fastha.checker.table import TableKeeper
 from fastha.checker.talk import engine as talk
@@ -39,7 +40,7 @@ from fastha.child.work import Steps, Work, run
 from fastha.dataplane.backend import Backend, KernelBalancer, Patient
 from fastha.dataplane.choose import open_backend
 from fastha.dataplane.nft_library import Library
-from fastha.dataplane.rows import ServiceKey, Table
+from fastha.dataplane.rows import ServiceKey, ServiceRow, Table
 from fastha.errors import SystemFault
 from fastha.link.monitor import Pair
 from fastha.loop.reactor import Timer
@@ -175,8 +176,9 @@ class Checker:
                         draft.changed[key] = replace(held, value=server)
                     runs = self.parts.held(key)
                     tried = runs.value.real_servers if runs and isinstance(runs.value, VirtualServer) else ()
-                    reason = reason or refusal(server, table.backend, tried)
-                    yield
+                    for said in () if reason else refusing(server, table.backend, tried):
+                        reason = said
+                        yield
             proposal = Proposal(draft, previous)
             reason = reason or self._prepare_marks(proposal)
             if not reason and any(s.ha_suspend for s in draft.virtual_servers):
@@ -244,15 +246,15 @@ class Checker:
             self._addresses_changed()
         dropped: set[ServiceKey] = set()
         to_apply = self._to_apply(draft, marked)
-        if not first and any(self._asks_anew(server) for server in to_apply):
-            yield from self.roster.recall()
         for number, server in enumerate(to_apply):
-            dropped.update(self._put(table, server, proposal, kernel, first))
+            dropped.update((yield from self._put(table, server, proposal, kernel, first)))
             yield from self._breath(number)
         for number, key in enumerate(draft.gone_of("virtual_server")):  # last: what it knows is known to the new ones
-            dropped.update(self.roster.drop(key).keys)
+            ward = self.roster.drop(key)
+            dropped.update(ward.keys)
             self.overrides.drop(key)
             self.tell.forget(key)
+            yield from self.roster.leave_all(ward)
             yield from self._breath(number)
         self.roster.settled()
         if dropped:
@@ -284,13 +286,6 @@ class Checker:
                     out.setdefault(key, ward.plan.server)
         return list(out.values())
 
-    def _asks_anew(self, server: VirtualServer) -> bool:
-        """Whether there is a check that it does not have yet: somebody else may be asking the same."""
-        ward = self.roster.wards.get(server.key)
-        had = {id(s.config) for s in ward.servers} if ward is not None else set()
-        known = {check for s in ward.servers for check in s.config.checks} if ward is not None else set()
-        return any(check not in known for rs in server.real_servers if id(rs) not in had for check in rs.checks)
-
     def _breath(self, number: int) -> Steps:
         """A place to pause. What has changed goes to the kernel and into the parent's picture bit by bit, not all at
         the end (at the start the kernel gets it in one go: nothing waits for it)."""
@@ -301,31 +296,51 @@ class Checker:
 
     def _put(
         self, table: TableKeeper, server: VirtualServer, proposal: Proposal, kernel: Table, first: bool
-    ) -> set[ServiceKey]:
-        """Make one virtual server what it shall be; the services that it has no more."""
+    ) -> Generator[None, None, set[ServiceKey]]:
+        """Make one virtual server what it shall be, all of it at one moment; the services that it has no more."""
         key, mark = server.key, proposal.marks.get(server.key, 0)
         old = self.roster.wards.get(key)
-        before, had, looked = (old.keys, list(old.servers), _look(old)) if old is not None else ((), [], None)
-        self.overrides.prepare(server, kernel, mark)
+        looked = _look(old) if old is not None else None
         adopt = Adopted()
         if first:
-            adopt = adoption.adopted(server, proposal.previous, kernel, self.roster.rulings(server), mark)
-        ward = self.roster.put(server, adopt, mark)
-        self._want(table, ward)
+            self.overrides.prepare(server, kernel, mark)
+            adopt = adoption.adopted(server, proposal.previous, kernel, self.roster.rulings(server, None), mark)
+        renewal = self.roster.renew(server, adopt, mark)
+        yield from renewal.prepare()
+        self.overrides.prepare(server, kernel, mark, renewal.places)
+        renewal.turn()
+        ward = renewal.ward
+        self._want(table, ward, renewal.row)
         if old is None and adopt.quorum is None:
             self.tell.mail_beginning(ward)
         told = proposal.previous.get("virtual_servers", {}).get(key, {}) if first else {}
-        known = {s.config.key for s in had} | told.get("real_servers", {}).keys()
-        self.tell.began(ward, [s for s in ward.servers if s.config.key not in known], old is None and not told)
-        shown: Sequence[Server] = ward.servers
-        if looked == _look(ward):  # of the others nothing is other than it was
-            known = set(map(id, had))
-            shown = [s for s in ward.servers if id(s) not in known]
-        row = table.wanted(ward.key)
-        real: dict[str, Any] = dict.fromkeys({s.config.key for s in had} - {s.config.key for s in ward.servers})
-        real |= {s.config.key: facts.real_server(self.roster, s, row) for s in shown}
+        known = told.get("real_servers", {})
+        yield from self._tell(ward, renewal, [s for s in renewal.new if s.config.key not in known], looked)
+        if old is None and not told:
+            self.tell.began_with_quorum(ward)
+        yield from renewal.settle()
+        return set(renewal.before) - set(ward.keys)
+
+    def _tell(self, ward: Ward, renewal: Renewal, new: Sequence[Server], looked: tuple[bool, ...] | None) -> Steps:
+        """What is other than it was, piece by piece. `looked`: what it was."""
+        for some in _pieces(new):
+            self.tell.began(ward, some)
+            if len(some) == PIECE:
+                yield
+        # If the whole is as it was, so are those that stayed.
+        shown = renewal.fresh if looked == _look(ward) else list(ward.servers)
+        key = ward.plan.server.key
+        real: dict[str, Any] = dict.fromkeys(renewal.gone)
         self.child.facts({"virtual_servers": {key: facts.virtual_server(ward) | {"real_servers": real}}})
-        return set(before) - set(ward.keys)
+        for number, some in enumerate(_pieces(shown), 1):
+            assert self.table is not None
+            row = self.table.wanted(ward.key)
+            real = {s.config.key: facts.real_server(self.roster, s, row) for s in some}
+            self.child.facts({"virtual_servers": {key: {"real_servers": real}}})
+            if len(some) == PIECE:
+                if not number % TOLD_TOGETHER:
+                    self.child.flush_facts()
+                yield
 
     def _forget(self, table: TableKeeper, dropped: set[ServiceKey]) -> Steps:
         """Services that nobody has any more. One that went from one virtual server to another is the other's."""
@@ -398,8 +413,11 @@ class Checker:
             self.tell.ward(ward)
 
     @staticmethod
-    def _want(table: TableKeeper, ward: Ward) -> None:
-        for key, row in plan.rows(ward.plan, ward.keys):
+    def _want(table: TableKeeper, ward: Ward, one: ServiceRow | None = None) -> None:
+        if one is None:
+            one = plan.next_row(ward.row[1], ward.row[0], ward.plan) if ward.row else plan.row(ward.plan)
+        ward.row = ward.plan, one
+        for key, row in plan.rows(ward.plan, ward.keys, one):
             table.want(key, row)
 
     def _abandon(self, message: Message) -> None:
@@ -511,7 +529,7 @@ class Checker:
         self.work.clear()  # whatever is half done: all of it goes now
         self.overrides.close()
         for key in list(self.roster.wards):
-            self.roster.drop(key)
+            run(self.roster.leave_all(self.roster.drop(key)))
         self.roster.settled()
         if self.table is not None:
             if not self._keep:
@@ -544,6 +562,10 @@ class Checker:
             self.table.close()
             self.table = self.tell.table = None
         self.engines.close()
+
+
+def _pieces(servers: Sequence[Server]) -> Iterator[Sequence[Server]]:
+    return (servers[first : first + PIECE] for first in range(0, len(servers), PIECE))
 
 
 def _look(ward: Ward) -> tuple[bool, ...]:

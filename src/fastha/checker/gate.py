@@ -14,20 +14,19 @@ if TYPE_CHECKING:
     from fastha.checker.wards import Ward
 
 
-def begin(ward: Ward, old: Ward | None, adopt: Adopted, now_ns: int) -> tuple[list[bool], Passed]:
-    """Who of a new ward is in the set: those that are up, and those that were kept before and still are. `ward` has its
-    servers and limits; `old`: the one it replaces; `adopt`: what a predecessor said, if there is none."""
-    places = {server.config.key: index for index, server in enumerate(ward.servers)}
-    if old is not None:
-        moved = {i: places[s.config.key] for i, s in enumerate(old.servers) if s.config.key in places}
-        before = guard.carry(old.guard, moved)
-        ward.panic_since = old.panic_since
-    else:
-        before = Guard(kept=tuple(i for key, i in places.items() if key in adopt.kept), panic=adopt.panic)
-        ward.panic_since = time.time() if adopt.panic else 0.0
+def adopted(ward: Ward, adopt: Adopted) -> Guard:
+    """The guard of a new ward, as a predecessor had it."""
+    ward.panic_since = time.time() if adopt.panic else 0.0
+    kept = tuple(server.index for server in ward.servers if server.config.key in adopt.kept) if adopt.kept else ()
+    return Guard(kept=kept, panic=adopt.panic)
+
+
+def begin(ward: Ward, before: Guard, healthy: list[bool], now_ns: int) -> tuple[list[bool], Passed]:
+    """Who of a ward that has just got its servers and limits is in the set: those that are up (`healthy`), and those
+    that were kept before and still are."""
     if ward.limits is None:
-        return [s.up for s in ward.servers], Passed()
-    healthy = [s.up for s in ward.servers]
+        ward.guard = Guard()
+        return healthy, Passed()
     kept = frozenset(before.kept)
     members = [up or i in kept for i, up in enumerate(healthy)]
     # As if all had a share of the traffic: who has is known when the plan is there, and is judged with the next answer.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -54,23 +54,33 @@ class Overrides:
         self._flush()
         self._watch()
 
-    def prepare(self, server: VirtualServer, kernel: Table, mark: int = 0) -> None:
+    def prepare(
+        self, server: VirtualServer, kernel: Table, mark: int = 0, places: Mapping[str, int] | None = None
+    ) -> None:
         """Before the roster gets this virtual server, new or other than it was. `kernel`: what a starting checker has
-        found; `mark`: of a group."""
+        found; `mark`: of a group; `places`: key of a real server -> its index, if somebody has that."""
         old = self._rulings.pop(server.key, {})
         if server.key in self._decided:
             ward = self._roster.wards.get(server.key)
-            present = plan.row(ward.plan).dests.keys() if ward else _dests(kernel, server, mark)
-            self._rulings[server.key] = self._new(server, old, present)
+
+            def present() -> Collection[DestKey]:
+                return plan.row(ward.plan).dests.keys() if ward else _dests(kernel, server, mark)
+
+            self._rulings[server.key] = self._new(server, old, present, places)
 
     def drop(self, key: str) -> None:
         """The roster has this virtual server no more."""
         self._rulings.pop(key, None)
 
-    def of(self, server: VirtualServer) -> Rulings:
+    def of(self, server: VirtualServer, places: Mapping[str, int] | None = None) -> Rulings:
         """The rulings for its real servers, () if there is none."""
         ruled = self._rulings.get(server.key)
-        return tuple(ruled.get(rs.key) for rs in server.real_servers) if ruled else ()
+        if not ruled:
+            return ()
+        rulings: list[Ruling | None] = [None] * len(server.real_servers)
+        for key, index in _indices(server, ruled, places):
+            rulings[index] = ruled[key]
+        return tuple(rulings)
 
     def committed(self, backend: Backend) -> None:
         """The roster has it."""
@@ -82,18 +92,29 @@ class Overrides:
             self._timer.cancel()
             self._timer = None
 
-    def _new(self, server: VirtualServer, old: Mapping[str, Ruling], present: Iterable[DestKey]) -> dict[str, Ruling]:
+    def _new(
+        self,
+        server: VirtualServer,
+        old: Mapping[str, Ruling],
+        present: Callable[[], Collection[DestKey]],
+        places: Mapping[str, int] | None = None,
+    ) -> dict[str, Ruling]:
         decided = self._decided.get(server.key, {})
-        there, now, wall = set(present), self._reactor.now_ns(), time.time()
-        return {
-            rs.key: drain.carry(old.get(rs.key), decided[rs.key], _key(rs) in there, now, wall)
-            for rs in server.real_servers
-            if rs.key in decided
-        }
+        now, wall = self._reactor.now_ns(), time.time()
+        there: Collection[DestKey] | None = None
+        new = {}
+        for key, index in _indices(server, decided, places):
+            was = old.get(key)
+            if was is None or was.override != decided[key]:
+                there = present() if there is None else there  # of tens of thousands: only if somebody wants to know
+            new[key] = drain.carry(
+                was, decided[key], there is not None and _key(server.real_servers[index]) in there, now, wall
+            )
+        return new
 
     def _decide(self, ward: Ward) -> None:
         server = ward.plan.server
-        new = self._new(server, self._rulings.get(server.key, {}), plan.row(ward.plan).dests)
+        new = self._new(server, self._rulings.get(server.key, {}), lambda: plan.row(ward.plan).dests)
         self._rulings[server.key] = new
         self._rule(ward)
 
@@ -160,6 +181,16 @@ def _active(counters: Mapping[tuple[ServiceKey, str], Mapping[str, int]], ward: 
     """Active connections in all the ward's services; None if one cannot say. A row that is not there has none."""
     found = [counters.get((key, str(_key(server))), {"active": 0}).get("active") for key in _keys(ward)]
     return None if None in found else sum(n for n in found if n is not None)
+
+
+def _indices(
+    server: VirtualServer, keys: Collection[str], places: Mapping[str, int] | None
+) -> Iterator[tuple[str, int]]:
+    """Where the real servers of these keys are, in their order; of one that is not there, nothing."""
+    if places is None:
+        return ((rs.key, index) for index, rs in enumerate(server.real_servers) if rs.key in keys)
+    found = [(places[key], key) for key in keys if key in places]
+    return ((key, index) for index, key in sorted(found))
 
 
 def _key(server: RealServer) -> DestKey:

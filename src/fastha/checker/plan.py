@@ -11,10 +11,12 @@ can, or a quorum once lost would never come back.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from ipaddress import ip_address
+from itertools import compress
+from operator import attrgetter, ne
 
 from fastha.checker import drain
 from fastha.checker.drain import Ruling, Rulings
@@ -36,12 +38,14 @@ TUNNEL_FLAGS = {"nocsum": 0, "csum": 1, "remcsum": 2}  # IP_VS_TUNNEL_ENCAP_FLAG
 FAMILIES: dict[str, int] = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 PROTOCOLS = {"TCP": socket.IPPROTO_TCP, "UDP": socket.IPPROTO_UDP, "SCTP": socket.IPPROTO_SCTP}
 SORRY_WEIGHT = 1
+BLOCK = 256  # real servers that are compared at once
+_WEIGHT = attrgetter("weight")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A virtual server and what is known of it; `up[i]` is real_servers[i], `keys[i]` and `dests[i]` its row while it
-    serves."""
+    serves (with its configured weight)."""
 
     server: VirtualServer
     up: tuple[bool, ...]
@@ -52,6 +56,7 @@ class Plan:
     weights: tuple[
         int | None, ...
     ] = ()  # what checks made of the configured weights (None: nothing); () where none did
+    live_weight: int = 0
 
     def ruling(self, index: int) -> Ruling | None:
         return self.rulings[index] if self.rulings else None
@@ -66,12 +71,6 @@ class Plan:
         return drain.live(self.ruling(index), self.weight(index)) > 0
 
     @property
-    def live_weight(self) -> int:
-        if self.rulings or self.weights:
-            return sum(drain.live(self.ruling(i), self.weight(i)) for i, up in enumerate(self.up) if up)
-        return sum(rs.weight for rs, up in zip(self.server.real_servers, self.up, strict=True) if up)
-
-    @property
     def sorry(self) -> bool:
         """Whether the sorry server takes the traffic."""
         return not self.quorum and self.server.sorry_server is not None
@@ -83,6 +82,7 @@ class ServerChanged:
 
     server: RealServer
     up: bool
+    index: int = field(default=-1, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,7 @@ class WeightChanged:
 
     server: RealServer
     weight: int
+    index: int = field(default=-1, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,44 +111,62 @@ class RunScript:
 Effect = ServerChanged | WeightChanged | QuorumChanged | RunScript
 
 
+@dataclass(slots=True)
+class Places:
+    """`keys` and `dests` of a Plan, one real server after another. A key that was there before is the same object: rows
+    that are compared are nearly all equal by identity."""
+
+    keys: list[DestKey] = field(default_factory=list)
+    dests: list[Dest] = field(default_factory=list)
+
+    def add(self, rs: RealServer, known: DestKey | None = None) -> None:
+        self.keys.append(known or DestKey(rs.ip, rs.port))
+        self.dests.append(_dest(rs, rs.weight, rs.uthreshold, rs.lthreshold))
+
+
 def start(
     server: VirtualServer,
     up: Sequence[bool],
     quorum: bool | None = None,
     rulings: Rulings = (),
     weights: Sequence[int | None] = (),
-    known: Mapping[int, DestKey] | None = None,
+    places: Places | None = None,
+    live: int | None = None,
 ) -> Plan:
     """The plan at the beginning; no script runs for it. `quorum` is what a predecessor had, None if there was none:
-    then it is there unless `alpha` says that it has to be proved, or too few servers count as up. `known`: keys of
-    real servers that were there before, by identity."""
-    known = known or {}
-    keys = tuple([known.get(id(rs)) or DestKey(rs.ip, rs.port) for rs in server.real_servers])
-    dests = tuple([_dest(rs, rs.weight, rs.uthreshold, rs.lthreshold) for rs in server.real_servers])
-    plan = Plan(
-        server, tuple(up), (not server.alpha) if quorum is None else quorum, keys, dests, rulings, _some(weights)
-    )
-    return replace(plan, quorum=_has_quorum(plan))
+    then it is there unless `alpha` says that it has to be proved, or too few servers count as up. `places`: of its
+    real servers, `live`: its live weight, if somebody has them."""
+    if places is None:
+        places = Places()
+        for rs in server.real_servers:
+            places.add(rs)
+    has = (not server.alpha) if quorum is None else quorum
+    plan = Plan(server, tuple(up), has, tuple(places.keys), tuple(places.dests), rulings, some(weights))
+    return _judged(plan, live)
 
 
 def carry(
-    old: Plan, server: VirtualServer, up: Sequence[bool], rulings: Rulings = (), weights: Sequence[int | None] = ()
+    old: Plan,
+    server: VirtualServer,
+    up: Sequence[bool],
+    rulings: Rulings = (),
+    weights: Sequence[int | None] = (),
+    places: Places | None = None,
+    live: int | None = None,
 ) -> tuple[Plan, tuple[Effect, ...]]:
     """The plan of a virtual server whose configuration changed: it has the quorum it had, judged by the new numbers."""
-    known = {id(rs): key for rs, key in zip(old.server.real_servers, old.keys, strict=True)}
-    new = start(server, up, old.quorum, rulings, weights, known)
+    new = start(server, up, old.quorum, rulings, weights, places, live)
     return new, tuple(_quorum_effects(old, new))
 
 
 def rule(plan: Plan, rulings: Rulings) -> tuple[Plan, tuple[Effect, ...]]:
     """Operators have decided something else, or a drain has ended."""
-    new = replace(plan, rulings=rulings)
-    new = replace(new, quorum=_has_quorum(new))
+    new = _judged(replace(plan, rulings=rulings))
     return new, tuple(_quorum_effects(plan, new))
 
 
-def _some(weights: Sequence[int | None]) -> tuple[int | None, ...]:
-    return tuple(weights) if any(weight is not None for weight in weights) else ()
+def some(weights: Sequence[int | None]) -> tuple[int | None, ...]:
+    return tuple(weights) if weights and weights.count(None) < len(weights) else ()
 
 
 def step(
@@ -163,14 +182,15 @@ def step(
     for index, up in changes.items():
         server = plan.server.real_servers[index]
         ups[index] = up
-        effects.append(ServerChanged(server, up))
+        effects.append(ServerChanged(server, up, index))
         if script := server.notify_up if up else server.notify_down:
             effects.append(RunScript(script, f"{plan.server.key} {server.key}"))
-    new = replace(plan, up=tuple(ups), weights=plan.weights if weights is None else _some(weights))
+    new = replace(plan, up=tuple(ups), weights=plan.weights if weights is None else some(weights))
     if new.weights != plan.weights:
         changed = [i for i in range(len(ups)) if plan.weight(i) != new.weight(i)]
-        effects += (WeightChanged(new.server.real_servers[i], new.weight(i)) for i in changed)
-    new = replace(new, quorum=_has_quorum(new))
+        effects += (WeightChanged(new.server.real_servers[i], new.weight(i), i) for i in changed)
+    plain = weights is None and not new.weights and not new.rulings
+    new = _judged(new, moved(plan, changes.items()) if plain else None)
     return new, (*effects, *_quorum_effects(plan, new))
 
 
@@ -196,13 +216,30 @@ def farewell(plan: Plan) -> tuple[RunScript, ...]:
     return tuple(scripts)
 
 
-def _has_quorum(plan: Plan) -> bool:
-    server, live = plan.server, plan.live_weight
+def _live(plan: Plan) -> int:
+    """The weight of all that are up and count."""
+    if plan.rulings or plan.weights:
+        return sum(drain.live(plan.ruling(i), plan.weight(i)) for i, up in enumerate(plan.up) if up)
+    return sum(map(_WEIGHT, compress(plan.dests, plan.up)))
+
+
+def moved(plan: Plan, changes: Iterable[tuple[int, bool]]) -> int:
+    """The live weight after these (index, is now up), where configured weights count alone."""
+    return plan.live_weight + sum(plan.dests[i].weight if up else -plan.dests[i].weight for i, up in changes)
+
+
+def _judged(plan: Plan, live: int | None = None) -> Plan:
+    """With its live weight, and the quorum that this makes."""
+    live = _live(plan) if live is None else live
+    return replace(plan, live_weight=live, quorum=_has_quorum(plan, live))
+
+
+def _has_quorum(plan: Plan, live: int) -> bool:
+    server = plan.server
     if plan.quorum:
         return live > 0 and live >= server.quorum - server.hysteresis
     # As configured: what an operator took away must not make the rest enough.
-    reachable = sum(rs.weight for rs in server.real_servers)
-    return live > 0 and live >= min(server.quorum + server.hysteresis, reachable)
+    return live > 0 and live >= min(server.quorum + server.hysteresis, sum(map(_WEIGHT, plan.dests)))
 
 
 # -- rows --
@@ -273,11 +310,14 @@ def _one_dest(method: str, tunnel: Tunnel, weight: int, uthreshold: int, lthresh
     return Dest(forward, weight, uthreshold, lthreshold, kind, tunnel.port, flags)
 
 
-def rows(plan: Plan, services: Sequence[ServiceKey]) -> Iterator[tuple[ServiceKey, ServiceRow]]:
-    """The wanted row of each of its services. All have the same destinations: one dict, not to be changed."""
-    one = row(plan)
+def rows(
+    plan: Plan, services: Sequence[ServiceKey], one: ServiceRow | None = None
+) -> Iterator[tuple[ServiceKey, ServiceRow]]:
+    """The wanted row of each of its services. All have the same destinations: one dict, not to be changed. `one`: the
+    row of the plan, if somebody has it."""
+    dests = (one or row(plan)).dests
     by_family: dict[int, ServiceRow] = {
-        family: ServiceRow(service(plan.server, family), one.dests) for family in FAMILIES.values()
+        family: ServiceRow(service(plan.server, family), dests) for family in FAMILIES.values()
     }
     return ((service_key, by_family[service_key.family]) for service_key in services)
 
@@ -285,24 +325,58 @@ def rows(plan: Plan, services: Sequence[ServiceKey]) -> Iterator[tuple[ServiceKe
 def row(plan: Plan) -> ServiceRow:
     """The wanted row: every live real server with its weight, failed ones with `inhibit_on_failure` at weight 0; the
     sorry server instead of the live ones while there is no quorum (without one, those that live go on)."""
-    server = plan.server
-    dests = {}
-    sorry_serves = plan.sorry
-    served = zip(server.real_servers, plan.up, plan.keys, plan.dests, strict=True)
-    for index, (rs, up, dest_key, dest) in enumerate(served):
-        if (ruling := plan.ruling(index)) is not None:
-            weight = drain.in_table(ruling, up and not sorry_serves, rs.inhibit_on_failure)
-            if weight is not None:
-                dests[dest_key] = replace(dest, weight=weight)
-        elif up and not sorry_serves:
-            dests[dest_key] = replace(dest, weight=plan.weight(index)) if plan.weights else dest
-        elif rs.inhibit_on_failure:
-            dests[dest_key] = replace(dest, weight=0)
-    sorry = server.sorry_server
+    dests: dict[DestKey, Dest] = {}
+    fill(plan, dests, range(len(plan.keys)))
+    return whole(plan, dests)
+
+
+def next_row(last: ServiceRow, was: Plan, plan: Plan) -> ServiceRow:
+    """The row of `plan`, where `last` is that of `was`: a few of tens of thousands may be up or down since."""
+    if was.server is not plan.server or (was.sorry, was.rulings, was.weights) != (
+        plan.sorry, plan.rulings, plan.weights,
+    ):  # fmt: skip
+        return row(plan)
+    dests = dict(last.dests)
+    fill(plan, dests, differing(was, plan))
+    return whole(plan, dests)
+
+
+def differing(was: Plan, plan: Plan) -> Iterator[int]:
+    """Which real servers are up in one of them and down in the other."""
+    for first in range(0, len(plan.up), BLOCK):
+        block = slice(first, first + BLOCK)
+        if was.up[block] != plan.up[block]:
+            yield from compress(range(first, first + BLOCK), map(ne, was.up[block], plan.up[block]))
+
+
+def fill(plan: Plan, dests: dict[DestKey, Dest], indices: Iterable[int]) -> None:
+    """These real servers of a row, as they are to be in it."""
+    for index in indices:
+        dest = _placed(plan, index)
+        if dest is not None:
+            dests[plan.keys[index]] = dest
+        else:
+            dests.pop(plan.keys[index], None)
+
+
+def whole(plan: Plan, dests: dict[DestKey, Dest]) -> ServiceRow:
+    """The row, once all real servers are there."""
+    server, sorry = plan.server, plan.server.sorry_server
     if sorry is not None:
         sorry_key = DestKey(sorry.ip, sorry.port)
-        if sorry_serves:
+        if plan.sorry:
             dests[sorry_key] = _dest(sorry, SORRY_WEIGHT)
         elif sorry.inhibit:
             dests.setdefault(sorry_key, _dest(sorry, 0))
     return ServiceRow(service(server), dests)
+
+
+def _placed(plan: Plan, index: int) -> Dest | None:
+    """What the table is to hold of a real server."""
+    rs, serves, dest = plan.server.real_servers[index], plan.up[index] and not plan.sorry, plan.dests[index]
+    if (ruling := plan.ruling(index)) is not None:
+        weight = drain.in_table(ruling, serves, rs.inhibit_on_failure)
+        return None if weight is None else replace(dest, weight=weight)
+    if serves:
+        return replace(dest, weight=plan.weight(index)) if plan.weights else dest
+    return replace(dest, weight=0) if rs.inhibit_on_failure else None

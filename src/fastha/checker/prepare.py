@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from fastha.checker import plan
@@ -25,15 +25,45 @@ from fastha.model import (
     VirtualServer,
 )
 
+PIECE = 64  # real servers between two places to pause
+
 
 def refusal(server: VirtualServer, backend: Backend, tried: Iterable[RealServer] = ()) -> str:
-    """Why this virtual server cannot be run here ("" if it can), in one line that names it. `tried`: real servers that
-    run, by identity: they are not tried again."""
-    known = set(map(id, tried))
-    fresh = tuple(rs for rs in server.real_servers if id(rs) not in known)
-    if reason := backend.refuse(server) or _unbuildable(replace(server, real_servers=fresh)):
-        return f"virtual server {server.key}: {reason}"
-    return ""
+    """`refusing` at once."""
+    said = list(refusing(server, backend, tried))
+    return said[-1] if said else ""
+
+
+def refusing(server: VirtualServer, backend: Backend, tried: Iterable[RealServer] = ()) -> Iterator[str]:
+    """Why this virtual server cannot be run here, in one line that names it, after any number of empty ones, which are
+    places to pause; it ends without one if it can. `tried`: real servers that run, by identity: they are not tried
+    again."""
+    known: set[int] = set()
+    for some in pieces(tuple(tried)):
+        known.update(map(id, some))
+        yield ""
+    fresh: list[RealServer] = []
+    for some in pieces(server.real_servers):
+        fresh += [rs for rs in some if id(rs) not in known]
+        yield ""
+    # How many destinations there are matters for mh, which does not take tens of thousands.
+    at_once = server.scheduler == "mh" or len(server.real_servers) <= PIECE
+    for some in (server.real_servers,) if at_once else pieces(server.real_servers):
+        if reason := backend.refuse(replace(server, real_servers=some)):
+            yield f"virtual server {server.key}: {reason}"
+            return
+        yield ""
+    contexts = Contexts()
+    for some in pieces(tuple(fresh)):
+        if reason := _unbuildable(replace(server, real_servers=some), contexts):
+            yield f"virtual server {server.key}: {reason}"
+            return
+        yield ""
+
+
+def pieces(servers: tuple[RealServer, ...]) -> Iterator[tuple[RealServer, ...]]:
+    """At least one, which may be empty."""
+    return (servers[first : first + PIECE] for first in range(0, max(1, len(servers)), PIECE))
 
 
 def fitted(server: VirtualServer, backend: Backend) -> VirtualServer:
@@ -43,14 +73,13 @@ def fitted(server: VirtualServer, backend: Backend) -> VirtualServer:
     return replace(server, masquerade=True)
 
 
-def _unbuildable(server: VirtualServer) -> str:
+def _unbuildable(server: VirtualServer, contexts: Contexts) -> str:
     """Build everything once that a commit will build; what cannot be is the reason."""
     try:
         plan.row(plan.start(server, [True] * len(server.real_servers)))
         plan.keys(server, mark=1)
     except KeyError as error:
         return f"{error} is not known"
-    contexts = Contexts()
     for rs in server.real_servers:
         for check in rs.checks:
             try:

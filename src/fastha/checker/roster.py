@@ -18,9 +18,11 @@ from fastha.checker.drain import Rulings
 from fastha.checker.ending import Ending, describe, outcome
 from fastha.checker.engine import Answer, Engines
 from fastha.checker.guard import Guard, Passed
-from fastha.checker.plan import Effect, Plan
+from fastha.checker.plan import Effect
+from fastha.checker.renewal import PIECE, Renewal
 from fastha.checker.verdict import Outcome, Verdict, Wait
-from fastha.checker.wards import ANSWERED, EARLY, HELD, NEW, Server, Slots, Ward, Watch
+from fastha.checker.wards import ANSWERED, EARLY, HELD, NEW, NOWHERE, Server, Slots, Ward, Watch
+from fastha.child.work import run
 from fastha.model import (
     Check,
     FileCheck,
@@ -68,30 +70,65 @@ class Roster:
         self._asked: _Asked | None = None  # while `put`s or `addresses` need it
         self._local: Callable[[str], bool] = lambda _ip: True
         self._said: dict[Watch, tuple[int | None, int]] = {}  # weight, what is added: of the last good answer
-        self.rulings: Callable[[VirtualServer], Rulings] = lambda _server: ()  # operators' decisions
+        self.renewal: Renewal | None = None  # under way
+        # operators' decisions; the mapping, if somebody has it: key of a real server -> its index
+        self.rulings: Callable[[VirtualServer, Mapping[str, int] | None], Rulings] = lambda _server, _places: ()
         self.guarded: Callable[[Ward, Guard, Passed], object] = lambda _ward, _before, _passed: None
         self.turned: Callable[[Watch], object] = lambda _watch: None  # a check has changed its mind
         self.wake: Callable[[int, Callable[[], object]], object] = lambda _when_ns, _callback: None
 
     # -- configuration --
 
+    def renew(self, server: VirtualServer, adopt: Adopted | None = None, mark: int = 0) -> Renewal:
+        """Watch this virtual server as it is configured here, once it turns. `adopt` is for one that is new; `mark`: of
+        a group that nftables marks. OSError or ValueError only for what `prepare` refuses. After the last one call
+        `settled`."""
+        return Renewal(self, server, adopt or Adopted(), mark, time.time())
+
     def put(self, server: VirtualServer, adopt: Adopted | None = None, mark: int = 0) -> Ward:
-        """Watch this virtual server as it is configured here. `adopt` is for one that is new; `mark`: of a group that
-        nftables marks. OSError or ValueError only for what `prepare` refuses. After the last one call `settled`."""
-        ward = self._ward(server, mark, self.wards.get(server.key), adopt or Adopted(), time.time())
-        if ward.mark != mark:
-            ward.mark, ward.keys = mark, plan.keys(server, mark)
-        self.wards[server.key] = ward
-        return ward
+        """The same at once."""
+        renewal = self.renew(server, adopt, mark)
+        run(renewal.prepare())
+        renewal.turn()
+        run(renewal.settle())
+        return renewal.ward
+
+    def turn(self, ward: Ward, renewal: Renewal, moved: Mapping[int, int]) -> None:
+        """Its real servers are those of another configuration; `moved`: index of old ones that it was -> that it is."""
+        before = gate.adopted(ward, renewal.adopt) if renewal.first else guard.carry(ward.guard, moved)
+        before_guard = Guard() if renewal.first else ward.guard
+        ups, passed = gate.begin(ward, before, renewal.healthy, self._now_ns())
+        ward.plan, effects = renewal.planned(ups)
+        if effects:
+            ward.since = renewal.now
+            self._changed(ward, effects)
+        if not renewal.first:
+            self.guarded(ward, before_guard, passed)
+        self._wake(ward, passed.again_ns)
 
     def drop(self, key: str) -> Ward:
-        """Watch it no more."""
+        """Watch it no more: nobody answers for it from now on. `leave_all` closes its checks."""
         ward = self.wards.pop(key)
         for server in ward.servers:
-            self._leave(server, server.watches)
-            server.watches = ()  # no cycle is left: what the collector has frozen only goes this way
-        ward.servers = []
+            server.index = NOWHERE
         return ward
+
+    def leave_all(self, ward: Ward) -> Iterator[None]:
+        """Close the checks of one that was dropped."""
+        for number, server in enumerate(ward.servers):
+            self.leave(server, server.watches)
+            server.watches = ()  # no cycle is left: what the collector has frozen only goes this way
+            if not number % PIECE:
+                yield
+        ward.servers = []
+
+    @property
+    def recalled(self) -> bool:
+        return self._asked is not None
+
+    def suspends(self, config: VirtualServer) -> bool:
+        """Whether it is not to be checked now."""
+        return config.ha_suspend and not self._local(config.ip)
 
     def recall(self) -> Iterator[None]:
         """Find out step by step what is being asked, for many `put`s: the first of them would do it at once."""
@@ -107,52 +144,23 @@ class Roster:
         """No more `put`s for now."""
         self._asked = None
 
-    def _ward(self, config: VirtualServer, mark: int, old: Ward | None, adopt: Adopted, now: float) -> Ward:
-        if old is not None and (old.plan.server is config or old.plan.server == config):
-            return old
-        ward = Ward(
-            old.plan if old else Plan(config, (), False, (), ()), plan.keys(config, mark), old.since if old else now
-        )
-        ward.mark, ward.limits = mark, guard.limits(config)
-        ward.suspended = config.ha_suspend and not self._local(config.ip)
-        before = {s.config.key: s for s in old.servers} if old else {}
-        for index, rs in enumerate(config.real_servers):
-            key = rs.key
-            ward.servers.append(self._server(ward, index, rs, before.pop(key, None), adopt.up.get(key), now))
-        for server in before.values():
-            self._leave(server, server.watches)
-            server.watches = ()
-        before_guard = old.guard if old else Guard()
-        ups, passed = gate.begin(ward, old, adopt, self._now_ns())
-        for index, server in enumerate(ward.servers):  # those that are as they were came along
-            server.ward, server.index = ward, index
-        if old is not None:
-            old.servers = []
-        self._adopt_weights(ward, adopt)
-        weights = [self.weight(s) for s in ward.servers] if self._said else ()
-        if old is None:
-            ward.plan = plan.start(config, ups, adopt.quorum, self.rulings(config), weights)
-        else:
-            ward.plan, effects = plan.carry(old.plan, config, ups, self.rulings(config), weights)
-            if effects:
-                ward.since = now
-                self._changed(ward, effects)
-            self.guarded(ward, before_guard, passed)
-        self._wake(ward, passed.again_ns)
-        return ward
-
-    def _adopt_weights(self, ward: Ward, adopt: Adopted) -> None:
-        """What checks had made of weights before this process was there holds until they say something else."""
-        for server in ward.servers if adopt.weights else ():
-            weigher = next((w for w in server.watches if isinstance(w.check, MiscCheck | FileCheck)), None)
-            if weigher is not None and server.config.key in adopt.weights:
-                self._said[weigher] = adopt.weights[server.config.key], 0
+    def adopt_weight(self, watches: Iterable[Watch], weight: int) -> None:
+        """What checks had made of it before this process was there holds until they say something else."""
+        weigher = next((w for w in watches if isinstance(w.check, MiscCheck | FileCheck)), None)
+        if weigher is not None:
+            self._said[weigher] = weight, 0
 
     def weight(self, server: Server) -> int | None:
-        """What its checks make of its configured weight, None: nothing. keepalived.md 2.9: the configured one and all
-        adjustments, within 0 and 2^31 - 1."""
-        configured, adjusted = server.config.weight, 0
-        for watch in server.watches:
+        """What its checks make of its configured weight, None: nothing."""
+        return self.weighed(server.config, server.watches)
+
+    def weighed(self, rs: RealServer, watches: Iterable[Watch]) -> int | None:
+        """What these checks make of it. keepalived.md 2.9: the configured weight and all adjustments, within 0 and
+        2^31 - 1."""
+        if not self._said:
+            return None
+        configured, adjusted = rs.weight, 0
+        for watch in watches:
             weight, added = self._said.get(watch, (None, 0))
             adjusted += (weight - configured if weight is not None else 0) + added
         return min(max(configured + adjusted, 0), MOST_WEIGHT) if adjusted else None
@@ -170,49 +178,27 @@ class Roster:
 
         self.wake(when_ns, woken)
 
-    def _server(
-        self, ward: Ward, index: int, rs: RealServer, old: Server | None, adopt: bool | None, now: float
-    ) -> Server:
-        if old is not None and old.config == rs and old.ward.suspended is ward.suspended:
-            return old
-        server = Server(rs, ward, index, old.since if old else now)
-        left = list(old.watches) if old else []
-        kept: list[Watch | None] = []
-        checks = rs.checks if len(rs.checks) < 2 else tuple(dict.fromkeys(rs.checks))  # asking twice tells nothing more
-        for check in checks:
-            match = next((w for w in left if w.check == check), None)
-            if match is not None and old is not None:
-                left.remove(match)
-                match.leave(old, server)
-                if old.ward.suspended is not ward.suspended:
-                    match = self._hold(server, match) if ward.suspended else self._resume(server, match)
-            kept.append(match)
-        watches = []
-        for check, watch in zip(checks, kept, strict=True):
-            if watch is None:
-                former = left.pop(0) if left else None
-                watch = self._ask(server, check, old, former, adopt)
-                if former in self._said and former.check.kind == check.kind:
-                    self._said.setdefault(watch, self._said[former])
-                if former is not None and old is not None:
-                    self._leave(old, (former,))
-            watches.append(watch)
-        server.watches = watches
-        if old is not None:
-            self._leave(old, left)
-            old.watches = ()
-        return server
+    def ask(
+        self, server: Server, check: Check, known: bool, former: Watch | None, adopt: bool | None, suspended: bool
+    ) -> Watch:
+        """Somebody's answer to the same question, or a question of its own. `known`: the real server was there before,
+        with `former` where this check is now; `adopt`: what a predecessor knew."""
+        watch = self._ask(server, check, known, former, adopt, suspended)
+        if former in self._said and former.check.kind == check.kind:
+            self._said.setdefault(watch, self._said[former])
+        return watch
 
-    def _ask(self, server: Server, check: Check, old: Server | None, former: Watch | None, adopt: bool | None) -> Watch:
-        """Somebody's answer to the same question, or a question of its own."""
+    def _ask(
+        self, server: Server, check: Check, known: bool, former: Watch | None, adopt: bool | None, suspended: bool
+    ) -> Watch:
         soon = min(check.warmup_ns, SOON_NS)
-        if old is not None:  # a changed check: forwarding stays as it is until it has an answer
+        if known:  # a changed check: forwarding stays as it is until it has an answer
             state, span, why = verdict.assume(former.verdict.up if former else True), soon, "reconfigured"
         elif adopt is not None:
             state, span, why = verdict.adopt(adopt), soon, "found so at the start"
         else:
             state, span, why = verdict.start(check), check.warmup_ns, "not checked yet"
-        if server.ward.suspended:
+        if suspended:
             return self._open(server, check, state, SUSPENDED)
         if (same := self._same(check, state)) is not None:
             same.join(server)
@@ -255,7 +241,7 @@ class Roster:
         if found is not watch:
             asked[watch.check] = (found, watch) if isinstance(found, Watch) else (*found, watch)
 
-    def _leave(self, server: Server, watches: Iterable[Watch]) -> None:
+    def leave(self, server: Server, watches: Iterable[Watch]) -> None:
         """`server` asks these no more; what nobody asks any more is closed."""
         for watch in watches:
             if watch.shared:
@@ -285,7 +271,7 @@ class Roster:
             if suspended is not ward.suspended:
                 ward.suspended = suspended
                 turned.append(ward)
-                turn = self._hold if suspended else self._resume
+                turn = self.hold if suspended else self.resume
                 for server in ward.servers:
                     server.watches = [turn(server, watch) for watch in server.watches]
         self._asked = None
@@ -293,18 +279,18 @@ class Roster:
             self._judge(joined)  # some have found an answer there
         return turned
 
-    def _hold(self, server: Server, watch: Watch) -> Watch:
+    def hold(self, server: Server, watch: Watch) -> Watch:
         """It is not to be asked for this server; a slot of its own is held until `_resume`."""
         checks, failures, _took = self._engine.stats(watch.slot)
         before, said = self._ended.pop(watch, (0, 0)), self._said.get(watch)
-        self._leave(server, (watch,))
+        self.leave(server, (watch,))
         held = self._open(server, watch.check, watch.verdict, SUSPENDED)
         self._ended[held] = before[0] + checks, before[1] + failures
         if said is not None:
             self._said[held] = said
         return held
 
-    def _resume(self, server: Server, watch: Watch) -> Watch:
+    def resume(self, server: Server, watch: Watch) -> Watch:
         if (same := self._same(watch.check, watch.verdict)) is not None:
             same.join(server)
             self._close(watch)
@@ -353,8 +339,11 @@ class Roster:
 
     def _judge(self, touched: Iterable[Server]) -> None:
         by_ward: dict[Ward, list[Server]] = {}
+        if self.renewal is not None:
+            self.renewal.touched.update(touched)
         for server in touched:
-            by_ward.setdefault(server.ward, []).append(server)
+            if server.index != NOWHERE:
+                by_ward.setdefault(server.ward, []).append(server)
         for ward, servers in by_ward.items():
             self._judge_ward(ward, servers)
 

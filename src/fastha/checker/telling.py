@@ -14,7 +14,7 @@ from fastha.checker.plan import Effect, QuorumChanged, RunScript, ServerChanged,
 from fastha.checker.roster import Roster
 from fastha.checker.table import TableKeeper
 from fastha.checker.verdict import Health
-from fastha.checker.wards import Server, Ward, Watch
+from fastha.checker.wards import NOWHERE, Server, Ward, Watch
 from fastha.child import Child
 from fastha.model.units import NS_PER_MS
 from fastha.scripts import letters, lines
@@ -45,12 +45,11 @@ class Teller:
         """Real servers or the quorum of a virtual server changed; so did these real servers also, in some other way."""
         assert self.table is not None
         name = ward.plan.server.key
-        servers = {s.config.key: s for s in ward.servers}
         said: list[str] = []
         for effect in effects:
             if isinstance(effect, ServerChanged):
                 self._unproved.discard((name, effect.server.key))
-                server = servers[effect.server.key]
+                server = ward.servers[effect.index]
                 word = "up" if effect.up else "down"
                 why = f"kept in the set, though its checks fail: {server.why}" if server.kept else server.why
                 self.child.event(
@@ -69,7 +68,7 @@ class Teller:
         for line in said:
             self.child.send("notify", line=line)
         row = self.table.wanted(ward.key)
-        shown = ward.servers if any(isinstance(e, QuorumChanged) for e in effects) else _named(effects, servers)
+        shown = ward.servers if any(isinstance(e, QuorumChanged) for e in effects) else _named(effects, ward)
         shown = [*shown, *also]
         patch = facts.virtual_server(ward)
         patch["real_servers"] = {s.config.key: facts.real_server(self.roster, s, row) for s in shown}
@@ -79,15 +78,14 @@ class Teller:
         """A check has changed its mind: mail for each real server that it concerns."""
         good = watch.verdict.up
         for server in watch.servers:
-            if server.config.smtp_alert:
+            if server.config.smtp_alert and server.index != NOWHERE:
                 alone = not all(other.verdict.up for other in server.watches if other is not watch)
                 config, name = server.ward.plan.server, watch.check.kind
                 self.child.post(letters.checked(config, server.config, name, server.up, good, watch.why, alone))
 
-    def began(self, ward: Ward, fresh: Iterable[Server], new: bool) -> None:
-        """These real servers of it nobody knew before; `new`: nor the virtual server. As keepalived (observed): that it
-        begins with its quorum is told as if it had gained it, that a real server begins as up only with
-        `rs_init_notifies`; one that begins as down is told when its first check has failed."""
+    def began(self, ward: Ward, fresh: Iterable[Server]) -> None:
+        """These real servers of it nobody knew before. As keepalived (observed): one that begins as up is told only
+        with `rs_init_notifies`; one that begins as down is told when its first check has failed."""
         config = ward.plan.server
         for server in fresh:
             self._unproved.discard((config.key, server.config.key))
@@ -95,7 +93,11 @@ class Teller:
                 self._unproved.add((config.key, server.config.key))
             elif self.first_states:
                 self._tell_server(ward, server, True)
-        if new and ward.plan.quorum:
+
+    def began_with_quorum(self, ward: Ward) -> None:
+        """A virtual server that nobody knew before is told as if it had gained its quorum (as keepalived, observed)."""
+        config = ward.plan.server
+        if ward.plan.quorum:
             self.child.send("notify", line=lines.virtual_server(config, True))
             self.child.script(config.quorum_up, config.key)
 
@@ -170,7 +172,7 @@ class Teller:
         moving: dict[str, Any] = {}
         here = ""  # whose real servers `moving` are
         for key, server in some:
-            if server.ward is not wards.get(key):
+            if server.index == NOWHERE or server.ward is not wards.get(key):
                 continue  # it is watched no more
             if key != here:
                 here, moving = key, {}
@@ -220,5 +222,5 @@ def _servers(wards: Mapping[str, Ward]) -> Iterator[tuple[str, Server]]:
             yield key, server
 
 
-def _named(effects: Sequence[Effect], servers: Mapping[str, Server]) -> list[Server]:
-    return [servers[e.server.key] for e in effects if isinstance(e, ServerChanged | WeightChanged)]
+def _named(effects: Sequence[Effect], ward: Ward) -> list[Server]:
+    return [ward.servers[e.index] for e in effects if isinstance(e, ServerChanged | WeightChanged)]

@@ -12,9 +12,10 @@ from fastha.checker.engine import SHIFT
 from fastha.checker.guard import Guard, Limits
 from fastha.checker.plan import Plan
 from fastha.checker.verdict import Health, Verdict
-from fastha.dataplane.rows import ServiceKey
+from fastha.dataplane.rows import ServiceKey, ServiceRow
 from fastha.model import Check, RealServer
 
+NOWHERE = -1  # index of a real server that is not in its ward: not yet, or no more
 HELD, NEW, EARLY, ANSWERED = range(4)  # stages of a Watch; EARLY: the next probe finds it a phase of its own
 
 
@@ -118,6 +119,7 @@ class Ward:
     guard: Guard = field(default_factory=Guard)
     panic_since: float = 0.0
     wake_ns: int = 0  # when somebody who is kept may fall
+    row: tuple[Plan, ServiceRow] | None = None  # what was wanted last, and of which plan
 
     @property
     def key(self) -> ServiceKey:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, cast
 
 import orjson
@@ -219,8 +220,14 @@ class Parts:
             yield
         for new in (draft.same, draft.changed):
             for key, held in new.items():
+                before = self._held.get(key)
+                chunks = list(before.chunks) if before is not None else []
                 self._held[key] = held
+                del before
                 yield
+                while chunks:
+                    chunks.pop()
+                    yield
         self.generation = draft.generation
 
 
@@ -241,4 +248,4 @@ def _last(steps: Iterator[Draft | None]) -> Draft:
 
 
 def _whole(held: Held, server: VirtualServer) -> Held:
-    return replace(held, value=replace(server, real_servers=tuple(rs for chunk in held.chunks for rs in chunk)))
+    return replace(held, value=replace(server, real_servers=tuple(chain.from_iterable(held.chunks))))

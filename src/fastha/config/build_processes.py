@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from fastha.config import values
 from fastha.config.shape import Item
 from fastha.config.tree import Faults
-from fastha.config.words import check_words
+from fastha.config.words import c_number, check_words
 from fastha.lean import replace
 from fastha.model import ProcessDefs, Processes
 
@@ -92,6 +92,6 @@ def _name(word: str) -> str:
 
 def _umask(words: list[str]) -> int:
     text = " ".join(words)
-    if text.isdigit():
-        return int(text, 8)
+    if text[:1].isdigit():
+        return c_number(text) or 0
     return sum(BITS[bit] for bit in dict.fromkeys(text.replace("|", " ").split()))

@@ -44,7 +44,7 @@ def build_sync_groups(
             built = known[member]
             known[member] = Built(_joined(built, draft, faults), built.spot)
         alert = mail.alerts(draft.smtp_alert, "vrrp")
-        out.append(SyncGroup(name, members, draft.weights, InstanceNotify(**draft.notify), alert))
+        out.append(SyncGroup(name, members, draft.weights, InstanceNotify(**draft.notify, says_deleted=False), alert))
     return tuple(out), [known[built.value.name] if built is not None else built for built in instances]
 
 

@@ -74,7 +74,7 @@ def _read_words(item: Item, into: Vmac, faults: Faults) -> None:
                 into.group = group
         elif word == "name" and index + 1 < len(words):
             index += 1
-            into.name = words[index]
+            into.name = into.name or words[index]
         elif into.ipvlan and word in IPVLAN:
             into.ipvlan = word
         elif into.ipvlan and values.parse_address(word.partition("/")[0]) is not None:
@@ -84,7 +84,7 @@ def _read_words(item: Item, into: Vmac, faults: Faults) -> None:
             if octets[:4] != RESERVED or len(octets) != 6:
                 into.mac = ":".join(octets)
         else:
-            into.name = word
+            into.name = into.name or word  # of two the first, as in keepalived
         index += 1
 
 

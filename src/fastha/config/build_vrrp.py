@@ -81,6 +81,7 @@ class Draft:
     track: list[TrackVirtualServer] = field(default_factory=list)
     trackers: list[Tracker] = field(default_factory=list)
     notify: dict[str, Script] = field(default_factory=dict)
+    says_deleted: bool = False
     notify_priority: bool | None = None
     smtp_alert: bool | None = None
     routes: list[Route] = field(default_factory=list)
@@ -173,7 +174,7 @@ def build_instance(
         down_timer_adverts=draft.down_timer_adverts or globals_.down_timer_adverts,
         track_virtual_servers=tuple(draft.track),
         track=tuple(draft.trackers),
-        notify=InstanceNotify(**draft.notify),
+        notify=InstanceNotify(**draft.notify, says_deleted=draft.says_deleted),
         smtp_alert=globals_.mail.alerts(draft.smtp_alert, "vrrp"),
         notify_priority=globals_.notify_priority if draft.notify_priority is None else draft.notify_priority,
         vrf=vrf,
@@ -253,6 +254,8 @@ def _keyword(item: Item, draft: Draft, servers: Mapping[str, VirtualServer], fau
             read_flag(item, draft.answers, faults)
         case name if name in VMAC_WORDS:
             read_vmac(item, draft.vmac, faults)
+        case "notify_deleted" if len(item.statement.words) == 1:
+            draft.says_deleted = True
         case name if name in NOTIFY:
             if (script := values.script(item, faults)) is not None:
                 draft.notify[NOTIFY[name]] = script

@@ -75,6 +75,8 @@ def dump_instance(instance: VrrpInstance, servers: Iterable[VirtualServer], page
         for keyword, field in NOTIFY.items():
             if (command := getattr(instance.notify, field)) is not None:
                 page.say(keyword, script(command))
+        if instance.notify.says_deleted and instance.notify.deleted is None:
+            page.say("notify_deleted")
         page.flag("smtp_alert", instance.smtp_alert)
         page.flag("notify_priority_changes", instance.notify_priority)
         if not instance.addresses:

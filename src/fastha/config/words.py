@@ -119,17 +119,26 @@ def _comm(item: Item, index: int, faults: Faults) -> None:
 
 
 def _mask(item: Item, faults: Faults) -> None:
-    """An octal number up to 0777, or the names of bits of sys/stat.h joined by |."""
+    """A number up to 0777 as C writes it (22 is 026), or the names of bits of sys/stat.h joined by |."""
     words = item.statement.words[1:]
     names = [name for word in words for name in word.split("|") if name]
     if words[0][:1].isdigit():
-        if not (OCTAL.fullmatch(words[0]) and len(words) == 1):
-            faults.error(item.statement.place(1), f"umask: '{shown(' '.join(words))}' is not an octal number up to 777")
+        if len(words) > 1 or c_number(words[0]) not in range(0o1000):
+            hint = "an octal number begins with 0"
+            faults.error(item.statement.place(1), f"umask: '{shown(' '.join(words))}' is not 0 to 0777", hint)
         return
     for name in names:
         if name not in BITS:
             faults.error(item.statement.place(1), f"umask: '{shown(name)}' is no bit", "such as IRWXG|IRWXO")
             return
+
+
+def c_number(word: str) -> int | None:
+    """0x1f, 037 or 31, as strtol with base 0 reads it; None if it is none of them."""
+    found = C_NUMBER.fullmatch(word[:20])
+    if found is None:
+        return None
+    return int(found["x"], 16) if found["x"] else int(found["o"] or "0", 8) if found["d"] is None else int(found["d"])
 
 
 def _include_check(item: Item, faults: Faults) -> None:
@@ -202,7 +211,7 @@ def _is_mac(word: str) -> bool:
 
 
 COMM = 15  # linux/sched.h: TASK_COMM_LEN, without the ending NUL
-OCTAL = re.compile(r"[0-7]{1,4}|0x[0-9a-fA-F]{1,3}")
+C_NUMBER = re.compile(r"0[xX](?P<x>[0-9a-fA-F]+)|0(?P<o>[0-7]*)|(?P<d>[1-9][0-9]*)")
 OCTET = re.compile(r"[0-9a-fA-F]{1,2}")
 BITS = frozenset(f"I{right}{who}" for right in ("R", "W", "X") for who in ("USR", "GRP", "OTH")) | {
     "IRWXU", "IRWXG", "IRWXO",

@@ -29,6 +29,7 @@ from dataclasses import replace
 from fastha.dataplane.rows import OUR_FLAGS, Dest, DestKey, Forward, Op, Service, ServiceFlag, ServiceKey, Table, Verb
 
 COSTLY = frozenset({"mh", "wrr"})  # schedulers that pay O(destinations) for each change
+BLOCK = 256  # destinations that are compared at once
 HANDFUL = 16  # up to here a costly scheduler costs less than the extra operation is worth
 
 
@@ -76,10 +77,11 @@ def _new(key: ServiceKey, service: Service, dests: dict[DestKey, Dest]) -> list[
 
 def _dests(key: ServiceKey, wanted: dict[DestKey, Dest], actual: dict[DestKey, Dest]) -> Iterator[Op]:
     """The destinations of a service that is there: new ones, then rising, then other changes, then removals."""
-    if wanted == actual:
+    if wanted is actual:
         return
+    others, gone = _differing(wanted, actual)
     changed: list[tuple[bool, DestKey, Dest]] = []
-    for dest_key, dest in wanted.items():
+    for dest_key, dest in others:
         there = actual.get(dest_key)
         if there is None:
             yield Op(Verb.NEW_DEST, key, dest_key=dest_key, dest=dest)
@@ -87,9 +89,48 @@ def _dests(key: ServiceKey, wanted: dict[DestKey, Dest], actual: dict[DestKey, D
             changed.append((dest.weight > there.weight, dest_key, dest))
     for _rising, dest_key, dest in sorted(changed, key=lambda c: not c[0]):  # stable: the order of the configuration
         yield Op(Verb.SET_DEST, key, dest_key=dest_key, dest=dest)
-    for dest_key in actual:
-        if dest_key not in wanted:
-            yield Op(Verb.DEL_DEST, key, dest_key=dest_key)
+    for dest_key in gone:
+        yield Op(Verb.DEL_DEST, key, dest_key=dest_key)
+
+
+def _differing(
+    wanted: dict[DestKey, Dest], actual: dict[DestKey, Dest]
+) -> tuple[list[tuple[DestKey, Dest]], list[DestKey]]:
+    """(what is wanted and not there as the same object, what is there and not wanted). Of tens of thousands of
+    destinations nearly all are the same objects in the same order: those are passed over without looking them up."""
+    keys, dests = list(wanted), list(wanted.values())
+    there_keys, there_dests = list(actual), list(actual.values())
+    others: list[tuple[DestKey, Dest]] = []
+    gone: list[DestKey] = []
+    here = there = single = 0
+    while here < len(keys) and there < len(there_keys):
+        if not single:
+            if keys[here : here + BLOCK] != there_keys[there : there + BLOCK]:
+                single = BLOCK
+                continue
+            if dests[here : here + BLOCK] != there_dests[there : there + BLOCK]:
+                block = slice(here, here + BLOCK)
+                trios = zip(keys[block], dests[block], there_dests[there : there + BLOCK], strict=True)
+                others += [(key, dest) for key, dest, old in trios if dest is not old]
+            here, there = here + BLOCK, there + BLOCK
+            continue
+        single -= 1
+        key, there_key = keys[here], there_keys[there]
+        if key == there_key:
+            if dests[here] is not there_dests[there]:
+                others.append((key, dests[here]))
+            here, there = here + 1, there + 1
+        elif there_key not in wanted:
+            gone.append(there_key)
+            there += 1
+        elif key not in actual:
+            others.append((key, dests[here]))
+            here += 1
+        else:
+            break  # in another order
+    others += [item for item in zip(keys[here:], dests[here:], strict=True) if actual.get(item[0]) is not item[1]]
+    gone += [key for key in there_keys[there:] if key not in wanted]
+    return others, gone
 
 
 _WORDS = {

@@ -70,9 +70,9 @@ class Service:
     masquerade: bool = True
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class DestKey:
-    """What identifies a destination within its service."""
+class DestKey(NamedTuple):
+    """What identifies a destination within its service. A tuple: a row of 50 000 is looked into by them again and
+    again, and a dataclass hashes in Python."""
 
     ip: str
     port: int

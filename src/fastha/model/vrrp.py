@@ -124,6 +124,7 @@ class InstanceNotify:
     deleted: Script | None = None
     any: Script | None = None
     rx_lower: Script | None = None  # a master hears a lower priority
+    says_deleted: bool = False  # notify_deleted without a script: what a reload removes is DELETED, not in FAULT
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ def _data(seen: Seen) -> dict[str, Any]:
         "wantstate": STATES[wanted_state(seen)],
         "version": instance.version,
         "smtp_alert": instance.smtp_alert,
-        "notify_deleted": instance.notify.deleted is not None,
+        "notify_deleted": instance.notify.deleted is not None or instance.notify.says_deleted,
     }
     for attribute, key in SCRIPTS.items():
         if (script := getattr(instance.notify, attribute, None)) is not None:

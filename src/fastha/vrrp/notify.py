@@ -17,7 +17,7 @@ MASTER, BACKUP, FAULT, STOP, DELETED = "MASTER", "BACKUP", "FAULT", "STOP", "DEL
 
 def told(instance: VrrpInstance, state: str, priority: int) -> tuple[tuple[Script, ...], str]:
     """(scripts in their order, the FIFO line). `priority`: the effective one."""
-    if state == DELETED and instance.notify.deleted is None:
+    if state == DELETED and instance.notify.deleted is None and not instance.notify.says_deleted:
         state = FAULT
     line = lines.instance(instance.name, state, priority)
     return _scripts(instance.notify, state, ("INSTANCE", instance.name, state, str(priority))), line

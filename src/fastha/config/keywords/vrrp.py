@@ -77,7 +77,7 @@ notify_master              | CMD [USER [GROUP]] |      |         | yes | Run on 
 notify_backup              | CMD [USER [GROUP]] |      |         | yes | Run on becoming backup
 notify_fault               | CMD [USER [GROUP]] |      |         | yes | Run on FAULT
 notify_stop                | CMD [USER [GROUP]] |      |         | yes | Run when the daemon stops
-notify_deleted             | CMD [USER [GROUP]] |      |         | yes | Run when a reload removes the instance
+notify_deleted             | [CMD [USER [GROUP]]] |    |         | yes | The state is DELETED, and not FAULT, when a reload removes the instance; what is run then
 notify_master_rx_lower_pri | CMD [USER [GROUP]] |      |         | yes | Run when a master hears a lower priority
 notify                     | CMD [USER [GROUP]] |      |         | yes | Run on every change
 smtp_alert                 | [BOOL]         |          |         | yes | Mail on changes
