@@ -95,11 +95,12 @@ class _Book:
 
     def _members(self, statement: Statement) -> Iterator[tuple[str, Statement, int]]:
         """(name, line, word index) of a group's members."""
-        groups = list(inner(statement, "group"))
-        if len(groups) > 1:
-            self.faults.error(groups[1].place(), "group is there already", f"line {groups[0].line}")
-        if groups and not groups[0].block:
-            self.faults.warning(groups[0].place(), "the group is empty")
+        groups = inner(statement, "group")
+        first, second = next(groups, None), next(groups, None)
+        if first is not None and second is not None:
+            self.faults.error(second.place(), "group is there already", f"line {first.line}")
+        if first is not None and not first.block:
+            self.faults.warning(first.place(), "the group is empty")
         return ((name, line, i) for line in entries(statement, "group") for i, name in enumerate(line.words))
 
     def _sync_group(self, statement: Statement) -> None:

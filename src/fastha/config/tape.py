@@ -219,6 +219,7 @@ class Records:
         """All statements; blocks that are open end here."""
         while self._open:
             self.close()
+        self.buffer = self.buffer[:]  # without the room that it had to grow
         return Block(self, 0, len(self.buffer), -1, 0)
 
     # -- reading

@@ -19,6 +19,7 @@ NONE: frozenset[int] = frozenset()
 MOST_FAULTS = 5000
 MOST_TEXT = 3_000_000  # characters of all of them
 SMALL = 20_000  # bytes of the records of a block whose statements are kept while it is looked at
+HALF, LOW = 32, (1 << 32) - 1  # two numbers in one
 WORD = re.compile(r"[^ \t\r\f\v]+")
 Place = tuple[str, int, int]  # file, line, column; both from 1
 
@@ -158,23 +159,31 @@ class Spot:
 class Marks:
     """The same for many, in 24 bytes each."""
 
+    __slots__ = ("_rest", "_store")
+
     def __init__(self) -> None:
-        self._stores: list[Store] = []  # one
-        self._at = array("Q")
-        self._rest = array("I")  # source, line, first word, words
+        self._store: Store | None = None
+        self._rest = array("Q")  # record; source and line; first word and words
 
     def add(self, statement: Statement) -> None:
-        if not self._stores:
-            self._stores.append(statement._store)
-        self._at.append(statement._at)
-        self._rest.extend((statement._source, statement.line, statement._first, len(statement.words)))
+        self._store = statement._store
+        source, first = statement._source << HALF, statement._first << HALF
+        self._rest.extend((statement._at, source | statement.line, first | len(statement.words)))
 
     def statement(self, index: int) -> Statement:
-        source, line, first, count = self._rest[4 * index : 4 * index + 4]
-        return Spot(self._stores[0], self._at[index], source, line, first, count).statement()
+        at, place, words = self._rest[3 * index : 3 * index + 3]
+        assert self._store is not None
+        return Spot(self._store, at, place >> HALF, place & LOW, words >> HALF, words & LOW).statement()
 
     def line(self, index: int) -> int:
-        return self._rest[4 * index + 1]
+        return self._rest[3 * index + 1] & LOW
+
+    def __len__(self) -> int:
+        return len(self._rest) // 3
+
+    def __iter__(self) -> Iterator[Statement]:
+        """Made again, one by one."""
+        return (self.statement(index) for index in range(len(self)))
 
 
 class Block(Sequence[Statement]):
