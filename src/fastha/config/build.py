@@ -91,7 +91,7 @@ def _config(tree: Tree, top: Top, globals_: Globals, host: Host | None, values: 
         i for item in top.named("vrrp_instance") if (i := build_instance(item, globals_, servers, known, faults))
     ]
     instances = with_names(instances, globals_.vmac_prefix, globals_.vmac_addr_prefix or globals_.vmac_prefix, faults)
-    sync_groups, instances = build_sync_groups(top.named("vrrp_sync_group"), instances, known, globals_.mail, faults)
+    sync_groups = build_sync_groups(top.named("vrrp_sync_group"), instances, known, globals_.mail, faults)
     check_instances(instances, faults)
     check_references(tree.statements, faults)
     advise(tree.statements, instances, valid, faults)

@@ -106,7 +106,8 @@ def build_real_server(
     return RealServer(
         ip=draft.ip, port=port, weight=weight, forward=method.forward, tunnel=method.tunnel,
         inhibit_on_failure=inhibit,
-        alpha=bool(timing.alpha), uthreshold=body.uthreshold, lthreshold=body.lthreshold, checks=tuple(check for check in built if check is not None),
+        alpha=bool(timing.alpha), uthreshold=body.uthreshold, lthreshold=body.lthreshold,
+        checks=tuple(check for check in built if check is not None),
         notify_up=body.notify_up, notify_down=body.notify_down, smtp_alert=smtp_alert,
     )  # fmt: skip
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
 from fastha.config.build_group import MOST_SERVICES
@@ -40,14 +40,26 @@ def check_sync(place: Place, servers: Iterable[VirtualServer], faults: Faults) -
             return
 
 
+Kind = tuple[str, str, int]  # family, protocol ("fwmark" for a mark), port
+
+
 class _Span(NamedTuple):
     """Services that a virtual server asks for: `first`..`last` are addresses as numbers, or one mark."""
 
-    kind: tuple[str, str, int]  # family, protocol ("fwmark" for a mark), port
+    kind: Kind
     first: int
     last: int
-    text: str
     owner: Built[VirtualServer]
+
+    @property
+    def text(self) -> str:
+        family, protocol, port = self.kind
+        if protocol == "fwmark":
+            return f"fwmark {self.first}"
+        if not self.owner.value.members:
+            return self.owner.value.key
+        first, last = (IPv6Address(n) if family == "inet6" else IPv4Address(n) for n in (self.first, self.last))
+        return f"{first} port {port}" if first == last else f"{first}-{last} port {port}"
 
 
 def check_services(servers: list[Built[VirtualServer]], marked: bool, faults: Faults) -> None:
@@ -56,7 +68,8 @@ def check_services(servers: list[Built[VirtualServer]], marked: bool, faults: Fa
     `marked`: nftables_ipvs gives the addresses of a group one mark, so that their number costs nothing.
     """
     count = 0
-    spans = sorted((s for built in servers for s in _spans(built)), key=lambda s: (s.kind, s.first, s.last))
+    kinds: dict[Kind, Kind] = {}
+    spans = sorted((s for built in servers for s in _spans(built, kinds)), key=lambda s: (s.kind, s.first, s.last))
     for span in spans:
         if span.kind[1] != "fwmark" and not (marked and span.owner.value.group):
             count += span.last - span.first + 1
@@ -76,20 +89,24 @@ def check_services(servers: list[Built[VirtualServer]], marked: bool, faults: Fa
             widest_yet = span
 
 
-def _spans(built: Built[VirtualServer]) -> Iterator[_Span]:
+def _spans(built: Built[VirtualServer], kinds: dict[Kind, Kind]) -> Iterator[_Span]:
+    """`kinds`: those that there are, for equal ones to be one object."""
     server = built.value
+
+    def span(family: str, protocol: str, port: int, first: int, last: int) -> _Span:
+        kind = family, protocol, port
+        return _Span(kinds.setdefault(kind, kind), first, last, built)
+
     if server.fwmark:
-        yield _Span((server.family, "fwmark", 0), server.fwmark, server.fwmark, f"fwmark {server.fwmark}", built)
+        yield span(server.family, "fwmark", 0, server.fwmark, server.fwmark)
     elif server.ip:
         ip = int(ip_address(server.ip))
-        yield _Span((server.family, server.protocol, server.port), ip, ip, server.key, built)
+        yield span(server.family, server.protocol, server.port, ip, ip)
     for m in server.members:
         if m.fwmark:
-            yield _Span((m.family, "fwmark", 0), m.fwmark, m.fwmark, f"fwmark {m.fwmark}", built)
-            continue
-        first, last = int(ip_address(m.first_ip)), int(ip_address(m.last_ip))
-        text = m.first_ip if first == last else f"{m.first_ip}-{m.last_ip}"
-        yield _Span((m.family, server.protocol, m.port), first, last, f"{text} port {m.port}", built)
+            yield span(m.family, "fwmark", 0, m.fwmark, m.fwmark)
+        else:
+            yield span(m.family, server.protocol, m.port, int(ip_address(m.first_ip)), int(ip_address(m.last_ip)))
 
 
 def _overlap(one: _Span, other: _Span, faults: Faults) -> None:
@@ -106,23 +123,39 @@ def _overlap(one: _Span, other: _Span, faults: Faults) -> None:
 
 
 def check_instances(instances: list[Built[VrrpInstance]], faults: Faults) -> None:
-    """Names and identities must be unique; an address on two instances is surely a mistake."""
+    """Names and identities must be unique; an address on two instances is surely a mistake. One table at a time."""
+    _check_names(instances, faults)
+    _check_identities(instances, faults)
+    if len(instances) > 1:
+        _check_addresses(instances, faults)
+
+
+def _check_names(instances: list[Built[VrrpInstance]], faults: Faults) -> None:
     names: dict[str, Built[VrrpInstance]] = {}
-    identities: dict[tuple[int, str, str], Built[VrrpInstance]] = {}
-    addresses: dict[str, dict[str, Built[VrrpInstance]]] = {}  # interface -> address -> whose it is
     for built in instances:
-        instance = built.value
-        if (other := names.setdefault(instance.name, built)) is not built:
+        if (other := names.setdefault(built.value.name, built)) is not built:
             faults.error(
-                built.spot.place(1), f"vrrp_instance {shown(instance.name)} is there already",
+                built.spot.place(1), f"vrrp_instance {shown(built.value.name)} is there already",
                 f"first at {_name_at(other, built)}",
             )  # fmt: skip
+
+
+def _check_identities(instances: list[Built[VrrpInstance]], faults: Faults) -> None:
+    identities: dict[tuple[int, str, str], Built[VrrpInstance]] = {}
+    for built in instances:
+        instance = built.value
         if (other := identities.setdefault(instance.identity, built)) is not built:
             faults.error(
                 built.spot.place(1), f"virtual_router_id {instance.vrid} on {instance.interface} is used already",
                 f"first at {_name_at(other, built)}",
             )  # fmt: skip
-        for address in instance.carried if len(instances) > 1 else ():
+
+
+def _check_addresses(instances: list[Built[VrrpInstance]], faults: Faults) -> None:
+    addresses: dict[str, dict[str, Built[VrrpInstance]]] = {}  # interface -> address -> whose it is
+    for built in instances:
+        instance = built.value
+        for address in instance.carried:
             other = addresses.setdefault(instance.dev_of(address), {}).setdefault(address.ip, built)
             if other is not built:
                 faults.warning(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from fastha.config.tree import Faults, Place, Spot, Statement, shown
+from fastha.config.tree import Faults, Marks, Place, Spot, Statement, shown
 from fastha.lean import dataclass
 
 if TYPE_CHECKING:
@@ -38,12 +38,14 @@ def first_at(place: Place, here: Place) -> str:
 
 def named_once(word: str, blocks: Iterable[Item], faults: Faults) -> Iterator[tuple[str, Statement]]:
     """(name, statement) of every block `word NAME {}`; of two with one name the first alone, and it is an error."""
-    first: dict[str, Spot] = {}
+    marks = Marks()
+    first: dict[str, int] = {}  # name -> index of its mark
     for item in blocks:
         statement, name = item.statement, item.statement.words[1]
         if name not in first:
-            first[name] = statement.spot()
+            first[name] = len(marks)
+            marks.add(statement)
             yield name, statement
         else:
-            where = first_at(first[name].place(), statement.place())
+            where = first_at(marks.statement(first[name]).place(), statement.place())
             faults.error(statement.place(1), f"{word} {shown(name)} is there already", f"first at {where}")

@@ -242,6 +242,8 @@ def within(place: Place, expanded: str) -> Place:
 def shown(text: str, limit: int = 60) -> str:
     """Text fit for a message: no control characters or lone surrogates, and not too long."""
     text = text if len(text) <= limit else text[: limit - 3] + "..."
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
