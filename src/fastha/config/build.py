@@ -37,7 +37,7 @@ from fastha.config.top import Top
 from fastha.config.tree import EnoughFaults, Faults, Tree
 from fastha.config.warnings import advise
 from fastha.errors import Fault
-from fastha.model import Config
+from fastha.model import Config, Tls
 
 if TYPE_CHECKING:
     from fastha.config.warnings_host import Host
@@ -79,7 +79,8 @@ def _config(tree: Tree, top: Top, globals_: Globals, host: Host | None, values: 
     built = [b for b in drafts if b]
     warn_unused(groups, faults)
     ssl = build_ssl_block(top.named("SSL"), faults)
-    built = [Built(with_material(b.value, ssl), b.spot) for b in built]
+    if ssl != Tls():
+        built = [Built(with_material(b.value, ssl), b.spot) for b in built]
     servers = check_virtual_servers(built, faults)
     check_bfd_checks(built, bfds, faults)
     valid = [b for b in built if servers[b.value.key] is b.value]
@@ -125,5 +126,9 @@ def in_order(faults: Faults, files: list[str]) -> tuple[Fault, ...]:
     """Faults in the order of the text: by file as read, then line and column."""
     rank = {name: i for i, name in reversed(list(enumerate(files)))}
     unknown = len(rank)
-    unique = dict.fromkeys(faults.told())
-    return tuple(sorted(unique, key=lambda f: (rank.get(f.file, unknown), f.line, f.column)))
+    out = list(dict.fromkeys(faults.told()))
+    # Three times, and each keeps the order of the one before: no tuple for each of them.
+    out.sort(key=lambda f: f.column)
+    out.sort(key=lambda f: f.line)
+    out.sort(key=lambda f: rank.get(f.file, unknown))
+    return tuple(out)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from fastha.config import values
 from fastha.config.build_mail import Mail
 from fastha.config.build_trackers import LISTS, Known, build_trackers, without_own
-from fastha.config.build_vrrp import NOTIFY
+from fastha.config.build_vrrp import NOBODY, NOTIFY
 from fastha.config.placed import Built, named_once
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
@@ -44,7 +44,9 @@ def build_sync_groups(
             built = instances[known[member]]
             instances[known[member]] = Built(_joined(built, draft, faults), built.spot)
         alert = mail.alerts(draft.smtp_alert, "vrrp")
-        out.append(SyncGroup(name, members, draft.weights, InstanceNotify(**draft.notify), alert))
+        out.append(
+            SyncGroup(name, members, draft.weights, InstanceNotify(**draft.notify) if draft.notify else NOBODY, alert)
+        )
     for index, built in enumerate(instances):
         if known[built.value.name] != index:
             instances[index] = instances[known[built.value.name]]

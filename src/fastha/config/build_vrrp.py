@@ -52,6 +52,8 @@ NOTIFY = {
     "notify": "any",
     "notify_master_rx_lower_pri": "rx_lower",
 }
+NOBODY = InstanceNotify()  # what is mostly said is one object
+NO_AUTH = Auth()
 
 
 @dataclass(slots=True)
@@ -75,7 +77,7 @@ class Draft:
     unicast_peers: list[str] = field(default_factory=list)
     bounds: list[PeerTtl] = field(default_factory=list)
     wire: WireDraft = field(default_factory=WireDraft)
-    auth: Auth = field(default_factory=Auth)
+    auth: Auth = NO_AUTH
     hmac: HmacDraft | None = None
     garp: dict[str, int] = field(default_factory=dict)
     track: list[TrackVirtualServer] = field(default_factory=list)
@@ -173,7 +175,7 @@ def build_instance(
         down_timer_adverts=draft.down_timer_adverts or globals_.down_timer_adverts,
         track_virtual_servers=tuple(draft.track),
         track=tuple(draft.trackers),
-        notify=InstanceNotify(**draft.notify),
+        notify=InstanceNotify(**draft.notify) if draft.notify else NOBODY,
         smtp_alert=globals_.mail.alerts(draft.smtp_alert, "vrrp"),
         notify_priority=globals_.notify_priority if draft.notify_priority is None else draft.notify_priority,
         vrf=vrf,

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from fastha.config.build_group import MOST_SERVICES
 from fastha.config.placed import Built, first_at
 from fastha.config.tree import Faults, Place, shown
+from fastha.config.twice import twice
 from fastha.model import RealServer, SorryServer, VirtualServer, VrrpInstance
 
 
@@ -69,7 +70,10 @@ def check_services(servers: list[Built[VirtualServer]], marked: bool, faults: Fa
     """
     count = 0
     kinds: dict[Kind, Kind] = {}
-    spans = sorted((s for built in servers for s in _spans(built, kinds)), key=lambda s: (s.kind, s.first, s.last))
+    spans = [s for built in servers for s in _spans(built, kinds)]
+    spans.sort(key=lambda s: s.last)
+    spans.sort(key=lambda s: s.first)
+    spans.sort(key=lambda s: s.kind)
     for span in spans:
         if span.kind[1] != "fwmark" and not (marked and span.owner.value.group):
             count += span.last - span.first + 1
@@ -131,20 +135,24 @@ def check_instances(instances: list[Built[VrrpInstance]], faults: Faults) -> Non
 
 
 def _check_names(instances: list[Built[VrrpInstance]], faults: Faults) -> None:
-    names: dict[str, Built[VrrpInstance]] = {}
-    for built in instances:
-        if (other := names.setdefault(built.value.name, built)) is not built:
+    common = twice(built.value.name for built in instances)
+    first: dict[str, Built[VrrpInstance]] = {}
+    for built in instances if common else ():
+        name = built.value.name
+        if name in common and (other := first.setdefault(name, built)) is not built:
             faults.error(
-                built.spot.place(1), f"vrrp_instance {shown(built.value.name)} is there already",
+                built.spot.place(1), f"vrrp_instance {shown(name)} is there already",
                 f"first at {_name_at(other, built)}",
             )  # fmt: skip
 
 
 def _check_identities(instances: list[Built[VrrpInstance]], faults: Faults) -> None:
-    identities: dict[tuple[int, str, str], Built[VrrpInstance]] = {}
-    for built in instances:
+    common = twice(hash(built.value.identity) for built in instances)
+    first: dict[tuple[int, str, str], Built[VrrpInstance]] = {}
+    for built in instances if common else ():
         instance = built.value
-        if (other := identities.setdefault(instance.identity, built)) is not built:
+        identity = instance.identity
+        if hash(identity) in common and (other := first.setdefault(identity, built)) is not built:
             faults.error(
                 built.spot.place(1), f"virtual_router_id {instance.vrid} on {instance.interface} is used already",
                 f"first at {_name_at(other, built)}",
@@ -152,12 +160,14 @@ def _check_identities(instances: list[Built[VrrpInstance]], faults: Faults) -> N
 
 
 def _check_addresses(instances: list[Built[VrrpInstance]], faults: Faults) -> None:
-    addresses: dict[str, dict[str, Built[VrrpInstance]]] = {}  # interface -> address -> whose it is
-    for built in instances:
+    carried = ((b.value.dev_of(address), address.ip) for b in instances for address in b.value.carried)
+    common = twice(map(hash, carried))
+    first: dict[tuple[str, str], Built[VrrpInstance]] = {}  # interface, address -> whose it is
+    for built in instances if common else ():
         instance = built.value
         for address in instance.carried:
-            other = addresses.setdefault(instance.dev_of(address), {}).setdefault(address.ip, built)
-            if other is not built:
+            key = instance.dev_of(address), address.ip
+            if hash(key) in common and (other := first.setdefault(key, built)) is not built:
                 faults.warning(
                     built.spot.place(1), f"{address.ip} is an address of {shown(other.value.name)} too",
                     f"at {_name_at(other, built)}", code="address-twice",

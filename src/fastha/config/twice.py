@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import pairwise
+from typing import TypeVar
+
+T = TypeVar("T", str, int)
 
 
-def twice(names: Iterable[str]) -> set[str]:
+def twice(names: Iterable[T]) -> set[T]:
     """Those that come more than once."""
     return {a for a, b in pairwise(sorted(names)) if a == b}
