@@ -7,6 +7,7 @@ it is defined. A model that comes with an ERROR is for showing, never for runnin
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from fastha.config import iproute
@@ -126,9 +127,10 @@ def in_order(faults: Faults, files: list[str]) -> tuple[Fault, ...]:
     """Faults in the order of the text: by file as read, then line and column."""
     rank = {name: i for i, name in reversed(list(enumerate(files)))}
     unknown = len(rank)
-    out = list(dict.fromkeys(faults.told()))
+    out = faults.told()
     # Three times, and each keeps the order of the one before: no tuple for each of them.
     out.sort(key=lambda f: f.column)
     out.sort(key=lambda f: f.line)
     out.sort(key=lambda f: rank.get(f.file, unknown))
-    return tuple(out)
+    places = groupby(out, key=lambda f: (f.file, f.line, f.column))
+    return tuple(fault for _, here in places for fault in dict.fromkeys(here))

@@ -17,6 +17,7 @@ from fastha.lean import dataclass, field
 
 NONE: frozenset[int] = frozenset()
 MOST_FAULTS = 5000
+REMEMBERED = 64  # messages
 MOST_TEXT = 3_000_000  # characters of all of them
 SMALL = 20_000  # bytes of the records of a block whose statements are kept while it is looked at
 HALF, LOW = 32, (1 << 32) - 1  # two numbers in one
@@ -261,12 +262,14 @@ class Faults(list[Fault]):
         self._last: Place | None = before._last if before is not None else None
         self._room: int = before._room if before is not None else MOST_TEXT
         self._errors: int = before._errors if before is not None else 0
+        self._said: dict[str, str] = {}  # the latest messages: equal ones are one object
 
     def told(self) -> list[Fault]:
         """All of them, and one for those that were not kept."""
         if self._errors >= MOST_FAULTS:
-            where = [(f.file, f.line, f.column) for f in self if f.severity is Severity.ERROR]
-            file, line, column = where[-1] if where else self._last or ("", 0, 0)
+            last = next((f for f in reversed(self) if f.severity is Severity.ERROR), None)
+            where = self._last or ("", 0, 0)
+            file, line, column = where if last is None else (last.file, last.line, last.column)
             text = f"and perhaps more: after {MOST_FAULTS} errors nobody looks any further"
             return [*self, Fault(Severity.ERROR, file, line, column, text, code="too-many")]
         if self._last is None:
@@ -291,6 +294,9 @@ class Faults(list[Fault]):
         message, hint = shown(message, 400), shown(hint, 400)
         self._room -= len(message) + len(hint) + len(expanded)
         if len(self) < MOST_FAULTS and self._room >= 0:
+            if len(self._said) >= REMEMBERED:
+                self._said.clear()
+            message = self._said.setdefault(message, message)
             self.append(Fault(severity, *place, message, hint, code, expanded))
         else:
             self.beyond[severity] = self.beyond.get(severity, 0) + 1
