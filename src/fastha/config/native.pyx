@@ -286,7 +286,7 @@ cdef uint8_t scan(const uint8_t *data, size_t at, size_t end, uint8_t *words, si
 
 
 cdef bint simple(const uint8_t *data, size_t at, size_t *end, bint *inline) noexcept nogil:
-    """Whether a line is words and braces and perhaps a comment, which `end` excludes then. `inline`: as Reader._line."""
+    """Whether a line is words and braces and maybe a comment, which `end` excludes then. `inline`: as Reader._line."""
     cdef size_t count = 0, braces = 0
     cdef uint8_t kind, last = 0
     while at < end[0]:
