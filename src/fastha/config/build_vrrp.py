@@ -20,6 +20,7 @@ from fastha.config.lines import read_lines
 from fastha.config.placed import Built
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Place, Statement, shown
+from fastha.config.twice import distinct
 from fastha.errors import Severity
 from fastha.lean import dataclass, field
 from fastha.model import (
@@ -181,8 +182,8 @@ def build_instance(
         vrf=vrf,
         accept=draft.accept is not False,
         strict_mode=strict,
-        routes=tuple(dict.fromkeys(draft.routes)),
-        rules=tuple(dict.fromkeys(draft.rules)),
+        routes=distinct(draft.routes),
+        rules=distinct(draft.rules),
         promote_secondaries=draft.promote_secondaries,
         timer_expired_priority=draft.rival_priority,
         kernel_rx_buf_size=draft.kernel_rx_buf_size,
