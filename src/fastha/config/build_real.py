@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from fastha.config import values
 from fastha.config.build_checks import BUILDERS
 from fastha.config.inherit import Timing, read_timing
@@ -13,6 +15,7 @@ from fastha.lean import dataclass, field
 from fastha.model import Check, RealServer, Script
 
 CHECKS = frozenset(word for word, k in TABLE["real_server"].items() if k.opens)
+FEW = 4  # checks: what most real servers have need not be made again
 
 
 @dataclass(slots=True)
@@ -28,7 +31,17 @@ class RealBody:
     notify_down: Script | None = None
     smtp_alert: bool | None = None
     timing: Timing = field(default_factory=Timing)
-    checks: Marks = field(default_factory=Marks)  # where they are
+    checks: list[Statement] = field(default_factory=list)  # FEW of them
+    more: Marks | None = None  # where the others are
+
+    def keep(self, check: Statement) -> None:
+        """One of its checks."""
+        if len(self.checks) < FEW:
+            self.checks.append(check)
+            return
+        if self.more is None:
+            self.more = Marks()
+        self.more.add(check)
 
 
 @dataclass(slots=True)
@@ -86,7 +99,7 @@ def _keyword(item: Item, draft: RealBody, faults: Faults) -> None:
         case "smtp_alert":
             draft.smtp_alert = values.boolean(item, faults)
         case name if name in BUILDERS:
-            draft.checks.add(item.statement)
+            draft.keep(item.statement)
         case name:
             known = read_timing(item, draft.timing, faults)
             assert known, name
@@ -102,7 +115,9 @@ def build_real_server(
     if not draft.own:  # faults are told at its own words
         body = real_body(statement, faults)
     timing = body.timing.over(above)
-    built = (_check(statement, draft.ip, asked_port, timing, faults) for statement in body.checks)
+    built = (
+        _check(statement, draft.ip, asked_port, timing, faults) for statement in chain(body.checks, body.more or ())
+    )
     return RealServer(
         ip=draft.ip, port=port, weight=weight, forward=method.forward, tunnel=method.tunnel,
         inhibit_on_failure=inhibit,
@@ -114,4 +129,6 @@ def build_real_server(
 
 def _check(statement: Statement, ip: str, port: int, timing: Timing, faults: Faults) -> Check | None:
     item = Item(TABLE["real_server"][statement.words[0]], statement)
-    return BUILDERS[item.name](item, ip, port, timing, faults)
+    check = BUILDERS[item.name](item, ip, port, timing, faults)
+    statement.forget()
+    return check

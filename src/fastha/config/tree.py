@@ -175,9 +175,13 @@ class Marks:
         self._rest.extend((statement._at, source | statement.line, first | len(statement.words)))
 
     def statement(self, index: int) -> Statement:
-        at, place, words = self._rest[3 * index : 3 * index + 3]
+        rest, index = self._rest, 3 * index
+        at, place, words = rest[index], rest[index + 1], rest[index + 2]
         assert self._store is not None
-        return Spot(self._store, marked(at, place >> HALF, place & LOW, words >> HALF, words & LOW)).statement()
+        whole = next(self._store.walk(at, at + 1, place >> HALF, 0))
+        whole.line = place & LOW
+        whole._source = place >> HALF
+        return whole if words == len(whole.words) else whole.piece(words >> HALF, (words >> HALF) + (words & LOW))
 
     def line(self, index: int) -> int:
         return self._rest[3 * index + 1] & LOW
