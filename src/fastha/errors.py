@@ -28,6 +28,8 @@ class Fault:
     definitions and repetitions made another line of it.
     """
 
+    __apart__ = ("line", "column", "message")  # what mostly differs from one to another: see fastha.lean
+
     severity: Severity
     file: str
     line: int

@@ -23,7 +23,8 @@ LINES = [
     "r # $s", "", " ", "# t", "t\\#u", '"v w"', 'x "y z" {', "script \"a b\" 'c", "script a{b", "$A=b", "$A=b\\", "$A",
     "${A}", "@master a {", "@^master b {", "~SEQ(i,2) x $i", "include f0", "includes x", "  included {", "caf\u00e9",
     "# caf\u00e9", "# \udc80", "z \udc80", "\0", "# \0", "1\f2", "3\v4", "\ufeff5", "6\r", "7 {\r", "}\r", "8 '9' {",
-    "%a ^b |c ~d", "a{b}c", "}}", "{}",
+    "%a ^b |c ~d", "a{b}c", "}}", "{}", "a b{ c  d}e {f", "}a{b c}} # d", "{ } {a}\t}", "x{include_check all}",
+    "global_defs{random_seed 4}", "a{b # {}", "a {b} ! $c",
 ]  # fmt: skip
 
 
@@ -74,6 +75,7 @@ def test_mutations_and_random_lines_read_the_same() -> None:
     b"", b"\n", b"a", b"a\n", b"\xef\xbb\xbfa {\nb\n}", b"\xef\xbb\xbf\xef\xbb\xbfa",
     b"$A=b\\\n", b"$A=b\\\nc {\\\n}", b"$A=b\\", b"a {\n$B=c\\\n}\nd\n}\n$B",
     b"a {\n" * 40 + b"}\n" * 40, b"a {\n" * 31 + b"b\n" + b"}\n" * 31, b"a {\n" * 100 + b"}\n" * 100,
+    b"a{" * 40 + b"b" + b"}" * 41, b"a{b c}" * 1000, b"{b " + b"a " * 20_001 + b"}",
     b"x " * 500_000, b"{" * 100_000, b"a {\n" * 50_000, b"}\n" * 50_000, b"#" * 1_000_000,
     b"a\n" * 50_000 + b"$" * 50_000,
 ], ids=lambda t: repr(t[:20]))  # fmt: skip

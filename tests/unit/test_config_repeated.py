@@ -20,9 +20,9 @@ from fastha.config.keywords.table import ROOT
 from fastha.config.load import native_values
 
 SIZE = 30_000  # more than fastha.config.tree.SMALL: small blocks are kept while they are looked at
-TIMES = 60  # a real server of a thousand checks; docs/benchmarks.md has the others, and what a value of Python costs
-FAULTS = 8 << 20  # what is kept of thousands
-FEW, FIXED = 20, 400_000  # faults, and bytes for what is there with hardly any
+TIMES = 35  # names of tracked interfaces; docs/benchmarks.md has the others, and what a value of Python costs
+FAULTS = 2 << 20  # what is kept of thousands
+FEW, FIXED = 20, 100_000  # faults, and bytes for what is there with hardly any
 SLOWEST_S = 10  # for a megabyte
 
 

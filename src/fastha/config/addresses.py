@@ -9,6 +9,7 @@ from fastha.config.keywords import TABLE
 from fastha.config.line import Line, Wrong, plain
 from fastha.config.line_address import begins, read_address
 from fastha.config.tree import Faults, Statement
+from fastha.config.twice import twice
 from fastha.model import VirtualAddress
 from fastha.model.wire import TTL, PeerTtl
 
@@ -30,19 +31,28 @@ def _begins(words: list[str], i: int) -> bool:
 
 def build_addresses(block: Sequence[Statement], faults: Faults, static: bool = False) -> list[VirtualAddress]:
     """The addresses of a `virtual_ipaddress`, `virtual_ipaddress_excluded` or `static_ipaddress`, of either family."""
-    out: list[VirtualAddress] = []
-    seen: dict[tuple[int, str], dict[str, int]] = {}  # prefix length, interface -> address -> line
+    out = [built for _, built in _addresses(block, faults, static)]
+    common = twice(built.ip for built in out)
+    return list(_once(block, common, faults, static)) if common else out
+
+
+def _addresses(block: Sequence[Statement], faults: Faults, static: bool) -> Iterator[tuple[Statement, VirtualAddress]]:
     for statement in entries(block, faults):
-        built = _address(statement, faults, static)
-        if built is None:
+        if (built := _address(statement, faults, static)) is not None:
+            yield statement, built
+
+
+def _once(block: Sequence[Statement], common: set[str], faults: Faults, static: bool) -> Iterator[VirtualAddress]:
+    """The addresses again, without those that are there before. `common`: what may be twice."""
+    lines: dict[tuple[str, int, str], int] = {}
+    for statement, built in _addresses(block, Faults(), static):
+        key = built.ip, built.prefixlen, built.dev
+        if key in lines:
+            faults.warning(statement.place(), f"{built} is there already", f"line {lines[key]}")
             continue
-        lines = seen.setdefault((built.prefixlen, built.dev), {})
-        if built.ip in lines:
-            faults.warning(statement.place(), f"{built} is there already", f"line {lines[built.ip]}")
-            continue
-        lines[built.ip] = statement.line
-        out.append(built)
-    return out
+        if built.ip in common:
+            lines[key] = statement.line
+        yield built
 
 
 def _address(statement: Statement, faults: Faults, static: bool) -> VirtualAddress | None:
@@ -66,21 +76,33 @@ def _why(word: str) -> str:
 
 def build_peers(block: Sequence[Statement], faults: Faults) -> tuple[list[str], list[PeerTtl]]:
     """The addresses of a `unicast_peer`, and the bounds of those that have any."""
-    out: dict[str, int] = {}  # with the line of each
-    bounds = []
+    out: list[str] = []
+    plain = True
     for statement in entries(block, faults):
-        ip = values.address(statement, 0, faults)
-        if ip is None:
+        if (ip := values.address(statement, 0, faults)) is not None:
+            out.append(str(ip))
+            plain = plain and len(statement.words) == 1
+    common = twice(out)
+    if plain and not common:
+        return out, []
+    del out[:]
+    bounds = []
+    lines: dict[str, int] = {}  # of those that may be twice
+    silent = Faults()
+    for statement in entries(block, silent):
+        if (ip := values.address(statement, 0, silent)) is None:
             continue
         text = str(ip)
-        if text in out:
-            faults.warning(statement.place(), f"{ip} is there already", f"line {out[text]}")
+        if text in lines:
+            faults.warning(statement.place(), f"{ip} is there already", f"line {lines[text]}")
             continue
-        out[text] = statement.line
+        if text in common:
+            lines[text] = statement.line
+        out.append(text)
         options = _peer_options(statement, faults)
         if options:
             bounds.append(PeerTtl(text, options.get("min_ttl", 0), options.get("max_ttl", TTL)))
-    return list(out), bounds
+    return out, bounds
 
 
 def _peer_options(statement: Statement, faults: Faults) -> dict[str, int]:

@@ -7,6 +7,7 @@ it is defined. A model that comes with an ERROR is for showing, never for runnin
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from fastha.config import iproute
@@ -37,7 +38,7 @@ from fastha.config.top import Top
 from fastha.config.tree import EnoughFaults, Faults, Tree
 from fastha.config.warnings import advise
 from fastha.errors import Fault
-from fastha.model import Config
+from fastha.model import Config, Tls
 
 if TYPE_CHECKING:
     from fastha.config.warnings_host import Host
@@ -79,7 +80,8 @@ def _config(tree: Tree, top: Top, globals_: Globals, host: Host | None, values: 
     built = [b for b in drafts if b]
     warn_unused(groups, faults)
     ssl = build_ssl_block(top.named("SSL"), faults)
-    built = [Built(with_material(b.value, ssl), b.spot) for b in built]
+    if ssl != Tls():
+        built = [Built(with_material(b.value, ssl), b.spot) for b in built]
     servers = check_virtual_servers(built, faults)
     check_bfd_checks(built, bfds, faults)
     valid = [b for b in built if servers[b.value.key] is b.value]
@@ -91,7 +93,7 @@ def _config(tree: Tree, top: Top, globals_: Globals, host: Host | None, values: 
         i for item in top.named("vrrp_instance") if (i := build_instance(item, globals_, servers, known, faults))
     ]
     instances = with_names(instances, globals_.vmac_prefix, globals_.vmac_addr_prefix or globals_.vmac_prefix, faults)
-    sync_groups, instances = build_sync_groups(top.named("vrrp_sync_group"), instances, known, globals_.mail, faults)
+    sync_groups = build_sync_groups(top.named("vrrp_sync_group"), instances, known, globals_.mail, faults)
     check_instances(instances, faults)
     check_references(tree.statements, faults)
     advise(tree.statements, instances, valid, faults)
@@ -125,5 +127,10 @@ def in_order(faults: Faults, files: list[str]) -> tuple[Fault, ...]:
     """Faults in the order of the text: by file as read, then line and column."""
     rank = {name: i for i, name in reversed(list(enumerate(files)))}
     unknown = len(rank)
-    unique = dict.fromkeys(faults.told())
-    return tuple(sorted(unique, key=lambda f: (rank.get(f.file, unknown), f.line, f.column)))
+    out = faults.told()
+    # Three times, and each keeps the order of the one before: no tuple for each of them.
+    out.sort(key=lambda f: f.column)
+    out.sort(key=lambda f: f.line)
+    out.sort(key=lambda f: rank.get(f.file, unknown))
+    places = groupby(out, key=lambda f: (f.file, f.line, f.column))
+    return tuple(fault for _, here in places for fault in dict.fromkeys(here))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
@@ -11,7 +11,7 @@ from fastha.config.inherit import Timing
 from fastha.config.near import meant
 from fastha.config.placed import Built, first_at
 from fastha.config.shape import Item, items
-from fastha.config.tree import Faults, Statement, shown
+from fastha.config.tree import Faults, Marks, Statement, shown
 from fastha.errors import Severity
 from fastha.model import BfdCheck, BfdInstance, VirtualServer
 from fastha.model.units import NS_PER_MS, NS_PER_S, NS_PER_US
@@ -26,36 +26,53 @@ KEEPALIVED_HOPLIMIT = 64  # what keepalived sends over IPv6 unless told otherwis
 
 def build_bfds(blocks: Iterable[Item], faults: Faults) -> dict[str, BfdInstance]:
     """The sessions by name; of two with the same name or the same neighbour the second one is an error."""
-    out: dict[str, Built[BfdInstance]] = {}
-    taken: dict[tuple[str, bool], dict[str, Built[BfdInstance]]] = {}  # neighbour, multihop -> source_ip -> session
+    out: list[BfdInstance] = []
+    marks = Marks()  # of those
+    numbers: dict[str, int] = {}  # name -> which it is
+    taken = _Neighbours(out)
     for item in blocks:
         bfd = _instance(item, faults)
         if bfd is None:
             continue
         statement = item.statement
-        if bfd.name in out:
-            where = first_at(out[bfd.name].place, statement.place())
+        if bfd.name in numbers:
+            where = first_at(marks.statement(numbers[bfd.name]).place(), statement.place())
             faults.error(statement.place(1), f"bfd_instance {shown(bfd.name)} is there already", f"first at {where}")
             continue
-        sources = taken.setdefault((bfd.neighbor_ip, bfd.multihop), {})
-        if other := _meets(bfd, sources):
-            where = first_at(other.place, statement.place())
+        if (other := taken.meets(bfd)) is not None:
+            where = first_at(marks.statement(other).place(), statement.place())
             faults.error(
                 statement.place(1),
-                f"bfd_instance {shown(bfd.name)} has the same neighbour as {shown(other.value.name)}",
+                f"bfd_instance {shown(bfd.name)} has the same neighbour as {shown(out[other].name)}",
                 f"at {where}; with a source_ip each they can be told apart",
             )
             continue
-        out[bfd.name] = sources[bfd.source_ip] = Built(bfd, statement.spot())
-    return {name: built.value for name, built in out.items()}
+        number = numbers[bfd.name] = len(out)
+        taken.add(bfd, number)
+        out.append(bfd)
+        marks.add(statement)
+    return {bfd.name: bfd for bfd in out}
 
 
-def _meets(bfd: BfdInstance, sources: Mapping[str, Built[BfdInstance]]) -> Built[BfdInstance] | None:
-    """The first of those with its neighbour that a packet for it could be for, too: one of the same source, or either
-    of them without."""
-    if not bfd.source_ip:
-        return next(iter(sources.values()), None)
-    return sources.get(bfd.source_ip) or sources.get("")
+class _Neighbours:
+    """Which session has a neighbour."""
+
+    def __init__(self, sessions: Sequence[BfdInstance]) -> None:
+        self._sessions = sessions
+        self._first: tuple[dict[str, int], dict[str, int]] = {}, {}  # without and with multihop: neighbour -> session
+        self._more: dict[tuple[str, bool, str], int] = {}  # others of a neighbour: they have a source_ip each
+
+    def add(self, bfd: BfdInstance, number: int) -> None:
+        if self._first[bfd.multihop].setdefault(bfd.neighbor_ip, number) != number:
+            self._more[bfd.neighbor_ip, bfd.multihop, bfd.source_ip] = number
+
+    def meets(self, bfd: BfdInstance) -> int | None:
+        """The first of those with its neighbour that a packet for it could be for, too: one of the same source, or
+        either of them without."""
+        first = self._first[bfd.multihop].get(bfd.neighbor_ip)
+        if first is None or not bfd.source_ip or self._sessions[first].source_ip in ("", bfd.source_ip):
+            return first
+        return self._more.get((bfd.neighbor_ip, bfd.multihop, bfd.source_ip))
 
 
 def _instance(item: Item, faults: Faults) -> BfdInstance | None:

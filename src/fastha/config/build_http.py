@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from fastha.config import values
 from fastha.config.build_url import build_url
 from fastha.config.connection import Connection, connection_word
@@ -23,12 +25,13 @@ class HttpDraft(Connection):
     http_protocol: str = "1.0"
     fast_recovery: bool = False
     close_reset: bool = True
-    urls: list[HttpUrl] = field(default_factory=list)
+    urls: deque[HttpUrl] = field(default_factory=deque)
 
     def hosted(self, above: Timing) -> tuple[HttpUrl, ...]:
-        """The URLs, each with its Host header."""
+        """The URLs, each with its Host header; they are taken out of the draft."""
         host = self.timing.over(above).virtualhost or host_port(self.ip, self.port)
-        return tuple(replace(u, virtualhost=u.virtualhost or host) for u in self.urls)
+        urls = (self.urls.popleft() for _ in range(len(self.urls)))
+        return tuple(u if u.virtualhost else replace(u, virtualhost=host) for u in urls)
 
 
 def build_http(item: Item, ip: str, port: int, above: Timing, faults: Faults) -> Check | None:

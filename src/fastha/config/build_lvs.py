@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable, Mapping
 
 from fastha.config import values
@@ -53,7 +54,7 @@ class _Draft:
     sorry: SorryServer | None = None
     sorry_method: Method | None = None
     timing: Timing = field(default_factory=Timing)
-    real: list[RealDraft] = field(default_factory=list)
+    real: deque[RealDraft] = field(default_factory=deque)
     marks: Marks = field(default_factory=Marks)  # where those are
     said: dict[str, Item] = field(default_factory=dict)
 
@@ -90,9 +91,10 @@ def build_virtual_server(
         _keyword(inner, draft, faults, alike)
         draft.said.setdefault(inner.name, inner)
     _settle(draft, statement, faults)
+    none = not draft.real
     real = _real_servers(draft, around, faults, alike)
     if not real:
-        if len(faults) == wrong or not draft.real:
+        if len(faults) == wrong or none:
             faults.warning(statement.place(), "a virtual_server without real_server is ignored")
         return None
     _fit_quorum(draft, real, statement, faults)
@@ -343,7 +345,8 @@ def _real_servers(draft: _Draft, around: Hashable, faults: Faults, alike: Alike)
     if around is not None:
         group = draft.group_name, draft.fwmark, tuple(sorted(draft.families))
         around = alike.shared(around, draft.port, draft.family, group)
-    for index, real in enumerate(draft.real):
+    for index in range(len(draft.real)):
+        real = draft.real.popleft()  # nobody asks for it again
         built = None if around is None else alike.cast(real, around)
         if built is None:
             wrong = len(faults)

@@ -12,6 +12,7 @@ from fastha.config.build_tls import host_name
 from fastha.config.line import plain
 from fastha.config.shape import Item
 from fastha.config.tree import Faults, Statement, shown
+from fastha.config.twice import twice
 from fastha.config.words import check_words
 from fastha.lean import dataclass, field, replace
 from fastha.model import MailDefs
@@ -83,8 +84,8 @@ def read_mail(item: Item, into: Mail, faults: Faults) -> None:
     into.said[item.name] = statement
     match item.name:
         case "notification_email":
-            recipients = _recipients(statement.block or [], faults)
-            into.defs = replace(defs, to=tuple(dict.fromkeys(chain(defs.to, recipients))))
+            to = tuple(chain(defs.to, _recipients(statement.block or [], faults)))
+            into.defs = replace(defs, to=tuple(dict.fromkeys(to)) if twice(to) else to)
         case "notification_email_from":
             if _is_address(statement, 1, faults):
                 into.defs = replace(defs, sender=statement.words[1])

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from fastha.config import values
 from fastha.config.build_checks import BUILDERS
 from fastha.config.inherit import Timing, read_timing
 from fastha.config.keywords import TABLE
 from fastha.config.lvs_words import Method, method
 from fastha.config.shape import Item, items
-from fastha.config.tree import Faults, Statement
+from fastha.config.tree import Faults, Marks, Statement
 from fastha.lean import dataclass, field
-from fastha.model import RealServer, Script
+from fastha.model import Check, RealServer, Script
 
 CHECKS = frozenset(word for word, k in TABLE["real_server"].items() if k.opens)
+FEW = 4  # checks: what most real servers have need not be made again
 
 
 @dataclass(slots=True)
@@ -28,7 +31,17 @@ class RealBody:
     notify_down: Script | None = None
     smtp_alert: bool | None = None
     timing: Timing = field(default_factory=Timing)
-    checks: list[Item] = field(default_factory=list)
+    checks: list[Statement] = field(default_factory=list)  # FEW of them
+    more: Marks | None = None  # where the others are
+
+    def keep(self, check: Statement) -> None:
+        """One of its checks."""
+        if len(self.checks) < FEW:
+            self.checks.append(check)
+            return
+        if self.more is None:
+            self.more = Marks()
+        self.more.add(check)
 
 
 @dataclass(slots=True)
@@ -86,7 +99,7 @@ def _keyword(item: Item, draft: RealBody, faults: Faults) -> None:
         case "smtp_alert":
             draft.smtp_alert = values.boolean(item, faults)
         case name if name in BUILDERS:
-            draft.checks.append(item)
+            draft.keep(item.statement)
         case name:
             known = read_timing(item, draft.timing, faults)
             assert known, name
@@ -102,14 +115,20 @@ def build_real_server(
     if not draft.own:  # faults are told at its own words
         body = real_body(statement, faults)
     timing = body.timing.over(above)
-    checks = []
-    for item in body.checks:
-        if (check := BUILDERS[item.name](item, draft.ip, asked_port, timing, faults)) is not None:
-            checks.append(check)
-        item.statement.forget()
+    built = (
+        _check(statement, draft.ip, asked_port, timing, faults) for statement in chain(body.checks, body.more or ())
+    )
     return RealServer(
         ip=draft.ip, port=port, weight=weight, forward=method.forward, tunnel=method.tunnel,
         inhibit_on_failure=inhibit,
-        alpha=bool(timing.alpha), uthreshold=body.uthreshold, lthreshold=body.lthreshold, checks=tuple(checks),
+        alpha=bool(timing.alpha), uthreshold=body.uthreshold, lthreshold=body.lthreshold,
+        checks=tuple(check for check in built if check is not None),
         notify_up=body.notify_up, notify_down=body.notify_down, smtp_alert=smtp_alert,
     )  # fmt: skip
+
+
+def _check(statement: Statement, ip: str, port: int, timing: Timing, faults: Faults) -> Check | None:
+    item = Item(TABLE["real_server"][statement.words[0]], statement)
+    check = BUILDERS[item.name](item, ip, port, timing, faults)
+    statement.forget()
+    return check

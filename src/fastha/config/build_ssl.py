@@ -8,7 +8,7 @@ from fastha.config.build_tls import TlsDraft, settled_tls, tls_word
 from fastha.config.build_url import build_url
 from fastha.config.inherit import Timing
 from fastha.config.shape import Item, items
-from fastha.config.tree import Faults
+from fastha.config.tree import Faults, Marks
 from fastha.lean import dataclass, field
 from fastha.model import Check, SslCheck
 from fastha.model.units import NS_PER_S
@@ -23,11 +23,14 @@ class _Draft(HttpDraft):
 
 def build_ssl(item: Item, ip: str, port: int, above: Timing, faults: Faults) -> Check | None:
     draft = _Draft(ip, port)
-    inner = list(items(item.statement.block or [], item.name, faults))
-    for one in inner:
-        _keyword(one, draft, faults)
-    for one in inner:  # tls_compliant of the check counts for its urls wherever it stands
-        if one.name == "url" and (url := build_url(one.statement, "ssl_url", faults, draft.compliant)) is not None:
+    urls = Marks()
+    for inner in items(item.statement.block or [], item.name, faults):
+        if inner.name == "url":
+            urls.add(inner.statement)
+        else:
+            _keyword(inner, draft, faults)
+    for statement in urls:  # tls_compliant of the check counts for them wherever it stands
+        if (url := build_url(statement, "ssl_url", faults, draft.compliant)) is not None:
             draft.urls.append(url)
     if draft.http2 and any(url.tls_compliant for url in draft.urls):
         faults.warning(
@@ -49,8 +52,6 @@ def _keyword(item: Item, draft: _Draft, faults: Faults) -> None:
             draft.compliant = bool(values.boolean(item, faults))
         case "http2":
             draft.http2 = bool(values.boolean(item, faults))
-        case "url":
-            pass
         case name:
             known = tls_word(item, draft.tls, faults) or http_word(item, draft, faults)
             assert known, name

@@ -10,6 +10,7 @@ from fastha.config.lines import read_lines
 from fastha.config.near import meant
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
+from fastha.config.twice import distinct
 from fastha.lean import replace
 from fastha.model import Statics, TrackGroup, VirtualAddress
 from fastha.model.routes import Route, Rule
@@ -45,9 +46,7 @@ def build_statics(
         _find(line, number, order, groups, faults)
     if not (addresses or routes or rules):
         return ()
-    return (
-        Statics(tuple(addresses), tuple(dict.fromkeys(routes)), tuple(dict.fromkeys(rules)), tuple(groups.values())),
-    )
+    return (Statics(tuple(addresses), distinct(routes), distinct(rules), tuple(groups.values())),)
 
 
 def _find(line: Statement, number: int, order: dict[str, int], groups: dict[str, Any], faults: Faults) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from fastha.config import values
 from fastha.config.build_mail import Mail
 from fastha.config.build_trackers import LISTS, Known, build_trackers, without_own
-from fastha.config.build_vrrp import NOTIFY
+from fastha.config.build_vrrp import NOBODY, NOTIFY
 from fastha.config.placed import Built, named_once
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Statement, shown
@@ -30,10 +30,10 @@ class _Draft:
 
 def build_sync_groups(
     blocks: Iterable[Item], instances: list[Built[VrrpInstance]], things: Known, mail: Mail, faults: Faults
-) -> tuple[tuple[SyncGroup, ...], list[Built[VrrpInstance]]]:
-    """The groups, and the instances with what they have from their group. Members that are not there, or in two groups,
-    are found by config.references."""
-    known = {built.value.name: built for built in instances}
+) -> tuple[SyncGroup, ...]:
+    """The groups; instances are replaced by those with what they have from their group. Members that are not there, or
+    in two groups, are found by config.references."""
+    known = {built.value.name: index for index, built in enumerate(instances)}
     out: list[SyncGroup] = []
     taken: set[str] = set()
     for name, statement in named_once("vrrp_sync_group", blocks, faults):
@@ -41,11 +41,15 @@ def build_sync_groups(
         members = tuple(m for m in dict.fromkeys(draft.members) if m in known and m not in taken)
         taken.update(members)
         for member in members:
-            built = known[member]
-            known[member] = Built(_joined(built, draft, faults), built.spot)
+            built = instances[known[member]]
+            instances[known[member]] = Built(_joined(built, draft, faults), built.spot)
         alert = mail.alerts(draft.smtp_alert, "vrrp")
-        out.append(SyncGroup(name, members, draft.weights, InstanceNotify(**draft.notify, says_deleted=False), alert))
-    return tuple(out), [known[built.value.name] if built is not None else built for built in instances]
+        notify = InstanceNotify(**draft.notify, says_deleted=False) if draft.notify else NOBODY
+        out.append(SyncGroup(name, members, draft.weights, notify, alert))
+    for index, built in enumerate(instances):
+        if known[built.value.name] != index:
+            instances[index] = instances[known[built.value.name]]
+    return tuple(out)
 
 
 def _read(statement: Statement, known: Known, faults: Faults) -> _Draft:
@@ -91,4 +95,7 @@ def _joined(built: Built[VrrpInstance], draft: _Draft, faults: Faults) -> VrrpIn
         s.words[0] == "notify_priority_changes" for s in built.statement.block or ()
     ):
         notify_priority = draft.notify_priority
-    return replace(instance, track=tuple(out.values()), notify_priority=notify_priority)
+    track = tuple(out.values())
+    if track == instance.track and notify_priority == instance.notify_priority:
+        return instance
+    return replace(instance, track=track, notify_priority=notify_priority)

@@ -86,8 +86,6 @@ def build_ssl_block(found: Iterable[Item], faults: Faults) -> Tls:
 
 def with_material(server: VirtualServer, ssl: Tls) -> VirtualServer:
     """`server` with what the `SSL` block says in each check over TLS; a check's own tls_ca is stronger."""
-    if ssl == Tls():
-        return server
     return replace(
         server,
         real_servers=tuple(

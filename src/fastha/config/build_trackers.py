@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain, pairwise
+from itertools import chain
 
 from fastha.config import values
 from fastha.config.build_bfd import unknown_bfd
@@ -12,6 +12,7 @@ from fastha.config.build_track import WEIGHT
 from fastha.config.line import plain
 from fastha.config.near import meant
 from fastha.config.tree import Faults, Statement, shown
+from fastha.config.twice import twice
 from fastha.lean import dataclass
 from fastha.model import BfdInstance, Tracker, TrackFile, TrackProcess, VrrpScript
 
@@ -129,8 +130,8 @@ def _weight(
 
 def _unique(found: list[Tracker], block: Sequence[Statement], faults: Faults) -> list[Tracker]:
     """Of two lines about one thing the last one counts."""
-    names = sorted(t.name for t in found)  # a table of them would take more room than they do
-    if not any(a == b for a, b in pairwise(names)):
+    common = twice(t.name for t in found)
+    if not common:
         return found
     out = {t.name: t for t in found}
     seen: set[str] = set()

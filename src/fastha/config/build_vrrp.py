@@ -20,6 +20,7 @@ from fastha.config.lines import read_lines
 from fastha.config.placed import Built
 from fastha.config.shape import Item, items
 from fastha.config.tree import Faults, Place, Statement, shown
+from fastha.config.twice import distinct
 from fastha.errors import Severity
 from fastha.lean import dataclass, field
 from fastha.model import (
@@ -52,6 +53,8 @@ NOTIFY = {
     "notify": "any",
     "notify_master_rx_lower_pri": "rx_lower",
 }
+NOBODY = InstanceNotify()  # what is mostly said is one object
+NO_AUTH = Auth()
 
 
 @dataclass(slots=True)
@@ -75,7 +78,7 @@ class Draft:
     unicast_peers: list[str] = field(default_factory=list)
     bounds: list[PeerTtl] = field(default_factory=list)
     wire: WireDraft = field(default_factory=WireDraft)
-    auth: Auth = field(default_factory=Auth)
+    auth: Auth = NO_AUTH
     hmac: HmacDraft | None = None
     garp: dict[str, int] = field(default_factory=dict)
     track: list[TrackVirtualServer] = field(default_factory=list)
@@ -174,14 +177,16 @@ def build_instance(
         down_timer_adverts=draft.down_timer_adverts or globals_.down_timer_adverts,
         track_virtual_servers=tuple(draft.track),
         track=tuple(draft.trackers),
-        notify=InstanceNotify(**draft.notify, says_deleted=draft.says_deleted),
+        notify=InstanceNotify(**draft.notify, says_deleted=draft.says_deleted)
+        if draft.notify or draft.says_deleted
+        else NOBODY,
         smtp_alert=globals_.mail.alerts(draft.smtp_alert, "vrrp"),
         notify_priority=globals_.notify_priority if draft.notify_priority is None else draft.notify_priority,
         vrf=vrf,
         accept=draft.accept is not False,
         strict_mode=strict,
-        routes=tuple(dict.fromkeys(draft.routes)),
-        rules=tuple(dict.fromkeys(draft.rules)),
+        routes=distinct(draft.routes),
+        rules=distinct(draft.rules),
         promote_secondaries=draft.promote_secondaries,
         timer_expired_priority=draft.rival_priority,
         kernel_rx_buf_size=draft.kernel_rx_buf_size,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
 from fastha.config.build_group import MOST_SERVICES
 from fastha.config.placed import Built, first_at
 from fastha.config.tree import Faults, Place, shown
+from fastha.config.twice import twice
 from fastha.model import RealServer, SorryServer, VirtualServer, VrrpInstance
 
 
@@ -40,14 +41,26 @@ def check_sync(place: Place, servers: Iterable[VirtualServer], faults: Faults) -
             return
 
 
+Kind = tuple[str, str, int]  # family, protocol ("fwmark" for a mark), port
+
+
 class _Span(NamedTuple):
     """Services that a virtual server asks for: `first`..`last` are addresses as numbers, or one mark."""
 
-    kind: tuple[str, str, int]  # family, protocol ("fwmark" for a mark), port
+    kind: Kind
     first: int
     last: int
-    text: str
     owner: Built[VirtualServer]
+
+    @property
+    def text(self) -> str:
+        family, protocol, port = self.kind
+        if protocol == "fwmark":
+            return f"fwmark {self.first}"
+        if not self.owner.value.members:
+            return self.owner.value.key
+        first, last = (IPv6Address(n) if family == "inet6" else IPv4Address(n) for n in (self.first, self.last))
+        return f"{first} port {port}" if first == last else f"{first}-{last} port {port}"
 
 
 def check_services(servers: list[Built[VirtualServer]], marked: bool, faults: Faults) -> None:
@@ -56,7 +69,11 @@ def check_services(servers: list[Built[VirtualServer]], marked: bool, faults: Fa
     `marked`: nftables_ipvs gives the addresses of a group one mark, so that their number costs nothing.
     """
     count = 0
-    spans = sorted((s for built in servers for s in _spans(built)), key=lambda s: (s.kind, s.first, s.last))
+    kinds: dict[Kind, Kind] = {}
+    spans = [s for built in servers for s in _spans(built, kinds)]
+    spans.sort(key=lambda s: s.last)
+    spans.sort(key=lambda s: s.first)
+    spans.sort(key=lambda s: s.kind)
     for span in spans:
         if span.kind[1] != "fwmark" and not (marked and span.owner.value.group):
             count += span.last - span.first + 1
@@ -76,20 +93,24 @@ def check_services(servers: list[Built[VirtualServer]], marked: bool, faults: Fa
             widest_yet = span
 
 
-def _spans(built: Built[VirtualServer]) -> Iterator[_Span]:
+def _spans(built: Built[VirtualServer], kinds: dict[Kind, Kind]) -> Iterator[_Span]:
+    """`kinds`: those that there are, for equal ones to be one object."""
     server = built.value
+
+    def span(family: str, protocol: str, port: int, first: int, last: int) -> _Span:
+        kind = family, protocol, port
+        return _Span(kinds.setdefault(kind, kind), first, last, built)
+
     if server.fwmark:
-        yield _Span((server.family, "fwmark", 0), server.fwmark, server.fwmark, f"fwmark {server.fwmark}", built)
+        yield span(server.family, "fwmark", 0, server.fwmark, server.fwmark)
     elif server.ip:
         ip = int(ip_address(server.ip))
-        yield _Span((server.family, server.protocol, server.port), ip, ip, server.key, built)
+        yield span(server.family, server.protocol, server.port, ip, ip)
     for m in server.members:
         if m.fwmark:
-            yield _Span((m.family, "fwmark", 0), m.fwmark, m.fwmark, f"fwmark {m.fwmark}", built)
-            continue
-        first, last = int(ip_address(m.first_ip)), int(ip_address(m.last_ip))
-        text = m.first_ip if first == last else f"{m.first_ip}-{m.last_ip}"
-        yield _Span((m.family, server.protocol, m.port), first, last, f"{text} port {m.port}", built)
+            yield span(m.family, "fwmark", 0, m.fwmark, m.fwmark)
+        else:
+            yield span(m.family, server.protocol, m.port, int(ip_address(m.first_ip)), int(ip_address(m.last_ip)))
 
 
 def _overlap(one: _Span, other: _Span, faults: Faults) -> None:
@@ -106,25 +127,47 @@ def _overlap(one: _Span, other: _Span, faults: Faults) -> None:
 
 
 def check_instances(instances: list[Built[VrrpInstance]], faults: Faults) -> None:
-    """Names and identities must be unique; an address on two instances is surely a mistake."""
-    names: dict[str, Built[VrrpInstance]] = {}
-    identities: dict[tuple[int, str, str], Built[VrrpInstance]] = {}
-    addresses: dict[str, dict[str, Built[VrrpInstance]]] = {}  # interface -> address -> whose it is
-    for built in instances:
-        instance = built.value
-        if (other := names.setdefault(instance.name, built)) is not built:
+    """Names and identities must be unique; an address on two instances is surely a mistake. One table at a time."""
+    _check_names(instances, faults)
+    _check_identities(instances, faults)
+    if len(instances) > 1:
+        _check_addresses(instances, faults)
+
+
+def _check_names(instances: list[Built[VrrpInstance]], faults: Faults) -> None:
+    common = twice(built.value.name for built in instances)
+    first: dict[str, Built[VrrpInstance]] = {}
+    for built in instances if common else ():
+        name = built.value.name
+        if name in common and (other := first.setdefault(name, built)) is not built:
             faults.error(
-                built.spot.place(1), f"vrrp_instance {shown(instance.name)} is there already",
+                built.spot.place(1), f"vrrp_instance {shown(name)} is there already",
                 f"first at {_name_at(other, built)}",
             )  # fmt: skip
-        if (other := identities.setdefault(instance.identity, built)) is not built:
+
+
+def _check_identities(instances: list[Built[VrrpInstance]], faults: Faults) -> None:
+    common = twice(hash(built.value.identity) for built in instances)
+    first: dict[tuple[int, str, str], Built[VrrpInstance]] = {}
+    for built in instances if common else ():
+        instance = built.value
+        identity = instance.identity
+        if hash(identity) in common and (other := first.setdefault(identity, built)) is not built:
             faults.error(
                 built.spot.place(1), f"virtual_router_id {instance.vrid} on {instance.interface} is used already",
                 f"first at {_name_at(other, built)}",
             )  # fmt: skip
-        for address in instance.carried if len(instances) > 1 else ():
-            other = addresses.setdefault(instance.dev_of(address), {}).setdefault(address.ip, built)
-            if other is not built:
+
+
+def _check_addresses(instances: list[Built[VrrpInstance]], faults: Faults) -> None:
+    carried = ((b.value.dev_of(address), address.ip) for b in instances for address in b.value.carried)
+    common = twice(map(hash, carried))
+    first: dict[tuple[str, str], Built[VrrpInstance]] = {}  # interface, address -> whose it is
+    for built in instances if common else ():
+        instance = built.value
+        for address in instance.carried:
+            key = instance.dev_of(address), address.ip
+            if hash(key) in common and (other := first.setdefault(key, built)) is not built:
                 faults.warning(
                     built.spot.place(1), f"{address.ip} is an address of {shown(other.value.name)} too",
                     f"at {_name_at(other, built)}", code="address-twice",

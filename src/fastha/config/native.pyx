@@ -1,5 +1,5 @@
-"""The reader of fastha.config.reader for large files. Of the grammar it knows PLAIN, whose characters it takes from
-there: a line of words and at most one brace at its end, and perhaps a comment. Every other line goes to Python.
+"""The reader of fastha.config.reader for large files. Of the grammar it knows words and braces of the characters of
+PLAIN, which it takes from there, and comments. Every other line goes to Python, and every brace that is a fault.
 
 Plain lines become records (fastha.config.tape) without a Python object.
 """
@@ -35,6 +35,7 @@ cdef enum:          # flags of a record, and sizes: see fastha.config.tape
     INLINE = 2
     MOVED = 4
     HAS_EXTRA = 8
+    COLUMNS = 2
     SIZE = 8
     SEPARATOR = 0xff
 
@@ -284,6 +285,40 @@ cdef uint8_t scan(const uint8_t *data, size_t at, size_t end, uint8_t *words, si
     return NOTHING if brace == 0 else OPENS if brace == 123 else CLOSES
 
 
+cdef bint simple(const uint8_t *data, size_t at, size_t *end, bint *inline) noexcept nogil:
+    """Whether a line is words and braces and maybe a comment, which `end` excludes then. `inline`: as Reader._line."""
+    cdef size_t count = 0, braces = 0
+    cdef uint8_t kind, last = 0
+    while at < end[0]:
+        kind = KINDS[data[at]]
+        if kind == WORD:
+            if not count and end[0] - at >= 7 and (
+                memcmp(data + at, b"include", 7) == 0 or memcmp(data + at, b"random_", 7) == 0
+            ):
+                return False
+            count += 1
+            last = 0
+            if count > most_words:
+                return False
+            while at < end[0] and KINDS[data[at]] == WORD:
+                at += 1
+        elif kind == BLANK:
+            at += 1
+        elif kind == BRACE:
+            last = data[at]
+            braces += 1
+            count = 0
+            at += 1
+        elif kind == COMMENT:
+            if memchr(data + at, 36, end[0] - at) != NULL or memchr(data + at, 0, end[0] - at) != NULL:
+                return False        # $ may be a definition in use; NUL is told
+            end[0] = at
+        else:
+            return False
+    inline[0] = braces > 0 and not (braces == 1 and last == 123)
+    return True
+
+
 cdef class Writer:
     """What Reader and Records know, while plain lines are written in C. `load` and `save`: from them and to them."""
 
@@ -358,6 +393,8 @@ cdef class Writer:
         if kind == NOTHING and (self.lost or not size):
             self.follows = self.follows or size != 0
             return 0
+        if kind == SPECIAL and self.several(data, at, end):
+            return 0
         if kind == SPECIAL or self.lost or (kind == CLOSES and not self.depth):
             return self.python(data + at, end - at)
         if kind == OPENS and (not size or self.depth + 1 >= max_depth):
@@ -365,24 +402,117 @@ cdef class Writer:
         if size:
             self.last = self.used
             out[0] = INLINE if kind == CLOSES else HAS_BLOCK if kind == OPENS else 0
-            if self.source == self.before and self.number >= self.line:
-                head += put(out + head, self.number - self.line)
-            else:
-                out[0] |= MOVED
-                head += put(out + head, self.source)
-                head += put(out + head, self.number)
+            head += self.place(out)
             head += put(out + head, size)
             memmove(out + head, out + HEAD, size)
             self.used += head + size
-            self.before, self.line = self.source, self.number
         self.follows = kind == NOTHING
         if kind == OPENS:
             memset(out + head + size, 0, SIZE)
             self.used += SIZE
-            self.open.append((self.used, self.last, self.before, self.line))
-            self.depth += 1
+            self.begin()
         elif kind == CLOSES:
             self.close()
+        return 0
+
+    cdef bint several(self, const uint8_t *data, size_t at, size_t end) except -1:
+        """A line with braces before its end; whether it could be done here."""
+        cdef size_t i = at, words
+        cdef bint inline
+        if not simple(data, at, &end, &inline):
+            return False
+        while i < end:
+            if KINDS[data[i]] == BLANK:
+                i += 1
+            elif KINDS[data[i]] == WORD:
+                words = i
+                while i < end and KINDS[data[i]] != BRACE:
+                    i += 1
+                if not self.lost:
+                    self.statement(data, at, words, i, inline)
+                self.follows = True
+            else:
+                self.brace(data[i], i - at + 1)
+                i += 1
+        return True
+
+    cdef int statement(
+        self, const uint8_t *data, size_t begin, size_t at, size_t end, bint inline,
+    ) except -1:
+        """The words from one offset to another, on the line that begins at `begin`, with their columns."""
+        cdef size_t i, size = 0, more = 1, count = 0, head = 1, before = 0
+        cdef uint8_t *out
+        cdef uint8_t *words
+        for i in range(at, end):
+            count += KINDS[data[i]] == WORD and (i == at or KINDS[data[i - 1]] != WORD)
+        out = self.reserve(end - at + 4 * HEAD + 10 * count)
+        words = out + HEAD
+        i = at
+        while i < end:
+            if KINDS[data[i]] != WORD:
+                i += 1
+                continue
+            if size:
+                words[size] = SEPARATOR
+                size += 1
+            while i < end and KINDS[data[i]] == WORD:
+                words[size] = data[i]
+                size += 1
+                i += 1
+        self.last = self.used
+        out[0] = HAS_EXTRA | (INLINE if inline else 0)
+        head += self.place(out)
+        head += put(out + head, size)
+        memmove(out + head, words, size)
+        out += head + size
+        self.used += head + size
+        words = out + HEAD
+        words[0] = COLUMNS
+        for i in range(at, end):
+            if KINDS[data[i]] == WORD and (i == at or KINDS[data[i - 1]] != WORD):
+                more += put(words + more, (i - begin + 1 - before) << 1)
+                before = i - begin + 1
+        head = put(out, more)
+        memmove(out + head, words, more)
+        self.used += head + more
+        return 0
+
+    cdef size_t place(self, uint8_t *out) noexcept:
+        """Source and line of a record that begins at `out`, as far as they are said; how many bytes they take."""
+        cdef size_t size
+        if self.source == self.before and self.number >= self.line:
+            size = put(out + 1, self.number - self.line)
+        else:
+            out[0] |= MOVED
+            size = put(out + 1, self.source)
+            size += put(out + 1 + size, self.number)
+        self.before, self.line = self.source, self.number
+        return size
+
+    cdef int brace(self, uint8_t which, size_t column) except -1:
+        """A brace among others; Python tells what is wrong with one."""
+        if which == 123 and self.follows and not self.lost and self.depth + 1 < max_depth:
+            memset(self.reserve(SIZE), 0, SIZE)
+            (<uint8_t *> PyByteArray_AS_STRING(self.buffer))[self.last] |= HAS_BLOCK
+            self.used += SIZE
+            self.begin()
+        elif which == 125 and self.depth and not self.lost:
+            self.follows = False
+            self.close()
+        else:
+            self.save()
+            if which == 123:
+                self.reader.open_block(column)
+            else:
+                self.reader.close_block(column)
+            self.load()
+        return 0
+
+    cdef int begin(self) except -1:
+        """The block of the last statement begins."""
+        self.open.append((self.used, self.last, self.before, self.line))
+        self.depth += 1
+        self.follows = False
         return 0
 
     cdef int close(self) except -1:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from fastha.config.tree import Faults, Place, Spot, Statement, shown
-from fastha.lean import dataclass
+from fastha.config.tree import Faults, Marks, Place, Spot, Statement, shown
 
 if TYPE_CHECKING:
     from fastha.config.shape import Item
@@ -14,12 +13,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
 class Built(Generic[T]):
-    """A value and where it was written."""
+    """A value and where it was written: its spot, without an object for it."""
 
-    value: T
-    spot: Spot
+    __slots__ = ("_mark", "_store", "value")
+
+    def __init__(self, value: T, spot: Spot) -> None:
+        self.value = value
+        self._store, self._mark = spot.store, spot.mark
+
+    @property
+    def spot(self) -> Spot:
+        return Spot(self._store, self._mark)
 
     @property
     def statement(self) -> Statement:
@@ -38,12 +43,18 @@ def first_at(place: Place, here: Place) -> str:
 
 def named_once(word: str, blocks: Iterable[Item], faults: Faults) -> Iterator[tuple[str, Statement]]:
     """(name, statement) of every block `word NAME {}`; of two with one name the first alone, and it is an error."""
-    first: dict[str, Spot] = {}
+    marks = Marks()
+    first: dict[str, None] = {}
+    numbers: dict[str, int] = {}  # name -> index of its mark, once somebody asks
     for item in blocks:
         statement, name = item.statement, item.statement.words[1]
         if name not in first:
-            first[name] = statement.spot()
+            if numbers:
+                numbers[name] = len(first)
+            first[name] = None
+            marks.add(statement)
             yield name, statement
         else:
-            where = first_at(first[name].place(), statement.place())
+            numbers = numbers or {known: number for number, known in enumerate(first)}
+            where = first_at(marks.statement(numbers[name]).place(), statement.place())
             faults.error(statement.place(1), f"{word} {shown(name)} is there already", f"first at {where}")

@@ -24,12 +24,14 @@ NEEDS = {
 
 def check_references(statements: Sequence[Statement], faults: Faults) -> None:
     """Faults for the whole file; `statements` are those of the top level."""
-    instances: dict[str, Spot] = {}
+    instances: dict[str, int] = {}  # name -> index of its mark
+    marks = Marks()
     for statement in statements:
         words = statement.words
         if statement.has_block and words[0] == "vrrp_instance" and len(words) > 1 and words[1] not in instances:
-            instances[words[1]] = statement.spot()
-    book = _Book(instances, faults)
+            instances[words[1]] = len(marks)
+            marks.add(statement)
+    book = _Book(instances, marks, faults)
     for statement in statements:
         if statement.has_block:
             book.check(statement)
@@ -50,11 +52,12 @@ def entries(statement: Statement, word: str) -> Iterator[Statement]:
 class _Book:
     """Instances by name, and the groups so far."""
 
-    def __init__(self, instances: dict[str, Spot], faults: Faults) -> None:
+    def __init__(self, instances: dict[str, int], marks: Marks, faults: Faults) -> None:
         self.instances = instances
+        self.marks = marks
         self.faults = faults
         self.taken: set[str] = set()  # instances that are in a sync group
-        self.groups: list[tuple[Spot, list[str]]] = []  # the groups, and who is in them and in none before
+        self.groups: list[tuple[Spot, list[str]]] = []  # those that track, and who is in them and in none before
 
     def check(self, statement: Statement) -> None:
         word = statement.words[0]
@@ -95,11 +98,12 @@ class _Book:
 
     def _members(self, statement: Statement) -> Iterator[tuple[str, Statement, int]]:
         """(name, line, word index) of a group's members."""
-        groups = list(inner(statement, "group"))
-        if len(groups) > 1:
-            self.faults.error(groups[1].place(), "group is there already", f"line {groups[0].line}")
-        if groups and not groups[0].block:
-            self.faults.warning(groups[0].place(), "the group is empty")
+        groups = inner(statement, "group")
+        first, second = next(groups, None), next(groups, None)
+        if first is not None and second is not None:
+            self.faults.error(second.place(), "group is there already", f"line {first.line}")
+        if first is not None and not first.block:
+            self.faults.warning(first.place(), "the group is empty")
         return ((name, line, i) for line in entries(statement, "group") for i, name in enumerate(line.words))
 
     def _sync_group(self, statement: Statement) -> None:
@@ -113,7 +117,8 @@ class _Book:
             else:
                 self.taken.add(name)
                 members.append(name)
-        self.groups.append((statement.spot(), members))
+        if any(inner(statement, "track_interface")):
+            self.groups.append((statement.spot(), members))
         if len(members) < 2:
             many = "only one instance" if members else "no instance"
             self.faults.warning(statement.place(1), f"sync group {shown(statement.words[-1])} has {many}")
@@ -132,7 +137,7 @@ class _Book:
                 shared[line.words[0]] = len(shared)
                 marks.add(line)
         for name in members if shared else ():
-            instance = self.instances[name].statement()
+            instance = self.marks.statement(self.instances[name])
             twice = [line for line in entries(instance, "track_interface") if line.words[0] in shared]
             own = {s.words[1] for s in inner(instance, "interface") if len(s.words) > 1 and s.words[1] in shared}
             for line in (*twice, *(marks.statement(shared[interface]) for interface in own)):

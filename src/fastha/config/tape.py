@@ -25,6 +25,7 @@ from fastha.config.tree import NONE, WORD, Block, Statement
 
 BLOCK, INLINE, MOVED, EXTRA = 1, 2, 4, 8
 EXPANDED, COLUMNS, QUOTED = 1, 2, 4
+IN_QUOTES, ENDS = 4, 0xFE  # in a spelling: some words were in quotes; the end of a block
 SIZE = 8
 SEPARATOR = b"\xff"  # in no UTF-8
 STEP = 64  # lines between those whose offsets are known
@@ -219,6 +220,7 @@ class Records:
         """All statements; blocks that are open end here."""
         while self._open:
             self.close()
+        self.buffer = self.buffer[:]  # without the room that it had to grow
         return Block(self, 0, len(self.buffer), -1, 0)
 
     # -- reading
@@ -254,7 +256,21 @@ class Records:
 
     def spelling(self, begin: int, end: int) -> Hashable:
         """Words, braces and quotes of a block: equal for what is spelt the same, whatever its blanks and places."""
-        return _spelling(self.walk(begin, end, 0, 0))
+        out = bytearray()
+        self._spell(begin, end, out)
+        return bytes(out)
+
+    def _spell(self, begin: int, end: int, out: bytearray) -> None:
+        for s in self.walk(begin, end, 0, 0):
+            words, quoted = encode(s.words), sorted(s.quoted)
+            out.append(BLOCK * s.has_block | INLINE * s.inline | IN_QUOTES * bool(quoted))
+            out += numbers([len(words)])
+            out += words
+            if quoted:
+                out += numbers([len(quoted), *quoted])
+            if s.has_block:
+                self._spell(s._begin, s._end, out)
+                out.append(ENDS)
 
     def columns(self, at: int, source: int, line: int) -> Sequence[int]:
         """Where the words of the record at an offset begin."""
@@ -301,7 +317,3 @@ class Records:
             count, at = number(buffer, at)
             quoted = frozenset(series(buffer, at, count)[0])
         return columns, quoted, text
-
-
-def _spelling(block: Iterable[Statement]) -> Hashable:
-    return tuple((*s.words, s.quoted, s.inline, s.spelling()) for s in block)

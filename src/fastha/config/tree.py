@@ -17,8 +17,10 @@ from fastha.lean import dataclass, field
 
 NONE: frozenset[int] = frozenset()
 MOST_FAULTS = 5000
+REMEMBERED = 64  # messages
 MOST_TEXT = 3_000_000  # characters of all of them
 SMALL = 20_000  # bytes of the records of a block whose statements are kept while it is looked at
+HALF, LOW = 32, (1 << 32) - 1  # two numbers in one
 WORD = re.compile(r"[^ \t\r\f\v]+")
 Place = tuple[str, int, int]  # file, line, column; both from 1
 
@@ -126,55 +128,70 @@ class Statement:
 
     def spot(self) -> Spot:
         """What it can be made of again."""
-        return Spot(self._store, self._at, self._source, self.line, self._first, len(self.words))
+        return Spot(self._store, marked(self._at, self._source, self.line, self._first, len(self.words)))
 
     def __repr__(self) -> str:
         return f"Statement({' '.join(self.words)!r} at {self.file}:{self.line})"
 
 
 class Spot:
-    """Where a statement is: a third of its size, and it is made again when somebody asks."""
+    """Where a statement is: a fifth of its size, and it is made again when somebody asks."""
 
-    __slots__ = ("_count", "_first", "_source", "_store", "at", "line")
+    __slots__ = ("mark", "store")
 
-    def __init__(self, store: Store, at: int, source: int, line: int, first: int, count: int) -> None:
-        """`at`: its record; those that were read later have a higher one."""
-        self._store = store
-        self.at = at
-        self._source = source
-        self.line = line
-        self._first = first
-        self._count = count
+    def __init__(self, store: Store, mark: int) -> None:
+        """`mark`: see `marked`."""
+        self.store = store
+        self.mark = mark
 
     def statement(self) -> Statement:
-        whole = next(self._store.walk(self.at, self.at + 1, self._source, 0))
-        whole.line, whole._source = self.line, self._source
-        return whole.piece(self._first, self._first + self._count)
+        mark = self.mark
+        whole = next(self.store.walk(mark >> 88, (mark >> 88) + 1, mark >> 64 & 0xFFFFFF, 0))
+        whole.line, whole._source = mark >> 32 & LOW, mark >> 64 & 0xFFFFFF
+        first = mark >> 16 & 0xFFFF
+        return whole.piece(first, first + (mark & 0xFFFF))
 
     def place(self, index: int = 0) -> Place:
         return self.statement().place(index)
 
 
+def marked(at: int, source: int, line: int, first: int, count: int) -> int:
+    """Record, source and line of a statement, its first word and how many, in one number: an object, not five."""
+    return at << 88 | source << 64 | line << 32 | first << 16 | count
+
+
 class Marks:
     """The same for many, in 24 bytes each."""
 
+    __slots__ = ("_rest", "_store")
+
     def __init__(self) -> None:
-        self._stores: list[Store] = []  # one
-        self._at = array("Q")
-        self._rest = array("I")  # source, line, first word, words
+        self._store: Store | None = None
+        self._rest = array("Q")  # record; source and line; first word and words
 
     def add(self, statement: Statement) -> None:
-        if not self._stores:
-            self._stores.append(statement._store)
-        self._at.append(statement._at)
-        self._rest.extend((statement._source, statement.line, statement._first, len(statement.words)))
+        self._store = statement._store
+        source, first = statement._source << HALF, statement._first << HALF
+        self._rest.extend((statement._at, source | statement.line, first | len(statement.words)))
 
     def statement(self, index: int) -> Statement:
-        source, line, first, count = self._rest[4 * index : 4 * index + 4]
-        return Spot(self._stores[0], self._at[index], source, line, first, count).statement()
+        rest, index = self._rest, 3 * index
+        at, place, words = rest[index], rest[index + 1], rest[index + 2]
+        assert self._store is not None
+        whole = next(self._store.walk(at, at + 1, place >> HALF, 0))
+        whole.line = place & LOW
+        whole._source = place >> HALF
+        return whole if words == len(whole.words) else whole.piece(words >> HALF, (words >> HALF) + (words & LOW))
 
     def line(self, index: int) -> int:
-        return self._rest[4 * index + 1]
+        return self._rest[3 * index + 1] & LOW
+
+    def __len__(self) -> int:
+        return len(self._rest) // 3
+
+    def __iter__(self) -> Iterator[Statement]:
+        """Made again, one by one."""
+        return (self.statement(index) for index in range(len(self)))
 
 
 class Block(Sequence[Statement]):
@@ -233,6 +250,8 @@ def within(place: Place, expanded: str) -> Place:
 def shown(text: str, limit: int = 60) -> str:
     """Text fit for a message: no control characters or lone surrogates, and not too long."""
     text = text if len(text) <= limit else text[: limit - 3] + "..."
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
@@ -247,12 +266,14 @@ class Faults(list[Fault]):
         self._last: Place | None = before._last if before is not None else None
         self._room: int = before._room if before is not None else MOST_TEXT
         self._errors: int = before._errors if before is not None else 0
+        self._said: dict[str, str] = {}  # the latest messages: equal ones are one object
 
     def told(self) -> list[Fault]:
         """All of them, and one for those that were not kept."""
         if self._errors >= MOST_FAULTS:
-            where = [(f.file, f.line, f.column) for f in self if f.severity is Severity.ERROR]
-            file, line, column = where[-1] if where else self._last or ("", 0, 0)
+            last = next((f for f in reversed(self) if f.severity is Severity.ERROR), None)
+            where = self._last or ("", 0, 0)
+            file, line, column = where if last is None else (last.file, last.line, last.column)
             text = f"and perhaps more: after {MOST_FAULTS} errors nobody looks any further"
             return [*self, Fault(Severity.ERROR, file, line, column, text, code="too-many")]
         if self._last is None:
@@ -277,6 +298,9 @@ class Faults(list[Fault]):
         message, hint = shown(message, 400), shown(hint, 400)
         self._room -= len(message) + len(hint) + len(expanded)
         if len(self) < MOST_FAULTS and self._room >= 0:
+            if len(self._said) >= REMEMBERED:
+                self._said.clear()
+            message = self._said.setdefault(message, message)
             self.append(Fault(severity, *place, message, hint, code, expanded))
         else:
             self.beyond[severity] = self.beyond.get(severity, 0) + 1

@@ -105,6 +105,8 @@ class Regex:
 class HttpUrl:
     """One `url` of HTTP_GET or SSL_GET. `digest`: 32 lower-case hex digits or "". `status`: accepted closed ranges."""
 
+    __apart__ = ("path", "digest")
+
     path: str = "/"
     status: tuple[tuple[int, int], ...] = ((200, 299),)
     digest: str = ""
