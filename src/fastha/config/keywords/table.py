@@ -90,7 +90,7 @@ def _keyword(block: str, line: str) -> Keyword:
         low=_limit(limits[2], scale) if limits else None,
         high=_limit(limits[3], scale) if limits and limits[3] else None,
         clamps=bool(limits and limits[1]),
-        script=not SCRIPT_KINDS.isdisjoint(tokens),
+        script=any(slot.kind in SCRIPT_KINDS for slot in slots),
         slots=slots,
     )
 
@@ -179,7 +179,7 @@ class Table(Mapping[str, dict[str, Keyword]]):
         words: set[str] = set()
         for lines in self._lines.values():
             split = [BAR.split(line) for line in lines if any(kind in line for kind in SCRIPT_KINDS)]
-            here = {c[0].strip() for c in split if not SCRIPT_KINDS.isdisjoint(c[1].split())}
+            here = {c[0].strip() for c in split if not SCRIPT_KINDS.isdisjoint(c[1].replace("[", " ").split())}
             words |= here
             if here:
                 fields = (BAR.split(line) for line in lines if "| =" in line)
