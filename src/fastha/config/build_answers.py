@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastha.config import values
-from fastha.config.shape import Item
+from fastha.config.item import Item
 from fastha.config.tree import Faults
 
 BARE_PRIORITY = 254  # of `timer_expired_backup` without a number: whoever is not the owner

@@ -7,7 +7,8 @@ import stat
 
 from fastha.config import values
 from fastha.config.files import RealFiles
-from fastha.config.shape import Item, items
+from fastha.config.item import Item
+from fastha.config.shape import items
 from fastha.config.tree import Faults, Statement, shown
 from fastha.errors import Severity
 from fastha.lean import dataclass, field

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from fastha.config import values
-from fastha.config.shape import Item
+from fastha.config.item import Item
 from fastha.config.tree import Faults, Place, Statement, shown
 from fastha.lean import dataclass, field, replace
 from fastha.model import LvsDefs, SyncDaemon, VrrpInstance

@@ -8,9 +8,10 @@ from typing import Any
 
 from fastha.config import values
 from fastha.config.inherit import Timing
+from fastha.config.item import Item
 from fastha.config.near import meant
 from fastha.config.placed import Built, first_at
-from fastha.config.shape import Item, items
+from fastha.config.shape import items
 from fastha.config.tree import Faults, Marks, Statement, shown
 from fastha.errors import Severity
 from fastha.model import BfdCheck, BfdInstance, VirtualServer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastha.config import values
-from fastha.config.shape import Item
+from fastha.config.item import Item
 from fastha.config.tree import Faults
 from fastha.config.words import check_words
 from fastha.lean import replace

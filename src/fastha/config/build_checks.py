@@ -16,7 +16,7 @@ from fastha.config.build_ssl import build_ssl
 from fastha.config.build_tcp import build_tcp
 from fastha.config.build_udp import build_udp
 from fastha.config.inherit import Timing
-from fastha.config.shape import Item
+from fastha.config.item import Item
 from fastha.config.tree import Faults
 from fastha.model import Check
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Sequence
 
+from fastha.config.item import Item
 from fastha.config.lines import read_lines
 from fastha.config.placed import Built, first_at
-from fastha.config.shape import Item
 from fastha.config.tree import Faults, Marks, Spot, Statement, shown
 from fastha.config.twice import twice
 from fastha.model import LinkDelay, VrrpInstance

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 from fastha.config import values
 from fastha.config.inherit import Timing
+from fastha.config.item import Item
 from fastha.config.near import meant
 from fastha.config.placed import named_once
-from fastha.config.shape import Item, items
+from fastha.config.shape import items
 from fastha.config.tree import Faults, Statement, shown
 from fastha.model import Check, FileCheck, TrackFile
 

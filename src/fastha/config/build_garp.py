@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from fastha.config import values
-from fastha.config.shape import Item, items
+from fastha.config.item import Item
+from fastha.config.shape import items
 from fastha.config.tree import Faults, Marks, Statement, shown
 from fastha.config.twice import twice
 from fastha.lean import replace

@@ -14,7 +14,8 @@ from fastha.config.build_mail import MAIL_WORDS, Mail, read_mail
 from fastha.config.build_notify import NOTIFY_WORDS, Notify, read_notify
 from fastha.config.build_processes import KNOWN, read_process
 from fastha.config.build_wire import GLOBAL_WORDS, GlobalWire, read_global_wire
-from fastha.config.shape import Item, items
+from fastha.config.item import Item
+from fastha.config.shape import items
 from fastha.config.tree import Faults, Statement, shown
 from fastha.config.words import check_words
 from fastha.lean import dataclass, field, replace

@@ -16,8 +16,8 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from fastha.config import values
+from fastha.config.item import Item
 from fastha.config.placed import named_once
-from fastha.config.shape import Item
 from fastha.config.tree import Faults, Spot, Statement, shown
 from fastha.lean import dataclass, replace
 from fastha.model import GroupMember

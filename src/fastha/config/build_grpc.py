@@ -6,7 +6,8 @@ from fastha.config import values
 from fastha.config.build_tls import TlsDraft, settled_tls, tls_word
 from fastha.config.connection import Connection, connection_word
 from fastha.config.inherit import Timing
-from fastha.config.shape import Item, items
+from fastha.config.item import Item
+from fastha.config.shape import items
 from fastha.config.tree import Faults, shown
 from fastha.model import Check, GrpcCheck
 from fastha.model.units import NS_PER_S

@@ -8,7 +8,8 @@ from fastha.config import values
 from fastha.config.build_url import build_url
 from fastha.config.connection import Connection, connection_word
 from fastha.config.inherit import Timing
-from fastha.config.shape import Item, items
+from fastha.config.item import Item
+from fastha.config.shape import items
 from fastha.config.tree import Faults, shown
 from fastha.lean import dataclass, field, replace
 from fastha.model import Check, HttpCheck, HttpUrl

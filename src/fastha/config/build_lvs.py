@@ -11,10 +11,11 @@ from fastha.config.build_group import Group
 from fastha.config.build_mail import Mail
 from fastha.config.build_real import RealDraft, build_real_server
 from fastha.config.inherit import Timing, read_timing
+from fastha.config.item import Item
 from fastha.config.lvs_words import FLAGS, SCHEDULERS, Method, method
 from fastha.config.near import meant
 from fastha.config.placed import Built
-from fastha.config.shape import Item, items
+from fastha.config.shape import items
 from fastha.config.tree import Faults, Marks, Statement, shown
 from fastha.lean import dataclass, field, replace
 from fastha.model import RealServer, Script, SorryServer, VirtualServer

@@ -9,8 +9,8 @@ from typing import Any
 
 from fastha.config import values
 from fastha.config.build_tls import host_name
+from fastha.config.item import Item
 from fastha.config.line import plain
-from fastha.config.shape import Item
 from fastha.config.tree import Faults, Statement, shown
 from fastha.config.twice import twice
 from fastha.config.words import check_words

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fastha.config import values
 from fastha.config.inherit import Timing, read_timing
-from fastha.config.shape import Item, items
+from fastha.config.item import Item
+from fastha.config.shape import items
 from fastha.config.tree import Faults
 from fastha.lean import replace
 from fastha.model import Check, MiscCheck, Script

@@ -7,9 +7,10 @@ from itertools import chain
 from fastha.config import values
 from fastha.config.build_checks import BUILDERS
 from fastha.config.inherit import Timing, read_timing
+from fastha.config.item import Item
 from fastha.config.keywords import TABLE
 from fastha.config.lvs_words import Method, method
-from fastha.config.shape import Item, items
+from fastha.config.shape import items
 from fastha.config.tree import Faults, Marks, Statement
 from fastha.lean import dataclass, field
 from fastha.model import Check, RealServer, Script

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 from fastha.config import values
 from fastha.config.build_file import weight_word
+from fastha.config.item import Item
 from fastha.config.placed import named_once
-from fastha.config.shape import Item, items
+from fastha.config.shape import items
 from fastha.config.tree import Faults, Statement
 from fastha.lean import replace
 from fastha.model import Script, VrrpScript

@@ -7,7 +7,8 @@ from fastha.config.build_http import HttpDraft, http_word, no_url
 from fastha.config.build_tls import TlsDraft, settled_tls, tls_word
 from fastha.config.build_url import build_url
 from fastha.config.inherit import Timing
-from fastha.config.shape import Item, items
+from fastha.config.item import Item
+from fastha.config.shape import items
 from fastha.config.tree import Faults, Marks
 from fastha.lean import dataclass, field
 from fastha.model import Check, SslCheck

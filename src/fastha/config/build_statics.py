@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from fastha.config.addresses import build_addresses
+from fastha.config.item import Item
 from fastha.config.lines import read_lines
 from fastha.config.near import meant
-from fastha.config.shape import Item, items
+from fastha.config.shape import items
 from fastha.config.tree import Faults, Statement, shown
 from fastha.config.twice import distinct
 from fastha.lean import replace

@@ -14,7 +14,7 @@ from fastha.model import Auth
 
 if TYPE_CHECKING:
     from fastha.config.build_globals import Globals
-    from fastha.config.build_vrrp import Draft
+    from fastha.config.draft import Draft
 
 LOWER = {"garp_lower_prio_delay": "lower_prio_delay_ns", "garp_lower_prio_repeat": "lower_prio_repeat"}
 # What keepalived sets, RFC 9568 section 6.4.3: a lower advert is discarded, a higher one not answered.

@@ -8,8 +8,9 @@ from fastha.config import values
 from fastha.config.build_mail import Mail
 from fastha.config.build_trackers import LISTS, Known, build_trackers, without_own
 from fastha.config.build_vrrp import NOBODY, NOTIFY
+from fastha.config.item import Item
 from fastha.config.placed import Built, named_once
-from fastha.config.shape import Item, items
+from fastha.config.shape import items
 from fastha.config.tree import Faults, Statement, shown
 from fastha.lean import dataclass, field, replace
 from fastha.model import InstanceNotify, Script, SyncGroup, Tracker, VrrpInstance

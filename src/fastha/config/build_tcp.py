@@ -5,7 +5,8 @@ from __future__ import annotations
 from fastha.config import values
 from fastha.config.connection import Connection, connection_word
 from fastha.config.inherit import Timing
-from fastha.config.shape import Item, items
+from fastha.config.item import Item
+from fastha.config.shape import items
 from fastha.config.tree import Faults
 from fastha.lean import dataclass
 from fastha.model import Check, TcpCheck

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fastha.config import values
-from fastha.config.shape import Item, items
+from fastha.config.item import Item
+from fastha.config.shape import items
 from fastha.config.tree import Faults, shown
 from fastha.lean import dataclass, field, replace
 from fastha.model import Check, GrpcCheck, SslCheck, Tls, VirtualServer

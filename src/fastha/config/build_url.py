@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from fastha.config import values
+from fastha.config.item import Item
 from fastha.config.near import meant
-from fastha.config.shape import Item, items
+from fastha.config.shape import items
 from fastha.config.tree import Faults, Statement, shown
 from fastha.lean import dataclass, field
 from fastha.model import HttpUrl, Regex

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable
 
 from fastha.config import values
+from fastha.config.item import Item
 from fastha.config.placed import Built
-from fastha.config.shape import Item
 from fastha.config.tree import Faults, Place, shown
 from fastha.config.words import check_words
 from fastha.lean import dataclass, replace

@@ -7,36 +7,30 @@ from collections.abc import Mapping, Sequence
 from fastha.config import values
 from fastha.config.addresses import build_addresses, build_peers
 from fastha.config.build_answers import FLAGS, read_flag, rival_priority
-from fastha.config.build_auth import HmacDraft, build_authentication, build_hmac, settled_hmac
+from fastha.config.build_auth import build_authentication, build_hmac, settled_hmac
 from fastha.config.build_globals import GARP, Globals, read_garp
 from fastha.config.build_strict import settle_strict
 from fastha.config.build_track import build_track_virtual_servers
 from fastha.config.build_trackers import LISTS, Known, build_trackers, without_own
 from fastha.config.build_vmac import WORDS as VMAC_WORDS
-from fastha.config.build_vmac import Vmac, check_device, device_of, read_vmac, with_vmacs
+from fastha.config.build_vmac import check_device, device_of, read_vmac, with_vmacs
 from fastha.config.build_wire import WORDS as WIRE_WORDS
-from fastha.config.build_wire import WireDraft, read_wire, wire_of
+from fastha.config.build_wire import read_wire, wire_of
+from fastha.config.draft import Draft
+from fastha.config.item import Item
 from fastha.config.lines import read_lines
 from fastha.config.placed import Built
-from fastha.config.shape import Item, items
+from fastha.config.shape import items
 from fastha.config.tree import Faults, Place, Statement, shown
 from fastha.config.twice import distinct
 from fastha.errors import Severity
-from fastha.lean import dataclass, field
 from fastha.model import (
     Auth,
     InstanceNotify,
-    Route,
-    Rule,
-    Script,
-    Tracker,
-    TrackVirtualServer,
-    VirtualAddress,
     VirtualServer,
     VrrpInstance,
 )
 from fastha.model.units import NS_PER_CS, NS_PER_S
-from fastha.model.wire import PeerTtl
 
 ADVERT_INT_US = 10_000, 255_000_000
 V3_MAX_CS = 4095  # RFC 9568 section 5.2.7: Max Advertise Interval is 12 bits of centiseconds
@@ -54,51 +48,6 @@ NOTIFY = {
     "notify_master_rx_lower_pri": "rx_lower",
 }
 NOBODY = InstanceNotify()  # what is mostly said is one object
-NO_AUTH = Auth()
-
-
-@dataclass(slots=True)
-class Draft:
-    """An instance while its block is read; None: not said."""
-
-    interface: str = ""
-    vrf: str = ""
-    vrid: int | None = None
-    state: str = ""
-    priority: int | None = None
-    version: int | None = None
-    advert_int_ns: int = NS_PER_S
-    preempt: bool = True
-    preempt_delay_ns: int = 0
-    down_timer_adverts: int | None = None
-    addresses: list[VirtualAddress] = field(default_factory=list)
-    excluded: list[VirtualAddress] = field(default_factory=list)
-    family: int = 4
-    unicast_src: str = ""
-    unicast_peers: list[str] = field(default_factory=list)
-    bounds: list[PeerTtl] = field(default_factory=list)
-    wire: WireDraft = field(default_factory=WireDraft)
-    auth: Auth = NO_AUTH
-    hmac: HmacDraft | None = None
-    garp: dict[str, int] = field(default_factory=dict)
-    track: list[TrackVirtualServer] = field(default_factory=list)
-    trackers: list[Tracker] = field(default_factory=list)
-    notify: dict[str, Script] = field(default_factory=dict)
-    says_deleted: bool = False
-    notify_priority: bool | None = None
-    smtp_alert: bool | None = None
-    routes: list[Route] = field(default_factory=list)
-    rules: list[Rule] = field(default_factory=list)
-    promote_secondaries: bool = False
-    vmac: Vmac = field(default_factory=Vmac)
-    accept: bool | None = None
-    strict: bool | None = None
-    ipv6: bool = False
-    no_addresses: bool = False
-    answers: dict[str, bool] = field(default_factory=dict)
-    rival_priority: int = 0
-    kernel_rx_buf_size: int = 0
-    said: dict[str, Item] = field(default_factory=dict)  # keyword -> where it was said last
 
 
 def build_instance(

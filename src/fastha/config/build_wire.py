@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from ipaddress import IPv6Address
 
 from fastha.config import values
-from fastha.config.shape import Item
+from fastha.config.item import Item
 from fastha.config.tree import Faults
 from fastha.config.words import check_words
 from fastha.lean import dataclass, field

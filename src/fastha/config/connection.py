@@ -7,7 +7,7 @@ from typing import TypedDict
 
 from fastha.config import values
 from fastha.config.inherit import Timing, read_timing
-from fastha.config.shape import Item
+from fastha.config.item import Item
 from fastha.config.tree import Faults, Statement
 from fastha.lean import dataclass, field
 

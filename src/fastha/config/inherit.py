@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TypedDict
 
 from fastha.config import values
-from fastha.config.shape import Item
+from fastha.config.item import Item
 from fastha.config.tree import Faults
 from fastha.lean import dataclass
 from fastha.model import TrackFile

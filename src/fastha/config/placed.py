@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from fastha.config.tree import Faults, Marks, Place, Spot, Statement, shown
 
 if TYPE_CHECKING:
-    from fastha.config.shape import Item
+    from fastha.config.item import Item
 
 T = TypeVar("T")
 

@@ -7,25 +7,14 @@ block exactly if it opens one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
+from fastha.config.item import Item
 from fastha.config.keywords import TABLE, Keyword, Status
 from fastha.config.keywords.table import ROOT
 from fastha.config.lines import check_lines
 from fastha.config.near import meant
 from fastha.config.tree import Faults, Statement, shown
 from fastha.config.words import check_words
-
-
-class Item(NamedTuple):
-    """A statement and the keyword it is; `name` is the keyword's current spelling."""
-
-    keyword: Keyword
-    statement: Statement
-
-    @property
-    def name(self) -> str:
-        return self.keyword.alias_of or self.keyword.word
 
 
 def items(statements: Sequence[Statement], block: str, faults: Faults) -> Iterator[Item]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Sequence
 
+from fastha.config.item import Item
 from fastha.config.keywords import Keyword
 from fastha.config.keywords.table import ROOT
-from fastha.config.shape import Item, items
+from fastha.config.shape import items
 from fastha.config.tree import Faults, Marks, Statement
 
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import TYPE_CHECKING
 
+from fastha.config.item import Item
 from fastha.config.lexer import LexError, split_command
 from fastha.config.tree import Faults, Statement, shown
 from fastha.model import Script
 from fastha.model.units import NS_PER_S, NS_PER_US
-
-if TYPE_CHECKING:
-    from fastha.config.shape import Item
 
 INTEGER = re.compile(r"[+-]?\d{1,18}", re.A)
 SECONDS = re.compile(r"\+?(\d{1,9})?(?:\.(\d*))?", re.A)

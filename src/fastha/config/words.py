@@ -9,17 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
-from typing import TYPE_CHECKING
 
 from fastha.config import values
+from fastha.config.item import Item
 from fastha.config.keywords.table import CHOICE, Slot
 from fastha.config.near import meant
 from fastha.config.tree import Faults, shown
 
-if TYPE_CHECKING:
-    from fastha.config.shape import Item
-
-Check = Callable[["Item", int, Faults], None]
+Check = Callable[[Item, int, Faults], None]
 
 
 def check_words(item: Item, faults: Faults) -> None:
