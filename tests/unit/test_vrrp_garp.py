@@ -158,3 +158,19 @@ def test_extra_frames_go_on_until_it_is_no_master(bench: Bench) -> None:
     bench.announcer.cancel(token)
     bench.reactor.advance(3 * NS_PER_S)
     assert len(bench.left) == 5
+
+
+def test_what_waits_to_leave_is_not_queued_again(bench: Bench) -> None:
+    """Adverts of lower priority that come faster than frames leave."""
+    plan = Garp(lower_prio_repeat=2, lower_prio_delay_ns=0, interval_ns=10 * NS_PER_MS)
+    blocks = bench.blocks("10.0.0.1", "10.0.0.2")
+    token = bench.announcer.announce(blocks, plan, "lower_prio")
+    for _ in range(1000):
+        assert bench.announcer.announce(blocks, plan, "lower_prio", (), token) is token
+    bench.reactor.advance(NS_PER_S)
+    assert bench.ips() == ["10.0.0.1", "10.0.0.2"] * 2
+    assert token.waiting == 0
+    again = bench.announcer.announce(blocks, plan, "lower_prio", (), token)
+    assert again is not token, "all of it had left"
+    other = bench.blocks("10.0.0.3")
+    assert bench.announcer.announce(other, plan, "lower_prio", (), again) is not again, "other frames"

@@ -345,11 +345,10 @@ class VrrpChild:
     # -- events --
 
     def _look(self) -> None:
-        """Once per turn that concerns Python: what the lane left for the machine."""
-        if self._house is None:
-            return
-        self._events.extend(self._house.lane.take())
-        if not self._more_due:
+        """Once per turn that concerns Python: what the lane left for the machine. Not while some of it is still to be
+        played: the lane keeps the best advert of each router, and a queue here would grow with a flood."""
+        if self._house is not None and not self._more_due:
+            self._events.extend(self._house.lane.take())
             self._play()
 
     def _play(self) -> None:
@@ -370,9 +369,7 @@ class VrrpChild:
             elif what == lane.TIMER:
                 router.happen(machine.TimerFired(), reactor.now_ns())
             else:
-                text = f"{machine.dotted(src)} announces other addresses than ours; honoured"
-                self.child.event("addresses", router.instance.name, text)
-                router.differing |= {src}
+                router.differs(src)
             if reactor.now_ns() >= end_ns:
                 break
         if events:

@@ -49,6 +49,7 @@ class Token:
     timers: list[Timer] = field(default_factory=list)
     extra: list[ArpBlock] = field(default_factory=list)  # of `garp_extra_if`
     live: bool = True
+    waiting: int = 0  # chunks that have not left
     rhythms: dict[str, Rhythm] = field(default_factory=dict)  # "refresh", "extra"
 
 
@@ -98,7 +99,10 @@ class Announcer:
     ) -> Token:
         """Begin; `occasion` is machine.Garp's: "master" or "lower_prio". `extra`: what goes every `garp.extra_ns`.
         `former`: the occasion that this one replaces while its instance stays master; what it would have repeated for
-        good is repeated when it would have been."""
+        good is repeated when it would have been. While some of it still waits to leave, it is this one too: adverts of
+        lower priority may come faster than frames leave."""
+        if former is not None and former.live and former.waiting and occasion != "master" and former.blocks == blocks:
+            return former
         token, now_ns = Token(blocks, garp, extra=list(extra)), self._reactor.now_ns()
         if occasion == "master":
             delay_ns, repeat = garp.master_delay_ns, garp.master_repeat
@@ -164,6 +168,7 @@ class Announcer:
             ]
             for copy in range(repeat):
                 (line.again if copy else line.first).extend(chunks)
+            token.waiting += repeat * len(chunks)
             self._schedule(line)
 
     def _schedule(self, line: Line) -> None:
@@ -181,6 +186,7 @@ class Announcer:
             return
         while line.first or line.again:
             chunk = (line.first or line.again).popleft()
+            chunk.token.waiting -= 1
             if not chunk.token.live:
                 continue
             sent, failed = self._send(chunk.frames, chunk.size, chunk.to)

@@ -24,12 +24,13 @@ class Peers:
     def told(self, heard: Iterable[tuple[int, int, int, int]]) -> list[Peer]:
         """[{ip, priority: of its last advert (0: it resigned), received, heard: wall}], the last one first. A silent
         peer says the same each time."""
-        out = dict(self._before)
+        out, known, self._at = dict(self._before), self._at, {}
         for number, priority, received, heard_ns in heard:
             ip = dotted(number)
-            at = self._at.get(number)
+            at = known.get(number)
             if at is None or at[0] != heard_ns:
-                at = self._at[number] = heard_ns, round(time.time() - (time.monotonic_ns() - heard_ns) / 1e9, 3)
+                at = heard_ns, round(time.time() - (time.monotonic_ns() - heard_ns) / 1e9, 3)
+            self._at[number] = at
             before = self._before.get(ip, {}).get("received", 0)
             out[ip] = {"ip": ip, "priority": priority, "received": before + received, "heard": at[1]}
         return sorted(out.values(), key=lambda one: -one.get("heard", 0.0))

@@ -8,6 +8,7 @@ import time
 from collections import ChainMap
 from dataclasses import asdict, replace
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from fastha.child.told import Told
@@ -31,9 +32,11 @@ from fastha.vrrp.rivals import Rivals
 from fastha.vrrp.rules import Rules, rules_of
 from fastha.vrrp.sealed import beyond, seal_of
 from fastha.vrrp.sockets import forwarding
+from fastha.vrrp.sparing import Sparing
 from fastha.vrrp.sync import Sync
 
 HOST6 = 128
+LANE_PEERS = 8  # with other addresses that are remembered (engine.pxd has the same number)
 QUIET_NS = 5 * NS_PER_S  # counters of very many instances are looked at less often than once a second
 ROLES = list(Role)  # lane_role is the position
 TELL_PER_S = 1 / 60
@@ -49,7 +52,7 @@ class Router:
         "_adding", "_announce", "_built", "_counted_in", "_held", "_last", "_lift_to", "_master_ns", "_sequence",
         "_staged_as", "_told", "_untracked", "arp", "became_master", "belongings", "differing", "extra_arp", "house",
         "index", "instance", "keeps", "messages", "override", "peers", "released_master", "repaired", "rivals", "rules",
-        "since", "state", "sync", "token", "why", "zero_sent",
+        "since", "sparing", "state", "sync", "token", "why", "zero_sent",
     )  # fmt: skip
 
     def __init__(
@@ -68,6 +71,7 @@ class Router:
         self._sequence = int(previous.get("sequence", 0))  # of signed adverts: peers have heard it
         self.peers = Peers(previous.get("peers", ()))
         self.rivals = Rivals()
+        self.sparing = Sparing()
         self._master_ns = 0  # since when its role is what it is
         self.differing: frozenset[int] = frozenset()  # peers whose address list is not ours
         self.messages: Messages = {}
@@ -129,9 +133,16 @@ class Router:
             self.rivals.heard(ip, priority, state.priority, differs, now_ns, time.time(), rules.silence_ns)
         )
 
+    def differs(self, src: int) -> None:
+        """A peer announces other addresses than ours; it is honoured all the same."""
+        self.differing = frozenset([src, *islice(self.differing, LANE_PEERS - 1)])
+        text = f"{machine.dotted(src)} announces other addresses than ours; honoured"
+        if told := self.sparing.tells(text, self.house.reactor.now_ns()):
+            self.house.child.event("addresses", self.instance.name, told)
+
     def _two_masters(self, text: str) -> None:
-        if text:
-            self.house.child.event("two_masters", self.instance.name, text, logging.WARNING, text.partition("): ")[2])
+        if text and (told := self.sparing.tells(text, self.house.reactor.now_ns())):
+            self.house.child.event("two_masters", self.instance.name, told, logging.WARNING, text.partition("): ")[2])
 
     def present(self) -> State:
         """The state with what the lane has moved since it was loaded."""
