@@ -66,4 +66,5 @@ def test_neither_heard_nor_sent_adverts_touch_python() -> None:
     assert sent > ROUTERS * 20, "hundreds of periods passed even on a busy machine"
     assert heard > 0.9 * sent
     assert served in ([], [[]]), "Python was asked for nothing but to stop"
-    assert abs(blocks[1] - blocks[0]) <= 8, f"{blocks[1] - blocks[0]} blocks for {sent} adverts sent and {heard} heard"
+    # Other threads of this process have a few: that which runs the tests is told meanwhile what is to be run next.
+    assert abs(blocks[1] - blocks[0]) < sent // 50, f"{blocks[1] - blocks[0]} blocks for {sent} sent, {heard} heard"
