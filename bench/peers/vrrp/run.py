@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -48,6 +49,7 @@ def main() -> int:
     for field in dataclasses.fields(Sizes):
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # namespaces and programs go, as after Ctrl-C
     sizes = Sizes(**{f.name: getattr(options, f.name) for f in dataclasses.fields(Sizes)})
     figures = measure(sizes, options.rounds, options.only or list(MEASUREMENTS))
     if options.json:
