@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import need
-from fastha.checker.prepare import refusal
+from fastha.checker.prepare import refusing
 from fastha.config.load import load
 from fastha.dataplane.none import NoneBackend
 from fastha.model import Config
@@ -141,7 +141,7 @@ def test_from_the_configuration_to_the_verdict(tmp_path: Path, certs: Path) -> N
 
 def refused(config: Config) -> str:
     """What the checker says of each virtual server that it cannot run."""
-    return "".join(refusal(server, NoneBackend()) for server in config.virtual_servers)
+    return "".join(said for server in config.virtual_servers for said in refusing(server, NoneBackend()))
 
 
 @pytest.mark.parametrize(

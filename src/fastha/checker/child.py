@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import resource
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -24,7 +24,7 @@ from fastha.checker.plan import Effect
 from fastha.checker.prepare import fitted, refusing
 from fastha.checker.presence import Presence
 from fastha.checker.probe import Probes
-from fastha.checker.renewal import PIECE, Renewal
+from fastha.checker.renewal import Renewal
 from fastha.checker.roster import Roster
 from fastha.checker.table import TableKeeper
 from fastha.checker.talk import engine as talk
@@ -36,7 +36,7 @@ from fastha.child.nft_tables import NftTables
 from fastha.child.parts import Draft, Parts
 from fastha.child.process import release_memory
 from fastha.child.runner import Runner
-from fastha.child.work import Steps, Work, run
+from fastha.child.work import PIECE, Steps, Work, pieces, run
 from fastha.dataplane.backend import Backend, KernelBalancer, Patient
 from fastha.dataplane.choose import open_backend
 from fastha.dataplane.nft_library import Library
@@ -323,7 +323,7 @@ class Checker:
 
     def _tell(self, ward: Ward, renewal: Renewal, new: Sequence[Server], looked: tuple[bool, ...] | None) -> Steps:
         """What is other than it was, piece by piece. `looked`: what it was."""
-        for some in _pieces(new):
+        for some in pieces(new):
             self.tell.began(ward, some)
             if len(some) == PIECE:
                 yield
@@ -332,7 +332,7 @@ class Checker:
         key = ward.plan.server.key
         real: dict[str, Any] = dict.fromkeys(renewal.gone)
         self.child.facts({"virtual_servers": {key: facts.virtual_server(ward) | {"real_servers": real}}})
-        for number, some in enumerate(_pieces(shown), 1):
+        for number, some in enumerate(pieces(shown), 1):
             assert self.table is not None
             row = self.table.wanted(ward.key)
             real = {s.config.key: facts.real_server(self.roster, s, row) for s in some}
@@ -562,10 +562,6 @@ class Checker:
             self.table.close()
             self.table = self.tell.table = None
         self.engines.close()
-
-
-def _pieces(servers: Sequence[Server]) -> Iterator[Sequence[Server]]:
-    return (servers[first : first + PIECE] for first in range(0, len(servers), PIECE))
 
 
 def _look(ward: Ward) -> tuple[bool, ...]:

@@ -11,6 +11,7 @@ from fastha.checker.native import talk
 from fastha.checker.talk.context import Contexts
 from fastha.checker.talk.engine import WAYS
 from fastha.checker.talk.recipe import validate
+from fastha.child.work import PIECE, pieces
 from fastha.dataplane.backend import Backend
 from fastha.model import (
     Check,
@@ -24,14 +25,6 @@ from fastha.model import (
     UdpCheck,
     VirtualServer,
 )
-
-PIECE = 64  # real servers between two places to pause
-
-
-def refusal(server: VirtualServer, backend: Backend, tried: Iterable[RealServer] = ()) -> str:
-    """`refusing` at once."""
-    said = list(refusing(server, backend, tried))
-    return said[-1] if said else ""
 
 
 def refusing(server: VirtualServer, backend: Backend, tried: Iterable[RealServer] = ()) -> Iterator[str]:
@@ -49,21 +42,16 @@ def refusing(server: VirtualServer, backend: Backend, tried: Iterable[RealServer
     # How many destinations there are matters for mh, which does not take tens of thousands.
     at_once = server.scheduler == "mh" or len(server.real_servers) <= PIECE
     for some in (server.real_servers,) if at_once else pieces(server.real_servers):
-        if reason := backend.refuse(replace(server, real_servers=some)):
+        if reason := backend.refuse(replace(server, real_servers=tuple(some))):
             yield f"virtual server {server.key}: {reason}"
             return
         yield ""
     contexts = Contexts()
-    for some in pieces(tuple(fresh)):
-        if reason := _unbuildable(replace(server, real_servers=some), contexts):
+    for some in pieces(fresh) if fresh else ((),):  # without one it is still to be built
+        if reason := _unbuildable(replace(server, real_servers=tuple(some)), contexts):
             yield f"virtual server {server.key}: {reason}"
             return
         yield ""
-
-
-def pieces(servers: tuple[RealServer, ...]) -> Iterator[tuple[RealServer, ...]]:
-    """At least one, which may be empty."""
-    return (servers[first : first + PIECE] for first in range(0, max(1, len(servers)), PIECE))
 
 
 def fitted(server: VirtualServer, backend: Backend) -> VirtualServer:

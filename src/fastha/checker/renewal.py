@@ -10,7 +10,7 @@ meanwhile. What `turn` does for each real server is next to nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from fastha.checker import guard, plan, verdict
@@ -18,16 +18,14 @@ from fastha.checker.adoption import Adopted
 from fastha.checker.guard import Guard
 from fastha.checker.plan import Places, Plan
 from fastha.checker.wards import ANSWERED, NOWHERE, Server, Ward, Watch
-from fastha.child.work import run
+from fastha.child.work import PIECE, Steps, run
 from fastha.dataplane.rows import Dest, DestKey, ServiceKey, ServiceRow
 from fastha.model import RealServer, VirtualServer
 
 if TYPE_CHECKING:
     from fastha.checker.roster import Roster
 
-PIECE = 64  # real servers between two places to pause
 FREED = 1024
-Steps = Iterator[None]
 
 
 class Renewal:
@@ -35,10 +33,10 @@ class Renewal:
     are there no more; `row`: the row of its services once it has turned, None if nothing but its mark is another."""
 
     def __init__(self, roster: Roster, config: VirtualServer, adopt: Adopted, mark: int, now: float) -> None:
-        self._roster, self._config, self._adopt, self._mark, self.now = roster, config, adopt, mark, now
+        self._roster, self._config, self.adopt, self._mark, self.now = roster, config, adopt, mark, now
         old = roster.wards.get(config.key)
         self._same = old is not None and (old.plan.server is config or old.plan.server == config)
-        self._first = old is None
+        self.first = old is None  # nobody watched this virtual server before
         self.ward = old or Ward(Plan(config, (), False, (), ()), (), now)
         self._suspended = roster.suspends(config)
         # A suspension may come or go at any moment, so what can be suspended turns at once.
@@ -55,7 +53,7 @@ class Renewal:
         self._moved: list[tuple[Server, int]] = []
         self._left: list[tuple[Server, tuple[Watch, ...]]] = []  # who asks what no more
         self._former: dict[Server, list[tuple[Watch, Watch]]] = {}  # a watch of a changed check, the one before it
-        self._ups: list[bool] = []
+        self.healthy: list[bool] = []  # by real server: what its checks say
         self._weights: list[int | None] = []
         self._parts = Places()
         self._tried: Plan | None = None  # what `_dests` are worked out for
@@ -99,12 +97,12 @@ class Renewal:
             if not self._roster.recalled and _asks_anew(rs, old):
                 yield from self._roster.recall()
             server, watches = self._server(rs, key, old)
-            if key in self._adopt.weights:
-                self._roster.adopt_weight(watches, self._adopt.weights[key])
+            if key in self.adopt.weights:
+                self._roster.adopt_weight(watches, self.adopt.weights[key])
             if server.index != index:
                 self._moved.append((server, index))
             self._servers.append(server)
-            self._ups.append(all(w.verdict.up for w in watches))
+            self.healthy.append(all(w.verdict.up for w in watches))
             self._weights.append(self._roster.weighed(rs, watches))
             self._parts.add(rs, keys[old.index] if old is not None else None)
             yield from _pause(index + 1, len(self._config.real_servers))
@@ -121,7 +119,7 @@ class Renewal:
         if old is not None and not turns and old.config.checks == rs.checks:
             watches = old.watches
         else:
-            watches = self._watches(server, rs, old, turns, self._adopt.up.get(key))
+            watches = self._watches(server, rs, old, turns, self.adopt.up.get(key))
             if old is not None:
                 self._asks[server] = watches
         if old is None:
@@ -183,7 +181,7 @@ class Renewal:
             for watch, former in self._former.get(server, ()):
                 if watch.stage != ANSWERED and not watch.shared:
                     watch.verdict = verdict.assume(former.verdict.up)
-            self._ups[index] = all(w.verdict.up for w in watches)
+            self.healthy[index] = all(w.verdict.up for w in watches)
             self._weights[index] = self._roster.weighed(rs, watches)
             self._caught_up.append(index)
 
@@ -216,30 +214,16 @@ class Renewal:
         live = None
         if tried is not None:
             # Without a guard only those differ about whom there were answers.
-            candidates = self._caught_up if ups is self._ups else range(len(ups))
+            candidates = self._caught_up if ups is self.healthy else range(len(ups))
             self._differ = [index for index in candidates if ups[index] is not tried.up[index]]
             if not rulings and not tried.rulings and not tried.weights and not plan.some(weights):
                 live = plan.moved(tried, ((index, ups[index]) for index in self._differ))
-        if self._first:
-            return plan.start(self._config, ups, self._adopt.quorum, rulings, weights, self._parts, live), ()
+        if self.first:
+            return plan.start(self._config, ups, self.adopt.quorum, rulings, weights, self._parts, live), ()
         return plan.carry(self.ward.plan, self._config, ups, rulings, weights, self._parts, live)
 
-    @property
-    def healthy(self) -> list[bool]:
-        """By real server: what its checks say."""
-        return self._ups
-
-    @property
-    def adopt(self) -> Adopted:
-        return self._adopt
-
-    @property
-    def first(self) -> bool:
-        """Nobody watched this virtual server before."""
-        return self._first
-
     def _planned(self) -> Plan:
-        return self.planned(self._ups)[0]
+        return self.planned(self.healthy)[0]
 
     def _row(self) -> None:
         """What was worked out before, but for those that have changed since."""

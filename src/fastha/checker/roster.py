@@ -3,7 +3,7 @@
 Checks that are equal (same peer, kind, parameters, source) behind several virtual servers are asked once, and the
 answer is everybody's. Those of a suspended virtual server stand alone: nobody asks them, and what they knew stays.
 
-`put` and `drop` make it equal to a new configuration: checks that compare equal keep their slot, timers and health;
+`renew` and `drop` make it equal to a new configuration: checks that compare equal keep their slot, timers and health;
 `answers` turns what the engines hand over into verdicts, verdicts into plans, plans into wanted rows.
 """
 
@@ -19,10 +19,10 @@ from fastha.checker.ending import Ending, describe, outcome
 from fastha.checker.engine import Answer, Engines
 from fastha.checker.guard import Guard, Passed
 from fastha.checker.plan import Effect
-from fastha.checker.renewal import PIECE, Renewal
+from fastha.checker.renewal import Renewal
 from fastha.checker.verdict import Outcome, Verdict, Wait
 from fastha.checker.wards import ANSWERED, EARLY, HELD, NEW, NOWHERE, Server, Slots, Ward, Watch
-from fastha.child.work import run
+from fastha.child.work import PIECE
 from fastha.model import (
     Check,
     FileCheck,
@@ -67,7 +67,7 @@ class Roster:
         self._failed = failed
         self._slots = Slots()
         self._ended: dict[Watch, tuple[int, int]] = {}  # probes and failures before a suspension
-        self._asked: _Asked | None = None  # while `put`s or `addresses` need it
+        self._asked: _Asked | None = None  # while renewals or `addresses` need it
         self._local: Callable[[str], bool] = lambda _ip: True
         self._said: dict[Watch, tuple[int | None, int]] = {}  # weight, what is added: of the last good answer
         self.renewal: Renewal | None = None  # under way
@@ -84,14 +84,6 @@ class Roster:
         a group that nftables marks. OSError or ValueError only for what `prepare` refuses. After the last one call
         `settled`."""
         return Renewal(self, server, adopt or Adopted(), mark, time.time())
-
-    def put(self, server: VirtualServer, adopt: Adopted | None = None, mark: int = 0) -> Ward:
-        """The same at once."""
-        renewal = self.renew(server, adopt, mark)
-        run(renewal.prepare())
-        renewal.turn()
-        run(renewal.settle())
-        return renewal.ward
 
     def turn(self, ward: Ward, renewal: Renewal, moved: Mapping[int, int]) -> None:
         """Its real servers are those of another configuration; `moved`: index of old ones that it was -> that it is."""
@@ -131,7 +123,7 @@ class Roster:
         return config.ha_suspend and not self._local(config.ip)
 
     def recall(self) -> Iterator[None]:
-        """Find out step by step what is being asked, for many `put`s: the first of them would do it at once."""
+        """Find out step by step what is being asked, for many renewals: the first of them would do it at once."""
         asked: _Asked = {}
         for number, watch in enumerate(list(self._slots)):
             if watch.stage != HELD:
@@ -141,7 +133,7 @@ class Roster:
         self._asked = asked
 
     def settled(self) -> None:
-        """No more `put`s for now."""
+        """No more renewals for now."""
         self._asked = None
 
     def adopt_weight(self, watches: Iterable[Watch], weight: int) -> None:

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import gc
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from fastha.loop.reactor import Reactor, Timer
 from fastha.model.units import NS_PER_MS
 
 SLICE_NS = 2 * NS_PER_MS
+PIECE = 64  # of many things that a generator goes through: so many between two places to pause
 
 Steps = Iterator[None]
+T = TypeVar("T")
 
 
 class Work:
@@ -103,6 +106,11 @@ class Work:
         gc.freeze()
         if self._collects:
             gc.enable()
+
+
+def pieces(things: Sequence[T]) -> Iterator[Sequence[T]]:
+    """All of them, a PIECE at a time."""
+    return (things[first : first + PIECE] for first in range(0, len(things), PIECE))
 
 
 def run(steps: Steps) -> None:

@@ -146,18 +146,25 @@ class Spot:
 
     def statement(self) -> Statement:
         mark = self.mark
-        whole = next(self.store.walk(mark >> 88, (mark >> 88) + 1, mark >> 64 & 0xFFFFFF, 0))
-        whole.line, whole._source = mark >> 32 & LOW, mark >> 64 & 0xFFFFFF
-        first = mark >> 16 & 0xFFFF
-        return whole.piece(first, first + (mark & 0xFFFF))
+        return _again(
+            self.store, mark >> 88, mark >> 64 & 0xFFFFFF, mark >> 32 & LOW, mark >> 16 & 0xFFFF, mark & 0xFFFF
+        )
 
     def place(self, index: int = 0) -> Place:
         return self.statement().place(index)
 
 
 def marked(at: int, source: int, line: int, first: int, count: int) -> int:
-    """Record, source and line of a statement, its first word and how many, in one number: an object, not five."""
+    """Record, source and line of a statement, its first word and how many (reader.MAX_WORDS at most), in one number: an
+    object, not five."""
     return at << 88 | source << 64 | line << 32 | first << 16 | count
+
+
+def _again(store: Store, at: int, source: int, line: int, first: int, count: int) -> Statement:
+    """The statement of which these are."""
+    whole = next(store.walk(at, at + 1, source, 0))
+    whole.line, whole._source = line, source
+    return whole.piece(first, first + count)
 
 
 class Marks:
@@ -178,10 +185,7 @@ class Marks:
         rest, index = self._rest, 3 * index
         at, place, words = rest[index], rest[index + 1], rest[index + 2]
         assert self._store is not None
-        whole = next(self._store.walk(at, at + 1, place >> HALF, 0))
-        whole.line = place & LOW
-        whole._source = place >> HALF
-        return whole if words == len(whole.words) else whole.piece(words >> HALF, (words >> HALF) + (words & LOW))
+        return _again(self._store, at, place >> HALF, place & LOW, words >> HALF, words & LOW)
 
     def line(self, index: int) -> int:
         return self._rest[3 * index + 1] & LOW

@@ -11,6 +11,7 @@ TIMER: int
 ADVERT: int
 ZERO: int
 ADDRESSES: int
+REMEMBERED: int  # peers with other addresses than ours, of a router
 
 class Lane:
     """All routers of a process. One per reactor. Indexes and slots are reused after removal."""

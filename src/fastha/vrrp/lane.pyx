@@ -9,10 +9,10 @@ from fastha.loop.lateness cimport LATE_STEPS
 from fastha.loop.reactor cimport reactor_add, reactor_remove, reactor_timer_kind, reactor_turn
 from fastha.loop.wheel cimport node_init, wheel_disarm, wheel_node
 from fastha.vrrp.engine cimport (
-    BATCH, BEATS, FEW, LANE_REASONS, PENDING_ADDRESSES, PENDING_ADVERT, PENDING_TIMER, PENDING_ZERO, PENDING_ZERO_LAST,
-    REST_NS, ROOM, TIMERS, lane_allowed, lane_flush, lane_frame, lane_hear, lane_hear6, lane_on_readable, lane_on_timer,
-    lane_router, lane_socket, lane_t, router_arm, router_due, router_enqueue, router_free_frames, router_stamp,
-    router_unlink_dirty, router_unlink_vrid,
+    BATCH, BEATS, FEW, LANE_PEERS, LANE_REASONS, PENDING_ADDRESSES, PENDING_ADVERT, PENDING_TIMER, PENDING_ZERO,
+    PENDING_ZERO_LAST, REST_NS, ROOM, TIMERS, lane_allowed, lane_flush, lane_frame, lane_hear, lane_hear6,
+    lane_on_readable, lane_on_timer, lane_router, lane_socket, lane_t, router_arm, router_due, router_enqueue,
+    router_free_frames, router_stamp, router_unlink_dirty, router_unlink_vrid,
 )
 from fastha.vrrp.peers cimport PEERS
 from fastha.vrrp.seal cimport seal_free, seal_new, seal_t
@@ -37,6 +37,7 @@ TIMER = PENDING_TIMER
 ADVERT = PENDING_ADVERT
 ZERO = PENDING_ZERO
 ADDRESSES = PENDING_ADDRESSES
+REMEMBERED = LANE_PEERS
 
 
 cdef void free_addresses(lane_router *r) noexcept nogil:

@@ -20,7 +20,7 @@ from fastha.model.override import VrrpOverride
 from fastha.model.units import NS_PER_S
 from fastha.model.vrrp import GROUPS
 from fastha.scripts import letters, lines
-from fastha.vrrp import frames, group, machine, notify, trackers
+from fastha.vrrp import frames, group, lane, machine, notify, trackers
 from fastha.vrrp.belongings import Belongings
 from fastha.vrrp.frames import ArpBlock
 from fastha.vrrp.garp import Token
@@ -36,7 +36,6 @@ from fastha.vrrp.sparing import Sparing
 from fastha.vrrp.sync import Sync
 
 HOST6 = 128
-LANE_PEERS = 8  # with other addresses that are remembered (engine.pxd has the same number)
 QUIET_NS = 5 * NS_PER_S  # counters of very many instances are looked at less often than once a second
 ROLES = list(Role)  # lane_role is the position
 TELL_PER_S = 1 / 60
@@ -135,7 +134,7 @@ class Router:
 
     def differs(self, src: int) -> None:
         """A peer announces other addresses than ours; it is honoured all the same."""
-        self.differing = frozenset([src, *islice(self.differing, LANE_PEERS - 1)])
+        self.differing = frozenset([src, *islice(self.differing, lane.REMEMBERED - 1)])
         text = f"{machine.dotted(src)} announces other addresses than ours; honoured"
         if told := self.sparing.tells(text, self.house.reactor.now_ns()):
             self.house.child.event("addresses", self.instance.name, told)
